@@ -1,0 +1,119 @@
+# Millrace: `make help` lists what there is to make.
+#
+# One variable chooses the build variant: SAN=asan or SAN=tsan build in trees of their
+# own, so that objects never mix.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := all
+SAN ?=
+BUILD := build$(if $(SAN),/$(SAN))
+PREFIX ?= /usr/local
+
+CC ?= gcc
+CLANG_FORMAT ?= clang-format-14
+PKGS := rdkafka avro-c openblas libconfig libmicrohttpd jansson libprotobuf-c libcrypto zlib
+
+WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion \
+  -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition -Wpointer-arith \
+  -Wcast-qual -Wwrite-strings -Wvla -Wundef -Wformat=2 -Wswitch-enum \
+  -Wimplicit-fallthrough -Wnull-dereference -Wdouble-promotion -Wduplicated-cond \
+  -Wlogical-op -Werror
+san_flags_asan := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+san_flags_tsan := -fsanitize=thread -fno-omit-frame-pointer
+SAN_FLAGS := $(san_flags_$(SAN))
+
+# -ffp-contract=off: a fused multiply-add is written where it is meant, so that the
+# portable kernels and the SIMD ones can be compared.
+CPPFLAGS += -D_POSIX_C_SOURCE=200809L -Iworker -I. -I$(BUILD)/gen -include base/banned.h \
+  $(shell pkg-config --cflags-only-I $(PKGS) 2>/dev/null | sed 's/-I/-isystem /g')
+CFLAGS += -std=c11 -O2 -g -ffp-contract=off -fno-math-errno -fPIC -pthread \
+  $(WARNINGS) $(SAN_FLAGS)
+LDFLAGS += -pthread $(SAN_FLAGS)
+LDLIBS += $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lm -ldl
+
+# ---- layers: an archive each; a layer links with those it may include ------------
+LAYERS := base config codec engine batch stream app
+deps_base := base
+deps_config := config base
+deps_codec := codec base
+deps_engine := engine base
+deps_batch := batch codec engine base
+deps_stream := stream base
+deps_app := app batch stream codec engine config base
+deps_tools := tools $(deps_app)
+
+sources = $(sort $(shell find worker/$(1) -name '*.c' 2>/dev/null))
+objects = $(patsubst %.c,$(BUILD)/%.o,$(1))
+layer_libs = $(patsubst %,$(BUILD)/lib/%.a,$(1))
+
+GEN := $(BUILD)/gen/onnx.pb-c.h
+TOOL_SRCS := $(sort $(wildcard tools/*.c))
+
+.PHONY: all
+all: $(BUILD)/millrace ## build the worker and its tools (the default)
+
+define layer_rule
+$(BUILD)/lib/$(1).a: $(call objects,$(call sources,$(1))) $(if $(filter engine,$(1)),$(BUILD)/gen/onnx.pb-c.o)
+	@mkdir -p $$(@D) && rm -f $$@
+	ar rcs $$@ $$^
+endef
+$(foreach layer,$(LAYERS),$(eval $(call layer_rule,$(layer))))
+
+$(BUILD)/lib/tools.a: $(call objects,$(TOOL_SRCS))
+	@mkdir -p $(@D) && rm -f $@
+	ar rcs $@ $^
+
+$(BUILD)/millrace: $(BUILD)/worker/main.o $(call layer_libs,$(deps_tools))
+	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+# sched_getaffinity, which knows what a container allows, is not POSIX.
+$(BUILD)/worker/base/cpu.o: CPPFLAGS += -D_GNU_SOURCE
+# Kernels for an instruction set are compiled for it and chosen at run time.
+$(BUILD)/worker/engine/kernels/%_avx2.o: CFLAGS += -mavx2 -mfma -mf16c -O3
+$(BUILD)/worker/engine/kernels/%_avx512.o: CFLAGS += -mavx512f -mavx512bw -mavx512dq \
+  -mavx512vl -mfma -mf16c -mprefer-vector-width=512 -O3
+$(call objects,$(call sources,engine/kernels)): CFLAGS += -O3
+
+$(BUILD)/%.o: %.c $(GEN)
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+# ---- generated: the ONNX file format, by protobuf-c --------------------------------
+$(BUILD)/gen/onnx.pb-c.c $(BUILD)/gen/onnx.pb-c.h &: worker/engine/onnx.proto
+	@mkdir -p $(BUILD)/gen
+	protoc-c --proto_path=worker/engine --c_out=$(BUILD)/gen onnx.proto
+
+$(BUILD)/gen/onnx.pb-c.o: $(BUILD)/gen/onnx.pb-c.c
+	$(CC) -std=c11 -O2 -g -fPIC $(SAN_FLAGS) -I$(BUILD)/gen -c -o $@ $<
+
+# ---- tests: tests/unit/LAYER/test_X.c is a program linked with what LAYER may see --
+UNIT_SRCS := $(sort $(wildcard tests/unit/*/test_*.c))
+UNIT_BINS := $(patsubst %.c,$(BUILD)/%,$(UNIT_SRCS))
+
+define unit_rule
+$(BUILD)/tests/unit/$(1)/test_%: $(BUILD)/tests/unit/$(1)/test_%.o $(call layer_libs,$(deps_$(1)))
+	$$(CC) $$(LDFLAGS) -o $$@ $$^ $$(LDLIBS) -lcheck -lsubunit -lrt
+endef
+$(foreach layer,$(LAYERS) tools,$(eval $(call unit_rule,$(layer))))
+# Check's own macros are older than some of our warnings.
+$(BUILD)/tests/%.o: CFLAGS += -Wno-pedantic -Wno-sign-conversion -Wno-conversion
+.PRECIOUS: $(BUILD)/tests/%.o
+
+.PHONY: unit
+unit: $(UNIT_BINS) ## unit tests of every layer
+	@fail=0; for t in $^; do ./$$t || fail=1; done; exit $$fail
+
+.SECONDEXPANSION:
+unit-%: $$(filter $$(BUILD)/tests/unit/$$*/%,$$(UNIT_BINS)) ## unit tests of one layer
+	@fail=0; for t in $^; do ./$$t || fail=1; done; exit $$fail
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf build
+
+.PHONY: help
+help: ## this list
+	@grep -hE '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | \
+	  awk -F'\t' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+-include $(shell find $(BUILD) -name '*.d' -not -path '*/kafka/*' 2>/dev/null)

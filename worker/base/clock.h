@@ -1,0 +1,15 @@
+/* clock.h - the two clocks, read only by app, stream and tools; others are told.
+ *
+ * Depends on: nothing.  Threads: any. */
+#ifndef MILLRACE_BASE_CLOCK_H
+#define MILLRACE_BASE_CLOCK_H
+
+#include <stdint.h>
+
+/* Monotonic microseconds since some moment; for waits and durations. */
+int64_t clock_now_us(void);
+
+/* Milliseconds since 1970 UTC; may jump.  For timestamps that leave the process. */
+int64_t clock_wall_ms(void);
+
+#endif

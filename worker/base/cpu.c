@@ -1,0 +1,56 @@
+/* cpu.c - see cpu.h. */
+#include "base/cpu.h"
+
+#include <sched.h>
+#include <stddef.h>
+
+#include "base/compiler.h"
+
+static const char *const level_names[] = {
+    [CPU_PORTABLE] = "portable",
+    [CPU_AVX2] = "avx2",
+    [CPU_AVX512] = "avx512",
+};
+_Static_assert(ARRAY_COUNT(level_names) == CPU_LEVEL_COUNT, "every level has a name");
+
+static enum cpu_level detect(void) {
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) {
+        return CPU_PORTABLE;
+    }
+    if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw") ||
+        !__builtin_cpu_supports("avx512dq") || !__builtin_cpu_supports("avx512vl")) {
+        return CPU_AVX2;
+    }
+    return CPU_AVX512;
+#else
+    return CPU_PORTABLE;
+#endif
+}
+
+enum cpu_level cpu_level(void) {
+    enum cpu_level best = detect();
+    const char *wanted = getenv("MILLRACE_CPU");
+    if (wanted == NULL) {
+        return best;
+    }
+    for (int level = 0; level < (int)best; level++) {
+        if (strcmp(wanted, level_names[level]) == 0) {
+            return (enum cpu_level)level;
+        }
+    }
+    return best;
+}
+
+const char *cpu_level_name(enum cpu_level level) {
+    return level_names[level];
+}
+
+int cpu_count(void) {
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof(set), &set) != 0) {
+        return 1;
+    }
+    return CPU_COUNT(&set) > 0 ? CPU_COUNT(&set) : 1;
+}

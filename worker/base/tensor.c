@@ -1,0 +1,87 @@
+/* tensor.c - see tensor.h. */
+#include "base/tensor.h"
+
+#include <assert.h>
+
+#include "base/size.h"
+
+struct dtype_entry {
+    const char *name;
+    size_t size; /* bytes of one element */
+};
+
+static const struct dtype_entry dtypes[] = {
+    [DTYPE_NONE] = {"none", 0},
+    [DTYPE_F32] = {"float32", 4},
+    [DTYPE_U8] = {"uint8", 1},
+    [DTYPE_I8] = {"int8", 1},
+    [DTYPE_U16] = {"uint16", 2},
+    [DTYPE_I16] = {"int16", 2},
+    [DTYPE_I32] = {"int32", 4},
+    [DTYPE_I64] = {"int64", 8},
+    [DTYPE_STRING] = {"string", sizeof(struct span)},
+    [DTYPE_BOOL] = {"bool", 1},
+    [DTYPE_F16] = {"float16", 2},
+    [DTYPE_F64] = {"float64", 8},
+    [DTYPE_U32] = {"uint32", 4},
+    [DTYPE_U64] = {"uint64", 8},
+    [DTYPE_BF16] = {"bfloat16", 2},
+};
+_Static_assert(ARRAY_COUNT(dtypes) == DTYPE_COUNT, "the last dtype is listed");
+
+size_t dtype_size(enum dtype dtype) {
+    assert((unsigned)dtype < DTYPE_COUNT);
+    return dtypes[dtype].size;
+}
+
+const char *dtype_name(enum dtype dtype) {
+    assert((unsigned)dtype < DTYPE_COUNT);
+    return dtypes[dtype].name == NULL ? "none" : dtypes[dtype].name;
+}
+
+enum dtype dtype_parse(struct span name) {
+    for (int i = DTYPE_NONE + 1; i < DTYPE_COUNT; i++) {
+        if (dtypes[i].name != NULL && span_is(name, dtypes[i].name)) {
+            return (enum dtype)i;
+        }
+    }
+    return DTYPE_NONE;
+}
+
+bool tensor_dims_count(const int64_t *dims, int rank, size_t *count) {
+    size_t product = 1;
+    for (int i = 0; i < rank; i++) {
+        if (dims[i] < 0 || !size_mul(product, (size_t)dims[i], &product)) {
+            return false;
+        }
+    }
+    *count = product;
+    return true;
+}
+
+size_t tensor_count(const struct tensor *x) {
+    size_t count = 0;
+    bool known = tensor_dims_count(x->dims, x->rank, &count);
+    assert(known);
+    return known ? count : 0;
+}
+
+size_t tensor_size(const struct tensor *x) {
+    return tensor_count(x) * dtype_size(x->dtype);
+}
+
+const char *tensor_shape_text(const int64_t *dims, int rank, char *text, size_t size) {
+    size_t used = 0;
+    assert(size > 2);
+    text[used++] = '[';
+    for (int i = 0; i < rank && used + 23 < size; i++) {
+        const char *comma = i == 0 ? "" : ",";
+        int n = dims[i] < 0 ? snprintf(text + used, size - used, "%s?", comma)
+                            : snprintf(text + used, size - used, "%s%lld", comma,
+                                       (long long)dims[i]);
+        used += n > 0 ? (size_t)n : 0;
+    }
+    text[used++] = ']';
+    text[used] = 0;
+    return text;
+}

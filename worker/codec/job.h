@@ -1,0 +1,79 @@
+/* job.h - reading an InferenceJob (schemas/inference_job.avsc).
+ *
+ * Two steps, neither of which allocates or trusts a byte:
+ *   job_parse  walks the whole message once, checks every length, count, union branch
+ *              and enum against the bytes left, and notes where things are;
+ *   job_fill   copies or converts one tensor's elements into its place in a batch.
+ * A message is bare Avro binary or single-object encoding (C3 01 and the CRC-64-AVRO
+ * fingerprint of the job schema); which one is seen by its first two bytes, and a bare
+ * message cannot begin so, since C3 01 as a length of the id is past its limit...
+ *
+ * Depends on: base/tensor.h for dtypes, base/.
+ * Ownership: a struct job borrows from the message's bytes.
+ * Threads: pure functions. */
+#ifndef MILLRACE_CODEC_JOB_H
+#define MILLRACE_CODEC_JOB_H
+
+#include "base/span.h"
+#include "base/status.h"
+#include "base/tensor.h"
+
+#define JOB_ID_SIZE_MAX 256    /* bytes */
+#define JOB_MODEL_SIZE_MAX 128 /* bytes */
+#define JOB_INPUTS_MAX 64
+#define JOB_HEADERS_MAX 64
+#define JOB_HEADERS_SIZE_MAX (16 * 1024) /* encoded bytes */
+
+/* Branches of Tensor.data, in the schema's order. */
+enum job_data {
+    JOB_DATA_BYTES,
+    JOB_DATA_FLOATS,
+    JOB_DATA_DOUBLES,
+    JOB_DATA_INTS,
+    JOB_DATA_LONGS,
+    JOB_DATA_BOOLEANS,
+    JOB_DATA_STRINGS,
+    JOB_DATA_COUNT
+};
+
+struct job_tensor {
+    struct span name;
+    enum dtype dtype;
+    int rank;
+    int64_t dims[TENSOR_RANK_MAX];
+    enum job_data kind;
+    size_t count;     /* elements; for JOB_DATA_BYTES, bytes */
+    struct span data; /* the raw bytes, or the array's encoded blocks */
+    bool contiguous;  /* an array in one block: fixed-size elements lie side by side */
+};
+
+struct job {
+    struct span id;
+    struct span model;
+    struct span version; /* data NULL for null */
+    bool has_deadline;
+    int64_t deadline_ms;
+    struct span headers; /* the encoded Avro map, copied into the result as it is */
+    int input_count;
+    struct job_tensor inputs[JOB_INPUTS_MAX];
+};
+
+/* STATUS_POISON with the byte offset and field for anything malformed, truncated, over
+ * a limit, empty (no bytes, no inputs), or followed by trailing bytes. */
+MUST_CHECK enum status job_parse(struct span message, struct job *job, struct error *err);
+
+/* Writes the elements of `tensor` as `dtype` into `to`, exactly `count` of them.
+ * Strings become spans into the message.  STATUS_POISON where the count differs, the
+ * tensor's dtype is not `dtype`, or a value does not fit dtype. */
+MUST_CHECK enum status job_fill(const struct job_tensor *tensor, enum dtype dtype,
+                                size_t count, void *to, struct error *err);
+
+/* Writes a bare job for producers (tools, tests): bytes used go to *size; STATUS_INVALID
+ * where `room` is too small.  Numeric tensors are written as arrays where Avro has the
+ * type, else as bytes. */
+MUST_CHECK enum status job_encode(struct span id, struct span model,
+                                  const struct span *names, const struct tensor *inputs,
+                                  int input_count, uint8_t *to, size_t room, size_t *size,
+                                  struct error *err);
+
+#endif

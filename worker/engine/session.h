@@ -1,0 +1,45 @@
+/* session.h - one thread's way to run a model.
+ *
+ *     session_create   binds a model, allocates nothing large yet
+ *     session_prepare  takes the inputs' shapes; plans memory when they outgrow the
+ *                      plan, otherwise only re-infers shapes: no allocation
+ *     session_run      computes; fails only for what the data itself makes wrong
+ *
+ * Prepare for the largest batch first: every smaller one then runs in its plan.
+ *
+ * Depends on: engine/model.h.
+ * Ownership: a session owns its workspace and its outputs; the model must outlive it.
+ * Threads: one thread at a time; sessions of one model run side by side. */
+#ifndef MILLRACE_ENGINE_SESSION_H
+#define MILLRACE_ENGINE_SESSION_H
+
+#include "engine/model.h"
+
+struct session;
+
+/* `workspace_max` bounds the planned workspace in bytes, 0 for the default (4 GiB). */
+MUST_CHECK enum status session_create(const struct model *model, size_t workspace_max,
+                                      struct session **session, struct error *err);
+void session_destroy(struct session *session);
+
+/* `inputs` holds one tensor per model input, in order: dtype, rank and dims count,
+ * data is not looked at.  STATUS_POISON where a dtype, a rank or a fixed dimension is
+ * not the model's or an operator cannot take the shape; STATUS_NO_MEMORY past the
+ * limit.  After a failure, prepare again before running. */
+MUST_CHECK enum status session_prepare(struct session *session,
+                                       const struct tensor *inputs, struct error *err);
+
+/* Computes.  `inputs` has the shapes of the last prepare and data aligned for its
+ * dtype (64 bytes is fastest), which is borrowed for the call and not changed.
+ * STATUS_POISON where a value cannot be computed with (an index out of range). */
+MUST_CHECK enum status session_run(struct session *session, const struct tensor *inputs,
+                                   struct error *err);
+
+/* An output of the last run, with its true shape; borrowed until the next prepare or
+ * run.  Shapes are valid after prepare already, unless they depend on data. */
+const struct tensor *session_output(const struct session *session, int index);
+
+/* Bytes of the workspace planned so far. */
+size_t session_workspace_size(const struct session *session);
+
+#endif
