@@ -8,8 +8,12 @@ SHELL := /bin/bash
 SAN ?=
 BUILD := build$(if $(SAN),/$(SAN))
 PREFIX ?= /usr/local
+# V=1 shows the commands themselves.
+Q := $(if $(V),,@)
 
-CC ?= gcc
+ifeq ($(origin CC),default)
+CC := gcc
+endif
 CLANG_FORMAT ?= clang-format-14
 PKGS := rdkafka avro-c openblas libconfig libmicrohttpd jansson libprotobuf-c libcrypto zlib
 
@@ -55,16 +59,17 @@ all: $(BUILD)/millrace ## build the worker and its tools (the default)
 define layer_rule
 $(BUILD)/lib/$(1).a: $(call objects,$(call sources,$(1))) $(if $(filter engine,$(1)),$(BUILD)/gen/onnx.pb-c.o)
 	@mkdir -p $$(@D) && rm -f $$@
-	ar rcs $$@ $$^
+	$$(Q)ar rcs $$@ $$^
 endef
 $(foreach layer,$(LAYERS),$(eval $(call layer_rule,$(layer))))
 
 $(BUILD)/lib/tools.a: $(call objects,$(TOOL_SRCS))
 	@mkdir -p $(@D) && rm -f $@
-	ar rcs $@ $^
+	$(Q)ar rcs $@ $^
 
 $(BUILD)/millrace: $(BUILD)/worker/main.o $(call layer_libs,$(deps_tools))
-	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(if $(Q),@echo "  LD  $@")
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 # sched_getaffinity, which knows what a container allows, is not POSIX.
 $(BUILD)/worker/base/cpu.o: CPPFLAGS += -D_GNU_SOURCE
@@ -76,7 +81,8 @@ $(call objects,$(call sources,engine/kernels)): CFLAGS += -O3
 
 $(BUILD)/%.o: %.c $(GEN)
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(if $(Q),@echo "  CC  $<")
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 # ---- generated: the ONNX file format, by protobuf-c --------------------------------
 $(BUILD)/gen/onnx.pb-c.c $(BUILD)/gen/onnx.pb-c.h &: worker/engine/onnx.proto
@@ -86,13 +92,24 @@ $(BUILD)/gen/onnx.pb-c.c $(BUILD)/gen/onnx.pb-c.h &: worker/engine/onnx.proto
 $(BUILD)/gen/onnx.pb-c.o: $(BUILD)/gen/onnx.pb-c.c
 	$(CC) -std=c11 -O2 -g -fPIC $(SAN_FLAGS) -I$(BUILD)/gen -c -o $@ $<
 
+# ---- generated: the Avro schemas as arrays, for the program to carry ---------------
+SCHEMAS := $(sort $(wildcard schemas/*.avsc))
+$(BUILD)/gen/schemas.h: $(SCHEMAS)
+	@mkdir -p $(@D)
+	$(Q)for f in $^; do \
+	  echo "static const unsigned char $$(basename $$f .avsc)_avsc[] = {"; \
+	  od -An -v -tx1 $$f | sed 's/ \(..\)/0x\1,/g'; echo "};"; done > $@
+
+$(BUILD)/worker/codec/schema.o: $(BUILD)/gen/schemas.h
+
 # ---- tests: tests/unit/LAYER/test_X.c is a program linked with what LAYER may see --
 UNIT_SRCS := $(sort $(wildcard tests/unit/*/test_*.c))
 UNIT_BINS := $(patsubst %.c,$(BUILD)/%,$(UNIT_SRCS))
 
 define unit_rule
 $(BUILD)/tests/unit/$(1)/test_%: $(BUILD)/tests/unit/$(1)/test_%.o $(call layer_libs,$(deps_$(1)))
-	$$(CC) $$(LDFLAGS) -o $$@ $$^ $$(LDLIBS) -lcheck -lsubunit -lrt
+	$$(if $$(Q),@echo "  LD  $$@")
+	$$(Q)$$(CC) $$(LDFLAGS) -o $$@ $$^ $$(LDLIBS) -lcheck -lsubunit -lrt
 endef
 $(foreach layer,$(LAYERS) tools,$(eval $(call unit_rule,$(layer))))
 # Check's own macros are older than some of our warnings.
@@ -104,8 +121,62 @@ unit: $(UNIT_BINS) ## unit tests of every layer
 	@fail=0; for t in $^; do ./$$t || fail=1; done; exit $$fail
 
 .SECONDEXPANSION:
-unit-%: $$(filter $$(BUILD)/tests/unit/$$*/%,$$(UNIT_BINS)) ## unit tests of one layer
+# The function keeps the pattern rule from taking filter's % for its own.
+unit_bins = $(filter $(BUILD)/tests/unit/$(1)/%,$(UNIT_BINS))
+unit-%: $$(call unit_bins,$$*) ## unit tests of one layer
 	@fail=0; for t in $^; do ./$$t || fail=1; done; exit $$fail
+
+# ---- checks ------------------------------------------------------------------------
+# `check` is everything a change must pass; `check-fast` leaves out Kafka and TSan.
+.PHONY: layers format lint flow models packages packages-test
+packages: ## install the Debian packages that the build needs and that are missing
+	@tools/packages.sh build
+packages-test:
+	@tools/packages.sh test
+layers: ## check who includes whom
+	@tools/check-layers
+format: ## check the layout of the C files (clang-format 14)
+	@tools/check-format
+lint: ## static analysis
+	@tools/lint.sh
+models: $(BUILD)/millrace ## the demo models against their golden outputs
+	@$(BUILD)/millrace model test conf/models/digits conf/models/text conf/models/attention
+flow: $(BUILD)/millrace ## whole workers on the embedded broker
+	@MILLRACE=$(BUILD)/millrace tests/flow/run.sh
+
+.PHONY: check check-fast check-san kafka
+check-fast: packages-test ## units, ASan and UBSan, layers, format, lint, flow
+	@$(MAKE) --no-print-directory layers format
+	@$(MAKE) --no-print-directory all unit models flow
+	@$(MAKE) --no-print-directory SAN=asan unit models flow
+	@$(MAKE) --no-print-directory lint
+
+check: check-fast ## all that a change must pass: check-fast, TSan, real Kafka
+	@$(MAKE) --no-print-directory SAN=tsan unit flow
+	@$(MAKE) --no-print-directory kafka
+
+kafka: $(BUILD)/millrace ## tests on a real Apache Kafka, which is fetched
+	@MILLRACE=$(BUILD)/millrace tests/kafka/run.sh
+
+# ---- for users ------------------------------------------------------------------------
+.PHONY: demo bench train install
+demo: packages ## the main job in a minute; KAFKA=1 on a real Apache Kafka
+	@$(MAKE) --no-print-directory all
+	@KAFKA=$(KAFKA) tools/demo.sh
+
+BENCH_TOOLS := $(BUILD)/loadgen $(BUILD)/transport
+bench: packages-test ## measure against the Python peer and the transport limit
+	@$(MAKE) --no-print-directory all $(BENCH_TOOLS)
+	@tests/bench/bench.sh
+
+train: ## train the demo models again (never needed to build)
+	@tools/train/train.sh
+
+install: $(BUILD)/millrace ## install under PREFIX (default /usr/local), DESTDIR respected
+	install -D -m 755 $(BUILD)/millrace $(DESTDIR)$(PREFIX)/bin/millrace
+	install -d $(DESTDIR)$(PREFIX)/share/millrace/schemas $(DESTDIR)$(PREFIX)/share/millrace/conf
+	install -m 644 schemas/*.avsc $(DESTDIR)$(PREFIX)/share/millrace/schemas
+	install -m 644 conf/*.conf $(DESTDIR)$(PREFIX)/share/millrace/conf
 
 .PHONY: clean
 clean: ## remove what was built
@@ -116,4 +187,4 @@ help: ## this list
 	@grep -hE '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | \
 	  awk -F'\t' '{printf "  make %-14s %s\n", $$1, $$2}'
 
--include $(shell find $(BUILD) -name '*.d' -not -path '*/kafka/*' 2>/dev/null)
+-include $(shell find $(BUILD)/worker $(BUILD)/tools $(BUILD)/tests -type f -name '*.d' 2>/dev/null)

@@ -46,12 +46,12 @@ def pages():
 def render_packages():
     found = []
     for package, root in unpack_packages():
-        for path in sorted(root.glob("usr/share/man/man*/*.gz")):
+        for path in sorted(root.glob("usr/share/**/man/man*/*.gz")):
             # A symbolic link is another name of a page that is read anyway.
             if package == "mandoc" or path.is_symlink():
                 continue
             name, _, section = path.name[:-3].rpartition(".")
-            if name and section[0] in "1238":
+            if name and section[0] in "12358":
                 found.append(Page(package, path.name[:-3], int(section[0]), prose(path)))
     return found
 

@@ -1,4 +1,4 @@
-"""text: does this passage of a manual explain a tool to its user (sections 1 and 8),
+"""text: does this passage of a manual explain a tool to its user (sections 1, 5 and 8),
 or a function to a programmer (sections 2 and 3)?"""
 import re
 from collections import Counter
@@ -10,7 +10,7 @@ from keras import layers
 LENGTH = 80
 WORDS = 5000          # vocabulary, with the two below
 PADDING, UNKNOWN = 0, 1
-PASSAGES_PER_PAGE = 40  # or a few shells' huge pages would be most of the data
+PASSAGES_PER_PAGE = 25  # or a few shells' huge pages would be most of the data
 HELD_OUT_PERCENT = 20
 HELD_OUT_PER_CLASS = 600
 

@@ -11,8 +11,12 @@
 /* Argument `fmt` is a printf format, its arguments start at `args`. */
 #define PRINTF_LIKE(fmt, args) __attribute__((format(printf, fmt, args)))
 #define NORETURN __attribute__((noreturn))
+/* For the innermost loops, whose constant arguments must reach the compiler. */
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
 #define LIKELY(x) __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
+/* Zero bits below the lowest 1 of a 64-bit number that is not 0. */
+#define TRAILING_ZEROS(x) __builtin_ctzll(x)
 
 #define ARRAY_COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

@@ -5,8 +5,10 @@
  *              and enum against the bytes left, and notes where things are;
  *   job_fill   copies or converts one tensor's elements into its place in a batch.
  * A message is bare Avro binary or single-object encoding (C3 01 and the CRC-64-AVRO
- * fingerprint of the job schema); which one is seen by its first two bytes, and a bare
- * message cannot begin so, since C3 01 as a length of the id is past its limit...
+ * fingerprint of the job schema).  Its first two bytes tell which: a bare message begins
+ * with the length of the id, and C3 01 would be a negative one.
+ *
+ * Names are shown in error texts, cut to printable ASCII; values never are.
  *
  * Depends on: base/tensor.h for dtypes, base/.
  * Ownership: a struct job borrows from the message's bytes.
@@ -20,6 +22,8 @@
 
 #define JOB_ID_SIZE_MAX 256    /* bytes */
 #define JOB_MODEL_SIZE_MAX 128 /* bytes */
+#define JOB_VERSION_SIZE_MAX 128
+#define JOB_NAME_SIZE_MAX 256 /* of a tensor */
 #define JOB_INPUTS_MAX 64
 #define JOB_HEADERS_MAX 64
 #define JOB_HEADERS_SIZE_MAX (16 * 1024) /* encoded bytes */
@@ -43,8 +47,9 @@ struct job_tensor {
     int64_t dims[TENSOR_RANK_MAX];
     enum job_data kind;
     size_t count;     /* elements; for JOB_DATA_BYTES, bytes */
-    struct span data; /* the raw bytes, or the array's encoded blocks */
-    bool contiguous;  /* an array in one block: fixed-size elements lie side by side */
+    bool contiguous;  /* not an array of several blocks */
+    struct span data; /* the raw bytes, or the array's items; where not contiguous, the
+                         array's blocks as they are encoded */
 };
 
 struct job {
@@ -62,15 +67,29 @@ struct job {
  * a limit, empty (no bytes, no inputs), or followed by trailing bytes. */
 MUST_CHECK enum status job_parse(struct span message, struct job *job, struct error *err);
 
-/* Writes the elements of `tensor` as `dtype` into `to`, exactly `count` of them.
- * Strings become spans into the message.  STATUS_POISON where the count differs, the
- * tensor's dtype is not `dtype`, or a value does not fit dtype. */
+/* Writes the elements of `tensor` as `dtype` into `to`, exactly `count` of them; `to` is
+ * aligned for dtype.  Strings become spans into the message.  STATUS_POISON where the
+ * count differs, the tensor's dtype is not `dtype`, or a value does not fit dtype: an
+ * integer past its range, a fraction for an integer, a finite number that would become
+ * infinite.  Rounding to the nearest is no error. */
 MUST_CHECK enum status job_fill(const struct job_tensor *tensor, enum dtype dtype,
                                 size_t count, void *to, struct error *err);
 
+/* The row shape that the tensor stands for, given the model's `row_dims` (negative where
+ * free): an empty shape is the model's own if that has no free dimension, and a leading 1
+ * in the batch's place is dropped.  Writes `rank` dimensions to `out_dims`; STATUS_POISON
+ * where rank, a fixed dimension or the number of elements disagrees. */
+MUST_CHECK enum status job_shape_check(const struct job_tensor *tensor,
+                                       const int64_t *row_dims, int rank,
+                                       int64_t *out_dims, struct error *err);
+
+/* Most bytes that job_encode needs; string contents are counted. */
+size_t job_size_max(struct span id, struct span model, const struct span *names,
+                    const struct tensor *inputs, int input_count);
+
 /* Writes a bare job for producers (tools, tests): bytes used go to *size; STATUS_INVALID
- * where `room` is too small.  Numeric tensors are written as arrays where Avro has the
- * type, else as bytes. */
+ * where a limit is passed or `room` is less than job_size_max.  Numeric tensors are
+ * written as arrays where Avro has the type, else as bytes. */
 MUST_CHECK enum status job_encode(struct span id, struct span model,
                                   const struct span *names, const struct tensor *inputs,
                                   int input_count, uint8_t *to, size_t room, size_t *size,

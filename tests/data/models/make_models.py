@@ -1,0 +1,51 @@
+"""Writes the tiny models that tests of batching and of the worker load.
+
+Run it with the packages of tests/kafka/requirements.txt; the files are committed, so
+nobody needs to.
+"""
+
+from pathlib import Path
+
+import numpy as np
+from onnx import TensorProto, helper, numpy_helper, save
+
+HERE = Path(__file__).parent
+F32, I64 = TensorProto.FLOAT, TensorProto.INT64
+
+
+def value(name, kind, shape):
+    return helper.make_tensor_value_info(name, kind, shape)
+
+
+def write(name, nodes, inputs, outputs, constants=()):
+    graph = helper.make_graph(nodes, name, inputs, outputs, list(constants))
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+    model.ir_version = 8
+    save(model, HERE / f"{name}.onnx")
+
+
+# A row fails inside the model if one of its ids is not in 0..9: index out of range.
+table = numpy_helper.from_array(
+    np.arange(20, dtype=np.float32).reshape(10, 2), "table")
+write("lookup", [helper.make_node("Gather", ["table", "ids"], ["rows"])],
+      [value("ids", I64, ["batch", 3])], [value("rows", F32, ["batch", 3, 2])], [table])
+
+# Two inputs whose rows may have any length.
+write("pair", [helper.make_node("Add", ["a", "b"], ["sum"])],
+      [value("a", F32, ["batch", "length"]), value("b", F32, ["batch", "length"])],
+      [value("sum", F32, ["batch", "length"])])
+
+# The answer is much larger than the job: 1 MiB and more for a job of a few bytes.
+write("wide", [helper.make_node("Expand", ["x", "shape"], ["y"])],
+      [value("x", F32, ["batch", 1])], [value("y", F32, ["batch", 400000])],
+      [numpy_helper.from_array(np.array([1, 400000], dtype=np.int64), "shape")])
+
+# Its batch is fixed in the file, so a worker must refuse it.
+write("fixed", [helper.make_node("Relu", ["x"], ["y"])],
+      [value("x", F32, [4, 2])], [value("y", F32, [4, 2])])
+
+# Two operators that nobody has: both must be named.
+write("unknown_ops",
+      [helper.make_node("Frobnicate", ["x"], ["m"]),
+       helper.make_node("Defenestrate", ["m"], ["y"])],
+      [value("x", F32, ["batch", 2])], [value("y", F32, ["batch", 2])])

@@ -1,0 +1,224 @@
+/* test_batcher.c - when batches leave, and which jobs are in them. */
+#include "batch/batcher.h"
+
+#include <math.h>
+
+#include "tests/unit/batch/fixture.h"
+
+enum { SPARE = 3, EMITTED_MAX = 32 };
+
+struct world {
+    struct batch_model models[2];
+    struct batch *spare[2][EMITTED_MAX];
+    int spare_count[2];
+    struct batch *emitted[EMITTED_MAX];
+    int emitted_count;
+    struct batcher batcher;
+};
+
+static struct batch *take(void *opaque, int model_index, bool wait) {
+    struct world *world = opaque;
+    if (world->spare_count[model_index] == 0 && wait && world->emitted_count > 0) {
+        return world->emitted[--world->emitted_count]; /* "it has been run" */
+    }
+    return world->spare_count[model_index] == 0
+               ? NULL
+               : world->spare[model_index][--world->spare_count[model_index]];
+}
+
+static void emit(void *opaque, struct batch *batch) {
+    struct world *world = opaque;
+    world->emitted[world->emitted_count++] = batch;
+}
+
+static void give_back(void *opaque, struct batch *batch) {
+    struct world *world = opaque;
+    world->spare[batch->model_index][world->spare_count[batch->model_index]++] = batch;
+}
+
+static void world_init(struct world *world) {
+    struct batcher_opts opts = {.models = world->models,
+                                .model_count = 2,
+                                .take = take,
+                                .emit = emit,
+                                .give_back = give_back,
+                                .opaque = world};
+    struct error err;
+    *world = (struct world){0};
+    world->models[0] = fixture_model("tests/data/models/lookup.onnx", 4);
+    world->models[1] = fixture_model("tests/data/models/pair.onnx", 4);
+    for (int m = 0; m < 2; m++) {
+        for (int i = 0; i < SPARE; i++) {
+            ck_assert_int_eq(
+                batch_create(&world->models[m], m, &world->spare[m][i], &err), STATUS_OK);
+        }
+        world->spare_count[m] = SPARE;
+    }
+    batcher_init(&world->batcher, &opts);
+}
+
+static enum status add(struct world *world, int model, const struct job *job,
+                       int64_t now_us, int64_t deadline_us, struct error *err) {
+    static int tags;
+    struct batch_row row = {.tag = &tags};
+    return batcher_add(&world->batcher, model, job, &row, now_us, deadline_us, err);
+}
+
+static void add_lookup(struct world *world, int64_t now_us) {
+    struct job job;
+    struct error err;
+    fixture_lookup_job(&job, "j", 1, 2, 3);
+    ck_assert_int_eq(add(world, 0, &job, now_us, INT64_MAX, &err), STATUS_OK);
+}
+
+START_TEST(batch_leaves_when_it_is_full) {
+    struct world world;
+    world_init(&world);
+    for (int i = 0; i < 4; i++) {
+        ck_assert_int_eq(world.emitted_count, 0);
+        add_lookup(&world, 0);
+    }
+    ck_assert_int_eq(world.emitted_count, 1);
+    ck_assert_int_eq(world.emitted[0]->count, 4);
+    ck_assert_int_eq(world.emitted[0]->inputs[0].dims[0], 4);
+    ck_assert_int_eq(batcher_due_us(&world.batcher), INT64_MAX);
+}
+END_TEST
+
+START_TEST(batch_leaves_when_its_oldest_job_is_due) {
+    struct world world;
+    world_init(&world);
+    add_lookup(&world, 100);
+    add_lookup(&world, 900);
+    ck_assert_int_eq(batcher_due_us(&world.batcher), 1100);
+    batcher_flush(&world.batcher, 1099, false);
+    ck_assert_int_eq(world.emitted_count, 0);
+    batcher_flush(&world.batcher, 1100, false);
+    ck_assert_int_eq(world.emitted_count, 1);
+    ck_assert_int_eq(world.emitted[0]->inputs[0].dims[0], 2);
+}
+END_TEST
+
+START_TEST(batch_leaves_at_once_when_nothing_more_is_waiting) {
+    struct world world;
+    world_init(&world);
+    add_lookup(&world, 100);
+    batcher_flush(&world.batcher, 100, true);
+    ck_assert_int_eq(world.emitted_count, 1);
+    batcher_flush(&world.batcher, 100, true);
+    ck_assert_int_eq(world.emitted_count, 1);
+}
+END_TEST
+
+START_TEST(batch_is_not_held_past_a_deadline) {
+    struct world world;
+    struct job job;
+    struct error err;
+    world_init(&world);
+    add_lookup(&world, 100);
+    fixture_lookup_job(&job, "hurry", 1, 2, 3);
+    ck_assert_int_eq(add(&world, 0, &job, 200, 300, &err), STATUS_OK);
+    ck_assert_int_eq(batcher_due_us(&world.batcher), 300);
+}
+END_TEST
+
+START_TEST(jobs_of_other_models_and_shapes_do_not_mix) {
+    struct world world;
+    struct job job;
+    struct error err;
+    world_init(&world);
+    add_lookup(&world, 0);
+    fixture_pair_job(&job, "short", 3, 1.0F);
+    ck_assert_int_eq(add(&world, 1, &job, 0, INT64_MAX, &err), STATUS_OK);
+    fixture_pair_job(&job, "long", 5, 2.0F);
+    ck_assert_int_eq(add(&world, 1, &job, 0, INT64_MAX, &err), STATUS_OK);
+    fixture_pair_job(&job, "short too", 3, 3.0F);
+    ck_assert_int_eq(add(&world, 1, &job, 0, INT64_MAX, &err), STATUS_OK);
+    batcher_flush(&world.batcher, 0, true);
+    ck_assert_int_eq(world.emitted_count, 3);
+    ck_assert_int_eq(world.emitted[1]->count, 2);
+    ck_assert_int_eq(world.emitted[1]->inputs[0].dims[1], 3);
+    ck_assert_float_eq(((float *)batch_at(world.emitted[1], 1, 1))[2], 3.0F);
+    ck_assert_int_eq(world.emitted[2]->count, 1);
+    ck_assert_int_eq(world.emitted[2]->inputs[0].dims[1], 5);
+}
+END_TEST
+
+START_TEST(more_shapes_than_batches_send_off_the_oldest) {
+    struct world world;
+    struct error err;
+    world_init(&world);
+    for (int length = 1; length <= 12; length++) {
+        struct job job;
+        fixture_pair_job(&job, "j", length, 1.0F);
+        ck_assert_int_eq(add(&world, 1, &job, length, INT64_MAX, &err), STATUS_OK);
+    }
+    ck_assert_int_le(world.batcher.lane_count, SPARE);
+}
+END_TEST
+
+START_TEST(a_job_that_does_not_fit_leaves_its_neighbours_alone) {
+    struct world world;
+    struct job job;
+    struct error err;
+    float values[] = {1, 2};
+    const char *names[] = {"ids"};
+    struct tensor wrong_type = {
+        .dtype = DTYPE_F32, .rank = 1, .dims = {2}, .data = values};
+    int64_t ids[] = {1, 2};
+    struct tensor wrong_shape = {.dtype = DTYPE_I64, .rank = 1, .dims = {2}, .data = ids};
+    world_init(&world);
+    add_lookup(&world, 0);
+    fixture_job(&job, "type", &wrong_type, names, 1);
+    ck_assert_int_eq(add(&world, 0, &job, 0, INT64_MAX, &err), STATUS_POISON);
+    fixture_job(&job, "shape", &wrong_shape, names, 1);
+    ck_assert_int_eq(add(&world, 0, &job, 0, INT64_MAX, &err), STATUS_POISON);
+    ck_assert_ptr_nonnull(strstr(err.text, "ids"));
+    fixture_pair_job(&job, "count", 3, 1.0F);
+    ck_assert_int_eq(add(&world, 0, &job, 0, INT64_MAX, &err), STATUS_POISON);
+    names[0] = "nobody";
+    fixture_job(&job, "name", &wrong_shape, names, 1);
+    ck_assert_int_eq(add(&world, 0, &job, 0, INT64_MAX, &err), STATUS_POISON);
+    batcher_flush(&world.batcher, 0, true);
+    ck_assert_int_eq(world.emitted_count, 1);
+    ck_assert_int_eq(world.emitted[0]->count, 1);
+    ck_assert_int_eq(((int64_t *)batch_at(world.emitted[0], 0, 0))[2], 3);
+}
+END_TEST
+
+START_TEST(nan_is_refused_only_where_the_model_says_so) {
+    struct world world;
+    struct job job;
+    struct error err;
+    world_init(&world);
+    fixture_pair_job(&job, "nan", 3, NAN);
+    ck_assert_int_eq(add(&world, 1, &job, 0, INT64_MAX, &err), STATUS_OK);
+    world.models[1].nan_rejected = true;
+    ck_assert_int_eq(add(&world, 1, &job, 0, INT64_MAX, &err), STATUS_POISON);
+    fixture_pair_job(&job, "inf", 3, INFINITY);
+    ck_assert_int_eq(add(&world, 1, &job, 0, INT64_MAX, &err), STATUS_POISON);
+    fixture_pair_job(&job, "fine", 3, 1.0F);
+    ck_assert_int_eq(add(&world, 1, &job, 0, INT64_MAX, &err), STATUS_OK);
+}
+END_TEST
+
+int main(void) {
+    Suite *suite = suite_create("batcher");
+    TCase *tests = tcase_create("all");
+    SRunner *runner;
+    int failed;
+    tcase_add_test(tests, batch_leaves_when_it_is_full);
+    tcase_add_test(tests, batch_leaves_when_its_oldest_job_is_due);
+    tcase_add_test(tests, batch_leaves_at_once_when_nothing_more_is_waiting);
+    tcase_add_test(tests, batch_is_not_held_past_a_deadline);
+    tcase_add_test(tests, jobs_of_other_models_and_shapes_do_not_mix);
+    tcase_add_test(tests, more_shapes_than_batches_send_off_the_oldest);
+    tcase_add_test(tests, a_job_that_does_not_fit_leaves_its_neighbours_alone);
+    tcase_add_test(tests, nan_is_refused_only_where_the_model_says_so);
+    suite_add_tcase(suite, tests);
+    runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? 0 : 1;
+}

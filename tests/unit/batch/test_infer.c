@@ -1,0 +1,173 @@
+/* test_infer.c - rows in, one answer each out; a bad row hurts nobody else. */
+#include "batch/infer.h"
+
+#include "base/clock.h"
+#include "batch/batcher.h"
+#include "codec/result.h"
+#include "tests/unit/batch/fixture.h"
+
+enum { ROWS = 37 };
+
+struct heard {
+    int answered[ROWS], failed[ROWS]; /* times that the row was heard of */
+    struct span results[ROWS];
+    void *holders[ROWS];
+    char reason[ERROR_TEXT_MAX];
+};
+
+static struct batch *ready;
+static struct batch *spare;
+static int tags[ROWS];
+
+static struct batch *take(void *opaque, int model_index, bool wait) {
+    (void)opaque;
+    (void)model_index;
+    (void)wait;
+    return spare;
+}
+
+static void emit(void *opaque, struct batch *batch) {
+    (void)opaque;
+    ready = batch;
+}
+
+static void on_answered(void *opaque, void *tag, struct span result, void *holder) {
+    struct heard *heard = opaque;
+    int row = *(int *)tag;
+    heard->answered[row]++;
+    heard->results[row] = result;
+    heard->holders[row] = holder;
+}
+
+static void on_failed(void *opaque, void *tag, const char *reason) {
+    struct heard *heard = opaque;
+    heard->failed[*(int *)tag]++;
+    (void)snprintf(heard->reason, sizeof(heard->reason), "%s", reason);
+}
+
+/* Runs ROWS lookups; row i is bad where bad[i]. */
+static void run(const bool *bad, struct heard *heard, struct answers_pool *pool) {
+    static struct batch_model model;
+    struct batcher_opts opts = {
+        .models = &model, .model_count = 1, .take = take, .emit = emit};
+    struct batcher batcher;
+    struct session *session;
+    struct infer_sink sink = {on_answered, on_failed, heard};
+    struct infer_times times;
+    struct error err;
+    model = fixture_model("tests/data/models/lookup.onnx", ROWS);
+    ck_assert_int_eq(batch_create(&model, 0, &spare, &err), STATUS_OK);
+    batcher_init(&batcher, &opts);
+    for (int i = 0; i < ROWS; i++) {
+        struct batch_row row = {.tag = &tags[i], .timestamp_ms = 1000 + i};
+        struct job job;
+        char id[16];
+        tags[i] = i;
+        (void)snprintf(id, sizeof(id), "row-%d", i);
+        fixture_lookup_job(&job, id, i % 10, bad[i] ? 99 : 1, 2);
+        ck_assert_int_eq(batcher_add(&batcher, 0, &job, &row, 0, INT64_MAX, &err),
+                         STATUS_OK);
+    }
+    ck_assert_int_eq(session_create(model.model, 0, &session, &err), STATUS_OK);
+    ck_assert(answers_pool_init(pool));
+    infer_run(session, ready, pool, &sink, clock_now_us, &times);
+    ck_assert_int_eq(times.answered + times.failed, ROWS);
+}
+
+static void check_answer(const struct heard *heard, int row) {
+    struct job_tensor outputs[JOB_INPUTS_MAX];
+    struct result result;
+    struct error err;
+    float values[6];
+    char id[16];
+    int count;
+    (void)snprintf(id, sizeof(id), "row-%d", row);
+    ck_assert_msg(result_parse(heard->results[row], &result, outputs, &count, &err) ==
+                      STATUS_OK,
+                  "%s", err.text);
+    ck_assert(span_is(result.id, id));
+    ck_assert_int_eq(result.batch_size, ROWS);
+    ck_assert_int_eq(result.job_timestamp_ms, 1000 + row);
+    ck_assert_int_eq(count, 1);
+    ck_assert_int_eq(job_fill(&outputs[0], DTYPE_F32, 6, values, &err), STATUS_OK);
+    ck_assert_float_eq(values[0], (float)(2 * (row % 10)));
+    ck_assert_float_eq(values[3], 3.0F);
+}
+
+static void check_all(const bool *bad) {
+    struct heard heard = {0};
+    struct answers_pool pool;
+    run(bad, &heard, &pool);
+    for (int i = 0; i < ROWS; i++) {
+        ck_assert_int_eq(heard.failed[i], bad[i]);
+        ck_assert_int_eq(heard.answered[i], !bad[i]);
+        if (!bad[i]) {
+            check_answer(&heard, i);
+            answers_unref(heard.holders[i]);
+        }
+    }
+    answers_pool_release(&pool);
+}
+
+START_TEST(every_row_is_answered_with_its_own_values) {
+    bool bad[ROWS] = {false};
+    check_all(bad);
+}
+END_TEST
+
+START_TEST(one_bad_row_fails_alone_wherever_it_stands) {
+    for (int i = 0; i < ROWS; i += 9) {
+        bool bad[ROWS] = {false};
+        bad[i] = true;
+        check_all(bad);
+    }
+}
+END_TEST
+
+START_TEST(exactly_the_bad_rows_of_many_fail) {
+    bool bad[ROWS] = {false};
+    for (int i = 0; i < ROWS; i++) {
+        bad[i] = i % 3 == 0 || i > 30;
+    }
+    check_all(bad);
+}
+END_TEST
+
+START_TEST(a_batch_of_bad_rows_only_ends) {
+    bool bad[ROWS];
+    memset(bad, true, sizeof(bad));
+    check_all(bad);
+}
+END_TEST
+
+START_TEST(answers_go_back_to_the_pool_with_their_last_row) {
+    bool bad[ROWS] = {false};
+    struct heard heard = {0};
+    struct answers_pool pool;
+    run(bad, &heard, &pool);
+    for (int i = 0; i < ROWS; i++) {
+        ck_assert_ptr_null(pool.unused);
+        answers_unref(heard.holders[i]);
+    }
+    ck_assert_ptr_nonnull(pool.unused);
+    answers_pool_release(&pool);
+}
+END_TEST
+
+int main(void) {
+    Suite *suite = suite_create("infer");
+    TCase *tests = tcase_create("all");
+    SRunner *runner;
+    int failed;
+    tcase_add_test(tests, every_row_is_answered_with_its_own_values);
+    tcase_add_test(tests, one_bad_row_fails_alone_wherever_it_stands);
+    tcase_add_test(tests, exactly_the_bad_rows_of_many_fail);
+    tcase_add_test(tests, a_batch_of_bad_rows_only_ends);
+    tcase_add_test(tests, answers_go_back_to_the_pool_with_their_last_row);
+    suite_add_tcase(suite, tests);
+    runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? 0 : 1;
+}

@@ -1,0 +1,17 @@
+#!/bin/sh
+# Trains and exports the three models of conf/models. "train.sh text" does one of them.
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+venv=$here/../../build/train/venv
+
+if [ ! -x "$venv/bin/pip" ]; then
+    mkdir -p "$(dirname "$venv")"
+    python3 -m venv "$venv"
+fi
+"$venv/bin/pip" install --quiet --requirement "$here/requirements.txt"
+
+export TF_CPP_MIN_LOG_LEVEL=2 CUDA_VISIBLE_DEVICES=
+[ $# -gt 0 ] || set -- digits text attention
+for name in "$@"; do
+    "$venv/bin/python" "$here/train_$name.py"
+done

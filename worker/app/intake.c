@@ -1,0 +1,243 @@
+/* intake.c - see intake.h. */
+#include "app/intake.h"
+
+#include "base/clock.h"
+#include "batch/batcher.h"
+#include "codec/job.h"
+
+struct intake {
+    struct intake_opts opts;
+    struct batcher batcher;
+    struct queue *unused; /* one per model: batches to be filled */
+    int queue_count;
+    struct batch **all; /* every batch, to be freed at the end */
+    int all_count;
+    struct job job; /* the one being placed; too large for the stack of a callee */
+    atomic_bool open;
+};
+
+static struct record nudge;
+
+struct record *intake_nudge(void) {
+    return &nudge;
+}
+
+/* ---- batches ---- */
+
+static struct batch *on_take(void *opaque, int model_index, bool wait) {
+    struct intake *intake = opaque;
+    return queue_pop(&intake->unused[model_index], wait ? QUEUE_FOREVER : 0);
+}
+
+static void on_emit(void *opaque, struct batch *batch) {
+    struct intake *intake = opaque;
+    if (!queue_push(intake->opts.batches, batch, QUEUE_FOREVER)) {
+        intake_give_back(intake, batch); /* stopping: its jobs stay uncommitted */
+    }
+}
+
+static void on_give_back(void *opaque, struct batch *batch) {
+    intake_give_back(opaque, batch);
+}
+
+void intake_give_back(struct intake *intake, struct batch *batch) {
+    /* There is room for all; a closed queue only means that nobody wants it now. */
+    (void)!queue_push(&intake->unused[batch->model_index], batch, 0);
+}
+
+/* Enough that each compute thread has one, one more waits for it, and the intake can
+ * fill another meanwhile. */
+static int batches_per_model(const struct config *config) {
+    return config->worker.threads * 3 + 2;
+}
+
+static enum status create_batches(struct intake *intake, struct error *err) {
+    int each = batches_per_model(intake->opts.config);
+    const struct models *models = intake->opts.models;
+    intake->unused = calloc((size_t)models->count, sizeof(*intake->unused));
+    intake->all = calloc((size_t)models->count * (size_t)each, sizeof(struct batch *));
+    if (intake->unused == NULL || intake->all == NULL) {
+        return error_set(err, STATUS_NO_MEMORY, "no memory for batches");
+    }
+    for (int m = 0; m < models->count; m++) {
+        if (!queue_init(&intake->unused[m], (size_t)each)) {
+            return error_set(err, STATUS_NO_MEMORY, "no memory for a queue");
+        }
+        intake->queue_count++;
+        for (int i = 0; i < each; i++) {
+            struct batch **batch = &intake->all[intake->all_count];
+            enum status status = batch_create(&models->items[m], m, batch, err);
+            if (status != STATUS_OK) {
+                return status;
+            }
+            intake->all_count++;
+            intake_give_back(intake, *batch);
+        }
+    }
+    return STATUS_OK;
+}
+
+/* ---- life ---- */
+
+enum status intake_create(const struct intake_opts *opts, struct intake **out,
+                          struct error *err) {
+    struct intake *intake = calloc(1, sizeof(*intake));
+    struct batcher_opts batcher;
+    enum status status;
+    *out = NULL;
+    if (intake == NULL) {
+        return error_set(err, STATUS_NO_MEMORY, "no memory for the intake");
+    }
+    intake->opts = *opts;
+    status = create_batches(intake, err);
+    if (status != STATUS_OK) {
+        intake_destroy(intake);
+        return status;
+    }
+    batcher = (struct batcher_opts){.models = opts->models->items,
+                                    .model_count = opts->models->count,
+                                    .take = on_take,
+                                    .emit = on_emit,
+                                    .give_back = on_give_back,
+                                    .opaque = intake};
+    batcher_init(&intake->batcher, &batcher);
+    *out = intake;
+    return STATUS_OK;
+}
+
+void intake_destroy(struct intake *intake) {
+    if (intake == NULL) {
+        return;
+    }
+    for (int i = 0; i < intake->queue_count; i++) {
+        queue_release(&intake->unused[i]);
+    }
+    for (int i = 0; i < intake->all_count; i++) {
+        batch_destroy(intake->all[i]);
+    }
+    free(intake->unused);
+    free(intake->all);
+    free(intake);
+}
+
+void intake_stop(struct intake *intake) {
+    for (int i = 0; i < intake->queue_count; i++) {
+        queue_close(&intake->unused[i]);
+    }
+}
+
+/* ---- records ---- */
+
+static enum status choose_model(const struct intake *intake, const struct record *record,
+                                const struct job *job, int *model, struct error *err) {
+    const struct config_route *route = &intake->opts.config->routes[record->route];
+    const char *version;
+    *model = job->model.size == 0 ? route->model_index
+                                  : models_find(intake->opts.models, job->model);
+    if (*model < 0 && job->model.size == 0) {
+        return error_set(err, STATUS_POISON,
+                         "the job names no model and the route of '%s' has no default",
+                         route->input);
+    }
+    if (*model < 0) {
+        return error_set(err, STATUS_POISON,
+                         "the job names a model that is not configured (a name of %zu "
+                         "bytes); configured is '%s'%s",
+                         job->model.size, intake->opts.models->items[0].name,
+                         intake->opts.models->count > 1 ? " and others" : "");
+    }
+    version = intake->opts.models->items[*model].version;
+    if (job->version.data != NULL && !span_is(job->version, version)) {
+        return error_set(err, STATUS_POISON,
+                         "the job asks for another version of model '%s' than '%s'",
+                         intake->opts.models->items[*model].name, version);
+    }
+    return STATUS_OK;
+}
+
+/* The job's deadline by the monotonic clock. */
+static int64_t deadline_us(const struct job *job, int64_t now_us) {
+    int64_t left_ms;
+    if (!job->has_deadline) {
+        return INT64_MAX;
+    }
+    left_ms = clock_wall_ms();
+    left_ms = job->deadline_ms > left_ms ? job->deadline_ms - left_ms : 0;
+    return left_ms < INT64_MAX / 2000 ? now_us + left_ms * 1000 : INT64_MAX;
+}
+
+static enum status place(struct intake *intake, struct record *record, int64_t now_us,
+                         int *model, struct error *err) {
+    const struct config_route *route = &intake->opts.config->routes[record->route];
+    struct batch_row row = {.tag = record,
+                            .timestamp_ms = record->timestamp_ms,
+                            .received_us = record->received_us};
+    struct job *job = &intake->job;
+    enum status status;
+    if (record->value.size > (size_t)route->job_bytes_max) {
+        return error_set(err, STATUS_POISON,
+                         "the job has %zu bytes, over job_bytes_max = %d of the route",
+                         record->value.size, route->job_bytes_max);
+    }
+    status = job_parse(record->value, job, err);
+    if (status == STATUS_OK) {
+        status = choose_model(intake, record, job, model, err);
+    }
+    if (status == STATUS_OK) {
+        record->model = intake->opts.models->items[*model].name;
+        status = batcher_add(&intake->batcher, *model, job, &row, now_us,
+                             deadline_us(job, now_us), err);
+    }
+    return status;
+}
+
+static void give_up(struct intake *intake, struct record *record, const char *reason) {
+    struct metrics *metrics = intake->opts.metrics;
+    metrics_add(metrics, METRIC_JOBS_DEAD_LETTERED,
+                metrics_label(metrics, METRIC_JOBS_DEAD_LETTERED, (size_t)record->route,
+                              METRIC_DEAD_DECODE),
+                1);
+    record_set_dead(record, "decode", record->model, reason);
+}
+
+void intake_chain(struct intake *intake, struct record *chain) {
+    int64_t from_us = clock_now_us();
+    bool gave_up = false;
+    while (chain != NULL) {
+        struct record *record = chain;
+        struct error err;
+        int model;
+        enum status status;
+        chain = record->next; /* the record may be gone once it has an outcome */
+        status = place(intake, record, from_us, &model, &err);
+        if (status == STATUS_AGAIN) {
+            return; /* stopping: the rest stays uncommitted */
+        }
+        if (status != STATUS_OK) {
+            give_up(intake, record, err.text);
+            gave_up = true;
+        }
+    }
+    if (gave_up) {
+        stream_wake(intake->opts.stream);
+    }
+    metrics_observe(intake->opts.metrics, METRIC_STAGE_DURATION, METRIC_STAGE_DECODE,
+                    clock_now_us() - from_us, 1);
+}
+
+void intake_flush(struct intake *intake, bool idle) {
+    batcher_flush(&intake->batcher, clock_now_us(), idle);
+    atomic_store(&intake->open, batcher_due_us(&intake->batcher) != INT64_MAX);
+}
+
+int64_t intake_wait_us(const struct intake *intake, int64_t now_us) {
+    int64_t due_us = batcher_due_us(&intake->batcher);
+    if (due_us == INT64_MAX) {
+        return INT64_MAX;
+    }
+    return due_us > now_us ? due_us - now_us : 0;
+}
+
+bool intake_has_open(const struct intake *intake) {
+    return atomic_load(&intake->open);
+}

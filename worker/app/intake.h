@@ -1,0 +1,55 @@
+/* intake.h - from a record's bytes to a row of a batch: decode, check, place.
+ *
+ * A record that is no job, or fits no model, is set dead here, alone.
+ *
+ * Depends on: app/models.h, batch/batcher.h, codec/job.h, stream/record.h.
+ * Ownership: owns the batches and hands them out to be run; what is borrowed in
+ * struct intake_opts outlives it.
+ * Threads: one intake thread; intake_give_back, intake_has_open, intake_nudge and
+ * intake_stop on any. */
+#ifndef MILLRACE_APP_INTAKE_H
+#define MILLRACE_APP_INTAKE_H
+
+#include "app/metrics.h"
+#include "app/models.h"
+#include "base/queue.h"
+#include "stream/stream.h"
+
+struct intake_opts {
+    const struct config *config;
+    const struct models *models;
+    struct metrics *metrics;
+    struct stream *stream;
+    struct queue *batches; /* where full batches go; intake waits while it is full */
+};
+
+struct intake;
+
+MUST_CHECK enum status intake_create(const struct intake_opts *opts,
+                                     struct intake **intake, struct error *err);
+/* Accepts NULL.  All batches are back, or the threads that hold them have ended. */
+void intake_destroy(struct intake *intake);
+
+/* Places a chain of records. */
+void intake_chain(struct intake *intake, struct record *chain);
+
+/* Sends off what is due, and everything if `idle`. */
+void intake_flush(struct intake *intake, bool idle);
+
+/* Microseconds until a batch is due, 0 if one is. */
+int64_t intake_wait_us(const struct intake *intake, int64_t now_us);
+
+/* A batch that has been run. */
+void intake_give_back(struct intake *intake, struct batch *batch);
+
+/* Do rows wait for company? */
+bool intake_has_open(const struct intake *intake);
+
+/* What a compute thread without work pushes into the intake's queue of chains, so that
+ * rows do not wait for company while processors idle. */
+struct record *intake_nudge(void);
+
+/* Ends every wait of the intake thread. */
+void intake_stop(struct intake *intake);
+
+#endif

@@ -1,0 +1,109 @@
+/* metrics.h - the worker's figures, in Prometheus's text format.
+ *
+ * One static table (metrics.c) names every metric with its type, labels and help;
+ * values live in one array of atomics, sized once from the models and routes.  Updates
+ * are relaxed atomic additions, meant for once a batch rather than once a job.
+ *
+ * Values are integers in the unit of the enumerator's comment; durations come in
+ * microseconds and are written in seconds.
+ *
+ * Depends on: base/status.h.
+ * Ownership: metrics copies the names it is given.
+ * Threads: metrics_create and metrics_destroy alone, everything else on any thread. */
+#ifndef MILLRACE_APP_METRICS_H
+#define MILLRACE_APP_METRICS_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/status.h"
+
+/* Each with its type, labels and unit. */
+enum metric {
+    METRIC_JOBS_RECEIVED,         /* counter{route} */
+    METRIC_JOBS_ANSWERED,         /* counter{model} */
+    METRIC_JOBS_DEAD_LETTERED,    /* counter{route, stage}: enum metric_dead */
+    METRIC_RECORDS_REPLAYED,      /* counter: read again after an abort */
+    METRIC_BATCHES,               /* counter{model} */
+    METRIC_BATCH_ROWS,            /* histogram{model}, rows */
+    METRIC_STAGE_DURATION,        /* histogram{stage}: enum metric_stage, us */
+    METRIC_JOB_LATENCY,           /* histogram, us from poll to answer */
+    METRIC_CONSUMER_LAG,          /* gauge, records; -1 unknown */
+    METRIC_JOBS_IN_FLIGHT,        /* gauge */
+    METRIC_BYTES_IN_FLIGHT,       /* gauge */
+    METRIC_TRANSACTIONS,          /* counter{outcome}: enum metric_outcome */
+    METRIC_TRANSACTION_DURATION,  /* histogram, us */
+    METRIC_REBALANCES,            /* counter */
+    METRIC_PAUSES,                /* counter: the window was full */
+    METRIC_PARTITIONS_ASSIGNED,   /* gauge */
+    METRIC_BROKER_UP,             /* gauge, 0 or 1 */
+    METRIC_READY,                 /* gauge, 0 or 1: what /readyz answers */
+    METRIC_MODEL_WEIGHT_BYTES,    /* gauge{model} */
+    METRIC_MODEL_WORKSPACE_BYTES, /* gauge{model}, over all threads */
+    METRIC_COMPUTE_THREADS,       /* gauge */
+    METRIC_COUNT
+};
+
+/* Where a job spent its time. */
+enum metric_stage {
+    METRIC_STAGE_WAIT,    /* a batch, from its first job to its flush */
+    METRIC_STAGE_DECODE,  /* one chain of polled records */
+    METRIC_STAGE_COMPUTE, /* one batch */
+    METRIC_STAGE_ENCODE,  /* one batch */
+    METRIC_STAGE_COMMIT,  /* one commit */
+    METRIC_STAGE_COUNT
+};
+
+/* Where a job was given up. */
+enum metric_dead {
+    METRIC_DEAD_DECODE,
+    METRIC_DEAD_INFER,
+    METRIC_DEAD_PUBLISH,
+    METRIC_DEAD_COUNT
+};
+
+enum metric_outcome { METRIC_COMMITTED, METRIC_ABORTED, METRIC_OUTCOME_COUNT };
+
+struct metrics_model {
+    const char *name;
+    const char *version;
+    const char *path;
+};
+
+struct metrics_opts {
+    const struct metrics_model *models; /* the index is the `model` label's */
+    size_t model_count;
+    const char *const *routes; /* input topics; the index is the `route` label's */
+    size_t route_count;
+    const char *version; /* of millrace, for millrace_build_info */
+};
+
+struct metrics;
+
+MUST_CHECK enum status metrics_create(const struct metrics_opts *opts,
+                                      struct metrics **metrics, struct error *err);
+/* Accepts NULL. */
+void metrics_destroy(struct metrics *metrics);
+
+/* The label index of a metric with two labels, in the order of its comment above; for
+ * the others the index is that of the model, route, stage or outcome, or 0. */
+size_t metrics_label(const struct metrics *metrics, enum metric metric, size_t first,
+                     size_t second);
+
+/* Adds `n` to a counter. */
+void metrics_add(struct metrics *metrics, enum metric metric, size_t label, uint64_t n);
+
+/* Sets a gauge, or a counter that is counted elsewhere.  A negative gauge means
+ * unknown and is left out of the page. */
+void metrics_set(struct metrics *metrics, enum metric metric, size_t label,
+                 int64_t value);
+
+/* Counts `n` observations of `value` in a histogram; negative values count as 0. */
+void metrics_observe(struct metrics *metrics, enum metric metric, size_t label,
+                     int64_t value, uint64_t n);
+
+/* Writes the page: every metric, and those of the process. */
+void metrics_write(struct metrics *metrics, FILE *to);
+
+#endif

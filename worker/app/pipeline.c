@@ -1,0 +1,351 @@
+/* pipeline.c - see pipeline.h. */
+#include "app/pipeline.h"
+
+#include <pthread.h>
+#include <stdio.h>
+
+#include "app/intake.h"
+#include "base/clock.h"
+#include "base/queue.h"
+
+enum {
+    CHAINS_MAX = 4096, /* the window bounds the records in them */
+    POLL_MS = 100,     /* how long stop may have to wait for a thread */
+    COMMIT_WAIT_MS = 100,
+    STOP_CHECK_US = 100000,
+};
+
+struct compute {
+    struct pipeline *pipeline;
+    struct session **sessions; /* one per model; owned */
+    size_t stage;              /* of health */
+    pthread_t thread;
+    bool started;
+};
+
+struct pipeline {
+    struct pipeline_opts opts;
+    struct answers_pool answers;
+    struct intake *intake;
+    struct queue chains;  /* struct record *, poll to intake */
+    struct queue batches; /* struct batch *, intake to compute */
+    struct compute *computes;
+    int compute_count;
+    pthread_t poll_thread, intake_thread, commit_thread;
+    bool poll_started, intake_started, commit_started;
+    size_t poll_stage, commit_stage; /* of health */
+    atomic_bool stopping;
+    pthread_mutex_t failure_lock;
+    bool failed;                  /* under failure_lock */
+    char failure[ERROR_TEXT_MAX]; /* under failure_lock; written once */
+};
+
+void pipeline_release(void *holder) {
+    answers_unref(holder);
+}
+
+static void fail(struct pipeline *pipeline, const struct error *err) {
+    (void)pthread_mutex_lock(&pipeline->failure_lock); /* fails only on misuse */
+    if (!pipeline->failed) {
+        (void)snprintf(pipeline->failure, sizeof(pipeline->failure), "%s", err->text);
+        pipeline->failed = true;
+    }
+    (void)pthread_mutex_unlock(&pipeline->failure_lock);
+}
+
+const char *pipeline_failure(struct pipeline *pipeline) {
+    const char *text;
+    (void)pthread_mutex_lock(&pipeline->failure_lock); /* fails only on misuse */
+    text = pipeline->failed ? pipeline->failure : NULL;
+    (void)pthread_mutex_unlock(&pipeline->failure_lock);
+    return text;
+}
+
+/* ---- poll ---- */
+
+static void count_received(struct pipeline *pipeline, const struct record *chain) {
+    /* One metric update for each run of records of one route, and they come in runs. */
+    while (chain != NULL) {
+        int route = chain->route;
+        uint64_t count = 0;
+        for (; chain != NULL && chain->route == route; chain = chain->next) {
+            count++;
+        }
+        metrics_add(pipeline->opts.metrics, METRIC_JOBS_RECEIVED, (size_t)route, count);
+    }
+}
+
+static void *poll_main(void *opaque) {
+    struct pipeline *pipeline = opaque;
+    while (!atomic_load(&pipeline->stopping)) {
+        struct record *chain = NULL;
+        struct error err;
+        enum status status;
+        health_busy(pipeline->opts.health, pipeline->poll_stage, clock_now_us());
+        status = stream_poll(pipeline->opts.stream, POLL_MS, &chain, &err);
+        if (chain != NULL) {
+            count_received(pipeline, chain);
+            /* The window is smaller than the queue, so this waits only in theory. */
+            if (!queue_push(&pipeline->chains, chain, QUEUE_FOREVER)) {
+                break;
+            }
+        }
+        if (status == STATUS_FATAL) {
+            fail(pipeline, &err);
+            break;
+        }
+    }
+    health_idle(pipeline->opts.health, pipeline->poll_stage);
+    return NULL;
+}
+
+/* ---- intake ---- */
+
+static void *intake_main(void *opaque) {
+    struct pipeline *pipeline = opaque;
+    while (!atomic_load(&pipeline->stopping)) {
+        int64_t wait_us = intake_wait_us(pipeline->intake, clock_now_us());
+        struct record *chain;
+        wait_us = wait_us < STOP_CHECK_US ? wait_us : STOP_CHECK_US;
+        chain = queue_pop(&pipeline->chains, wait_us);
+        if (chain != NULL && chain != intake_nudge()) {
+            intake_chain(pipeline->intake, chain);
+        }
+        intake_flush(pipeline->intake, queue_count(&pipeline->chains) == 0 &&
+                                           queue_count(&pipeline->batches) == 0);
+    }
+    return NULL;
+}
+
+/* ---- compute ---- */
+
+struct sink {
+    struct pipeline *pipeline;
+    const char *model;
+};
+
+static void on_answered(void *opaque, void *tag, struct span result, void *holder) {
+    (void)opaque; /* a record needs no more than its own */
+    record_set_result(tag, result, holder);
+}
+
+static void on_failed(void *opaque, void *tag, const char *reason) {
+    struct sink *sink = opaque;
+    struct record *record = tag;
+    metrics_add(sink->pipeline->opts.metrics, METRIC_JOBS_DEAD_LETTERED,
+                metrics_label(sink->pipeline->opts.metrics, METRIC_JOBS_DEAD_LETTERED,
+                              (size_t)record->route, METRIC_DEAD_INFER),
+                1);
+    record_set_dead(record, "infer", sink->model, reason);
+}
+
+static void count_batch(struct pipeline *pipeline, const struct batch *batch,
+                        const struct infer_times *times, int64_t wait_us) {
+    struct metrics *metrics = pipeline->opts.metrics;
+    size_t model = (size_t)batch->model_index;
+    metrics_add(metrics, METRIC_JOBS_ANSWERED, model, (uint64_t)times->answered);
+    metrics_add(metrics, METRIC_BATCHES, model, 1);
+    metrics_observe(metrics, METRIC_BATCH_ROWS, model, batch->count, 1);
+    metrics_observe(metrics, METRIC_STAGE_DURATION, METRIC_STAGE_WAIT, wait_us, 1);
+    metrics_observe(metrics, METRIC_STAGE_DURATION, METRIC_STAGE_COMPUTE,
+                    times->compute_us, 1);
+    metrics_observe(metrics, METRIC_STAGE_DURATION, METRIC_STAGE_ENCODE, times->encode_us,
+                    1);
+    /* The oldest and the newest job stand for the batch's. */
+    metrics_observe(metrics, METRIC_JOB_LATENCY, 0,
+                    wait_us + times->compute_us + times->encode_us,
+                    (uint64_t)batch->count);
+}
+
+static void compute_batch(struct compute *compute, struct batch *batch) {
+    struct pipeline *pipeline = compute->pipeline;
+    struct sink opaque = {.pipeline = pipeline, .model = batch->model->name};
+    struct infer_sink sink = {
+        .answered = on_answered, .failed = on_failed, .opaque = &opaque};
+    struct infer_times times;
+    if (batch->count > 0) {
+        int64_t wait_us = clock_now_us() - batch->rows[0].received_us;
+        infer_run(compute->sessions[batch->model_index], batch, &pipeline->answers, &sink,
+                  clock_now_us, &times);
+        stream_wake(pipeline->opts.stream);
+        count_batch(pipeline, batch, &times, wait_us);
+    }
+    intake_give_back(pipeline->intake, batch);
+}
+
+static void *compute_main(void *opaque) {
+    struct compute *compute = opaque;
+    struct pipeline *pipeline = compute->pipeline;
+    struct health *health = pipeline->opts.health;
+    while (!atomic_load(&pipeline->stopping)) {
+        struct batch *batch = queue_pop(&pipeline->batches, 0);
+        if (batch == NULL) {
+            health_idle(health, compute->stage);
+            /* Nothing to compute: rows that wait for company wait for nothing. */
+            if (intake_has_open(pipeline->intake)) {
+                (void)!queue_push(&pipeline->chains, intake_nudge(), 0); /* a hint only */
+            }
+            batch = queue_pop(&pipeline->batches, STOP_CHECK_US);
+        }
+        if (batch != NULL) {
+            health_busy(health, compute->stage, clock_now_us());
+            compute_batch(compute, batch);
+        }
+    }
+    health_idle(health, compute->stage);
+    return NULL;
+}
+
+/* ---- commit ---- */
+
+static void *commit_main(void *opaque) {
+    struct pipeline *pipeline = opaque;
+    while (!atomic_load(&pipeline->stopping)) {
+        int64_t from_us = clock_now_us();
+        size_t committed = 0;
+        struct error err;
+        enum status status;
+        health_busy(pipeline->opts.health, pipeline->commit_stage, from_us);
+        status = stream_commit(pipeline->opts.stream, COMMIT_WAIT_MS, &committed, &err);
+        if (committed > 0) {
+            metrics_observe(pipeline->opts.metrics, METRIC_STAGE_DURATION,
+                            METRIC_STAGE_COMMIT, clock_now_us() - from_us, 1);
+        }
+        if (status == STATUS_FATAL) {
+            fail(pipeline, &err);
+            break;
+        }
+    }
+    health_idle(pipeline->opts.health, pipeline->commit_stage);
+    return NULL;
+}
+
+/* ---- life ---- */
+
+static enum status create_computes(struct pipeline *pipeline, struct error *err) {
+    int count = pipeline->opts.config->worker.threads;
+    pipeline->computes = calloc((size_t)count, sizeof(*pipeline->computes));
+    if (pipeline->computes == NULL) {
+        return error_set(err, STATUS_NO_MEMORY, "no memory for %d compute threads",
+                         count);
+    }
+    for (int i = 0; i < count; i++) {
+        struct compute *compute = &pipeline->computes[i];
+        char name[24];
+        enum status status;
+        (void)snprintf(name, sizeof(name), "compute-%d", i);
+        compute->pipeline = pipeline;
+        compute->stage = health_stage_add(pipeline->opts.health, name);
+        status = models_sessions(pipeline->opts.models, &compute->sessions, err);
+        if (status != STATUS_OK) {
+            return status;
+        }
+        pipeline->compute_count++;
+    }
+    metrics_set(pipeline->opts.metrics, METRIC_COMPUTE_THREADS, 0, count);
+    return STATUS_OK;
+}
+
+enum status pipeline_create(const struct pipeline_opts *opts, struct pipeline **out,
+                            struct error *err) {
+    struct pipeline *pipeline = calloc(1, sizeof(*pipeline));
+    struct intake_opts intake = {.config = opts->config,
+                                 .models = opts->models,
+                                 .metrics = opts->metrics,
+                                 .stream = opts->stream};
+    enum status status;
+    *out = NULL;
+    if (pipeline == NULL || !answers_pool_init(&pipeline->answers)) {
+        free(pipeline);
+        return error_set(err, STATUS_NO_MEMORY, "no memory for the pipeline");
+    }
+    pipeline->opts = *opts;
+    (void)pthread_mutex_init(&pipeline->failure_lock, NULL); /* cannot fail on Linux */
+    pipeline->poll_stage = health_stage_add(opts->health, "poll");
+    pipeline->commit_stage = health_stage_add(opts->health, "commit");
+    intake.batches = &pipeline->batches;
+    if (!queue_init(&pipeline->chains, CHAINS_MAX) ||
+        !queue_init(&pipeline->batches, (size_t)opts->config->worker.threads * 2)) {
+        status = error_set(err, STATUS_NO_MEMORY, "no memory for the queues");
+        goto done;
+    }
+    status = create_computes(pipeline, err);
+    if (status == STATUS_OK) {
+        status = intake_create(&intake, &pipeline->intake, err);
+    }
+done:
+    if (status != STATUS_OK) {
+        pipeline_destroy(pipeline);
+        return status;
+    }
+    *out = pipeline;
+    return STATUS_OK;
+}
+
+static enum status start(pthread_t *thread, bool *started, void *(*thread_main)(void *),
+                         void *opaque, struct error *err) {
+    int failure = pthread_create(thread, NULL, thread_main, opaque);
+    if (failure != 0) {
+        return error_set(err, STATUS_FATAL, "cannot start a thread (error %d)", failure);
+    }
+    *started = true;
+    return STATUS_OK;
+}
+
+enum status pipeline_start(struct pipeline *p, struct error *err) {
+    enum status status = STATUS_OK;
+    for (int i = 0; i < p->compute_count && status == STATUS_OK; i++) {
+        struct compute *compute = &p->computes[i];
+        status = start(&compute->thread, &compute->started, compute_main, compute, err);
+    }
+    if (status == STATUS_OK) {
+        status = start(&p->commit_thread, &p->commit_started, commit_main, p, err);
+    }
+    if (status == STATUS_OK) {
+        status = start(&p->intake_thread, &p->intake_started, intake_main, p, err);
+    }
+    if (status == STATUS_OK) {
+        status = start(&p->poll_thread, &p->poll_started, poll_main, p, err);
+    }
+    if (status != STATUS_OK) {
+        pipeline_stop(p);
+    }
+    return status;
+}
+
+static void join(pthread_t thread, bool *started) {
+    if (*started) {
+        (void)pthread_join(thread, NULL); /* fails only on misuse */
+        *started = false;
+    }
+}
+
+void pipeline_stop(struct pipeline *pipeline) {
+    atomic_store(&pipeline->stopping, true);
+    intake_stop(pipeline->intake);
+    queue_close(&pipeline->chains);
+    queue_close(&pipeline->batches);
+    stream_wake(pipeline->opts.stream);
+    join(pipeline->poll_thread, &pipeline->poll_started);
+    join(pipeline->intake_thread, &pipeline->intake_started);
+    for (int i = 0; i < pipeline->compute_count; i++) {
+        join(pipeline->computes[i].thread, &pipeline->computes[i].started);
+    }
+    join(pipeline->commit_thread, &pipeline->commit_started);
+}
+
+void pipeline_destroy(struct pipeline *pipeline) {
+    if (pipeline == NULL) {
+        return;
+    }
+    for (int i = 0; i < pipeline->compute_count; i++) {
+        models_sessions_destroy(pipeline->opts.models, pipeline->computes[i].sessions);
+    }
+    free(pipeline->computes);
+    intake_destroy(pipeline->intake);
+    queue_release(&pipeline->chains);
+    queue_release(&pipeline->batches);
+    answers_pool_release(&pipeline->answers);
+    (void)pthread_mutex_destroy(&pipeline->failure_lock); /* fails only while locked */
+    free(pipeline);
+}

@@ -1,0 +1,51 @@
+/* pipeline.h - the threads of a worker and the queues between them.
+ *
+ *     poll ──chains──► intake ──batches──► compute 1..N ──outcomes──► commit
+ *     (stream)         (decode, batch)     (infer, encode)            (stream)
+ *
+ * Every queue is bounded.  Backwards flow only empty batches, and the window's room.
+ *
+ * Depends on: all layers.
+ * Ownership: the pipeline borrows models, stream, metrics and health, and owns its
+ * threads, queues, sessions and batches.
+ * Threads: pipeline_* on the main thread. */
+#ifndef MILLRACE_APP_PIPELINE_H
+#define MILLRACE_APP_PIPELINE_H
+
+#include "app/health.h"
+#include "app/metrics.h"
+#include "app/models.h"
+#include "batch/infer.h"
+#include "stream/stream.h"
+
+struct pipeline_opts {
+    const struct config *config;
+    const struct models *models;
+    struct metrics *metrics;
+    struct health *health;
+    struct stream *stream; /* opened with pipeline_release as its release hook */
+};
+
+struct pipeline;
+
+/* Creates sessions and queues; no thread runs yet, and health gets its stages. */
+MUST_CHECK enum status pipeline_create(const struct pipeline_opts *opts,
+                                       struct pipeline **pipeline, struct error *err);
+
+/* Starts the threads. */
+MUST_CHECK enum status pipeline_start(struct pipeline *pipeline, struct error *err);
+
+/* Why a thread had to end the worker, or NULL while all is well. */
+const char *pipeline_failure(struct pipeline *pipeline);
+
+/* Stops and joins the threads; what is in flight stays uncommitted.  Drain the stream
+ * first to finish it. */
+void pipeline_stop(struct pipeline *pipeline);
+
+/* After pipeline_stop and stream_close, since records may hold answers until then. */
+void pipeline_destroy(struct pipeline *pipeline);
+
+/* The release hook for struct stream_opts. */
+void pipeline_release(void *holder);
+
+#endif

@@ -1,0 +1,314 @@
+/* worker.c - see worker.h. */
+#include "app/worker.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "app/health.h"
+#include "app/http.h"
+#include "app/metrics.h"
+#include "app/pipeline.h"
+#include "base/clock.h"
+#include "base/cpu.h"
+#include "config/config.h"
+
+enum { EXIT_FINE = 0, EXIT_FAILED = 1, EXIT_WRONG = 2 };
+enum {
+    TICK_MS = 200, /* how often figures are taken from the stream */
+    STALL_S = 120, /* a stage that does not move for so long is dead */
+    CLOSE_TIMEOUT_MS = 5000
+};
+
+struct worker {
+    struct config *config;
+    struct models models;
+    struct metrics *metrics;
+    struct health health;
+    bool health_made;
+    struct http *http;
+    struct stream *stream;
+    struct pipeline *pipeline;
+};
+
+/* ---- start ---- */
+
+static enum status start_metrics(struct worker *w, struct error *err) {
+    struct metrics_model models[CONFIG_MODELS_MAX];
+    const char *routes[CONFIG_ROUTES_MAX];
+    struct metrics_opts opts = {.models = models,
+                                .model_count = w->config->model_count,
+                                .routes = routes,
+                                .route_count = w->config->route_count,
+                                .version = WORKER_VERSION};
+    for (size_t i = 0; i < w->config->model_count; i++) {
+        const struct config_model *model = &w->config->models[i];
+        models[i] = (struct metrics_model){
+            .name = model->name, .version = model->version, .path = model->path};
+    }
+    for (size_t i = 0; i < w->config->route_count; i++) {
+        routes[i] = w->config->routes[i].input;
+    }
+    if (!health_init(&w->health, (size_t)w->config->worker.threads + 2,
+                     (int64_t)STALL_S * 1000000)) {
+        return error_set(err, STATUS_NO_MEMORY, "no memory for the health report");
+    }
+    w->health_made = true;
+    return metrics_create(&opts, &w->metrics, err);
+}
+
+static enum status start_http(struct worker *w, struct error *err) {
+    struct http_opts opts = {.address = w->config->http.address,
+                             .port = w->config->http.port,
+                             .metrics = w->metrics,
+                             .health = &w->health};
+    enum status status;
+    if (opts.port == 0) {
+        return STATUS_OK;
+    }
+    status = http_open(&opts, &w->http, err);
+    if (status == STATUS_OK) {
+        log_event(LOG_INFO, "http_listening", LOG_TEXT("address", opts.address),
+                  LOG_INT("port", http_port(w->http)));
+    }
+    return status;
+}
+
+/* Both structs are a name and a value; the layers must not know each other. */
+static const struct stream_property *properties(const struct config_properties *from,
+                                                struct stream_property *to) {
+    for (size_t i = 0; i < from->count; i++) {
+        to[i] = (struct stream_property){.name = from->items[i].name,
+                                         .value = from->items[i].value};
+    }
+    return to;
+}
+
+static enum status start_models(struct worker *w, struct error *err) {
+    enum status status = models_open(w->config, &w->models, err);
+    if (status == STATUS_OK) {
+        health_meet(&w->health, HEALTH_MODELS);
+    }
+    return status;
+}
+
+static enum status start_stream(struct worker *w, struct error *err) {
+    const struct config *config = w->config;
+    static struct stream_property common[CONFIG_PROPERTIES_MAX];
+    static struct stream_property consumer[CONFIG_PROPERTIES_MAX];
+    static struct stream_property producer[CONFIG_PROPERTIES_MAX];
+    static struct stream_route routes[CONFIG_ROUTES_MAX]; /* borrowed until close */
+    struct stream_opts opts = {
+        .common = properties(&config->kafka, common),
+        .common_count = config->kafka.count,
+        .consumer = properties(&config->consumer, consumer),
+        .consumer_count = config->consumer.count,
+        .producer = properties(&config->producer, producer),
+        .producer_count = config->producer.count,
+        .routes = routes,
+        .route_count = config->route_count,
+        .group = config->worker.group,
+        .instance = config->worker.instance,
+        .delivery = config->worker.delivery == CONFIG_EXACTLY_ONCE ? STREAM_EXACTLY_ONCE
+                                                                   : STREAM_AT_LEAST_ONCE,
+        .commit_interval_us = (int64_t)config->worker.commit_interval_ms * 1000,
+        .window_records_max = (size_t)config->worker.window_jobs,
+        .window_size_max = (size_t)config->worker.window_mb << 20,
+        .watchdog_us = (int64_t)config->worker.watchdog_s * 1000000,
+        .release = pipeline_release,
+    };
+    for (size_t i = 0; i < config->route_count; i++) {
+        routes[i] = (struct stream_route){.input = config->routes[i].input,
+                                          .output = config->routes[i].output,
+                                          .dead_letter = config->routes[i].dead_letter};
+    }
+    return stream_open(&opts, &w->stream, err);
+}
+
+static enum status start_pipeline(struct worker *w, struct error *err) {
+    struct pipeline_opts opts = {.config = w->config,
+                                 .models = &w->models,
+                                 .metrics = w->metrics,
+                                 .health = &w->health,
+                                 .stream = w->stream};
+    enum status status = pipeline_create(&opts, &w->pipeline, err);
+    if (status == STATUS_OK) {
+        status = pipeline_start(w->pipeline, err);
+    }
+    return status;
+}
+
+static void log_start(const struct config *config) {
+    for (size_t i = 0; i < config->file_count; i++) {
+        log_event(LOG_INFO, "config_read", LOG_TEXT("file", config->files[i]));
+    }
+    log_event(LOG_INFO, "starting", LOG_TEXT("version", WORKER_VERSION),
+              LOG_TEXT("cpu", cpu_level_name(cpu_level())),
+              LOG_INT("threads", config->worker.threads),
+              LOG_TEXT("group", config->worker.group),
+              LOG_INT("models", (int64_t)config->model_count),
+              LOG_INT("routes", (int64_t)config->route_count));
+}
+
+static enum status start(struct worker *w, struct error *err) {
+    static enum status (*const steps[])(struct worker *, struct error *) = {
+        start_metrics, start_http, start_models, start_stream, start_pipeline};
+    enum status status = STATUS_OK;
+    log_setup(w->config->log.level, w->config->log.format);
+    log_start(w->config);
+    for (size_t i = 0; i < ARRAY_COUNT(steps) && status == STATUS_OK; i++) {
+        status = steps[i](w, err);
+    }
+    if (status == STATUS_OK) {
+        health_meet(&w->health, HEALTH_SERVING);
+        log_plain(LOG_INFO, "started");
+    }
+    return status;
+}
+
+/* ---- run ---- */
+
+static void set_condition(struct health *health, enum health_condition condition,
+                          bool met, const char *reason) {
+    if (met) {
+        health_meet(health, condition);
+    } else {
+        health_unmeet(health, condition, reason);
+    }
+}
+
+static void take_figures(struct worker *w, struct stream_stats *s) {
+    struct metrics *m = w->metrics;
+    stream_stats(w->stream, s);
+    metrics_set(m, METRIC_RECORDS_REPLAYED, 0, (int64_t)s->records_replayed);
+    metrics_set(m, METRIC_CONSUMER_LAG, 0, s->lag);
+    metrics_set(m, METRIC_JOBS_IN_FLIGHT, 0, (int64_t)s->records_in_flight);
+    metrics_set(m, METRIC_BYTES_IN_FLIGHT, 0, (int64_t)s->bytes_in_flight);
+    metrics_set(m, METRIC_TRANSACTIONS, METRIC_COMMITTED,
+                (int64_t)s->transactions_committed);
+    metrics_set(m, METRIC_TRANSACTIONS, METRIC_ABORTED, (int64_t)s->transactions_aborted);
+    metrics_set(m, METRIC_REBALANCES, 0, (int64_t)s->rebalances);
+    metrics_set(m, METRIC_PAUSES, 0, (int64_t)s->pauses);
+    metrics_set(m, METRIC_PARTITIONS_ASSIGNED, 0, (int64_t)s->partitions_assigned);
+    metrics_set(m, METRIC_BROKER_UP, 0, s->broker_up);
+    set_condition(&w->health, HEALTH_BROKER, s->broker_up,
+                  s->problem[0] == 0 ? "no broker has answered yet" : s->problem);
+    set_condition(&w->health, HEALTH_TOPICS, s->topics_ready,
+                  s->problem[0] == 0 ? "the topics are not known yet" : s->problem);
+    metrics_set(m, METRIC_READY, 0, health_is_ready(&w->health));
+}
+
+/* Waits for a signal of `set`, up to TICK_MS; 0 if there was none. */
+static int wait_signal(const sigset_t *set) {
+    struct timespec tick = {.tv_nsec = TICK_MS * 1000000L};
+    int number = sigtimedwait(set, NULL, &tick);
+    return number > 0 ? number : 0;
+}
+
+/* Returns when a signal asks to stop (true) or a thread has failed (false). */
+static bool serve(struct worker *w, const sigset_t *set) {
+    for (;;) {
+        struct stream_stats stats;
+        if (wait_signal(set) != 0) {
+            return true;
+        }
+        if (pipeline_failure(w->pipeline) != NULL) {
+            return false;
+        }
+        take_figures(w, &stats);
+    }
+}
+
+/* Finishes what is in flight.  False: not all of it, in time or by the user's will. */
+static bool drain(struct worker *w, const sigset_t *set) {
+    int64_t until_us =
+        clock_now_us() + (int64_t)w->config->worker.drain_timeout_s * 1000000;
+    struct stream_stats stats;
+    health_unmeet(&w->health, HEALTH_SERVING, "the worker is stopping");
+    stream_drain(w->stream);
+    for (;;) {
+        take_figures(w, &stats);
+        if (stats.records_in_flight == 0) {
+            return true;
+        }
+        if (wait_signal(set) != 0) {
+            /* A second signal: at once.  What is uncommitted is answered by others. */
+            log_event(LOG_WARN, "stopped_at_once",
+                      LOG_INT("uncommitted", (int64_t)stats.records_in_flight));
+            _exit(EXIT_FAILED);
+        }
+        if (clock_now_us() > until_us || pipeline_failure(w->pipeline) != NULL) {
+            log_event(LOG_WARN, "drain_incomplete",
+                      LOG_INT("uncommitted", (int64_t)stats.records_in_flight));
+            return false;
+        }
+    }
+}
+
+static int run(struct worker *w, const sigset_t *set) {
+    bool asked = serve(w, set);
+    bool drained = false;
+    if (asked) {
+        log_plain(LOG_INFO, "stopping");
+        drained = drain(w, set);
+    }
+    if (pipeline_failure(w->pipeline) != NULL) {
+        log_event(LOG_ERROR, "failed", LOG_TEXT("reason", pipeline_failure(w->pipeline)));
+    }
+    return drained ? EXIT_FINE : EXIT_FAILED;
+}
+
+static void release(struct worker *w) {
+    if (w->pipeline != NULL) {
+        pipeline_stop(w->pipeline);
+    }
+    if (w->stream != NULL) {
+        stream_close(w->stream, CLOSE_TIMEOUT_MS);
+    }
+    http_close(w->http);
+    pipeline_destroy(w->pipeline);
+    models_close(&w->models);
+    metrics_destroy(w->metrics);
+    if (w->health_made) {
+        health_release(&w->health);
+    }
+    config_free(w->config);
+}
+
+static void print_problem(void *opaque, const char *problem) {
+    (void)opaque; /* standard error is where problems go */
+    (void)fprintf(stderr, "millrace: %s\n", problem);
+}
+
+int worker_run(const struct worker_opts *opts) {
+    struct worker w = {0};
+    struct error err;
+    enum status status;
+    sigset_t set;
+    int code;
+    /* Blocked before any thread exists, so that only sigtimedwait sees them. */
+    (void)sigemptyset(&set);
+    (void)sigaddset(&set, SIGTERM);
+    (void)sigaddset(&set, SIGINT);
+    (void)pthread_sigmask(SIG_BLOCK, &set, NULL);
+    (void)signal(SIGPIPE, SIG_IGN);
+    status = config_load_verbose(opts->config_path, opts->overrides, opts->override_count,
+                                 print_problem, NULL, &w.config, &err);
+    if (status != STATUS_OK) {
+        return EXIT_WRONG; /* print_problem has said it all */
+    }
+    status = start(&w, &err);
+    if (status == STATUS_OK) {
+        code = run(&w, &set);
+    } else {
+        log_event(LOG_ERROR, "not_started", LOG_TEXT("status", status_name(status)),
+                  LOG_TEXT("reason", err.text));
+        code = status == STATUS_INVALID || status == STATUS_UNSUPPORTED ? EXIT_WRONG
+                                                                        : EXIT_FAILED;
+    }
+    release(&w);
+    if (status == STATUS_OK) {
+        log_event(LOG_INFO, "stopped", LOG_INT("exit_code", code));
+    }
+    return code;
+}

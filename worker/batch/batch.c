@@ -1,0 +1,110 @@
+/* batch.c - see batch.h. */
+#include "batch/batch.h"
+
+#include <assert.h>
+
+#include "base/size.h"
+
+enum { TENSOR_ALIGN = 64 }; /* what the kernels like best */
+
+enum status batch_create(const struct batch_model *model, int model_index,
+                         struct batch **out, struct error *err) {
+    struct batch *batch = calloc(1, sizeof(*batch));
+    *out = NULL;
+    if (batch == NULL) {
+        return error_set(err, STATUS_NO_MEMORY, "model '%s': no memory for a batch",
+                         model->name);
+    }
+    batch->rows = calloc((size_t)model->rows_max, sizeof(*batch->rows));
+    if (batch->rows == NULL) {
+        free(batch);
+        return error_set(err, STATUS_NO_MEMORY, "model '%s': no memory for %d rows",
+                         model->name, model->rows_max);
+    }
+    batch->model = model;
+    batch->model_index = model_index;
+    *out = batch;
+    return STATUS_OK;
+}
+
+void batch_destroy(struct batch *batch) {
+    if (batch == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < ARRAY_COUNT(batch->inputs); i++) {
+        free(batch->inputs[i].data);
+    }
+    free(batch->rows);
+    free(batch);
+}
+
+/* Makes room for rows_max rows of input `i`, whose row_size is set. */
+static enum status reserve(struct batch *batch, int i, struct error *err) {
+    struct tensor *x = &batch->inputs[i];
+    size_t rows = (size_t)batch->model->rows_max;
+    size_t size;
+    if (!size_mul(batch->row_size[i], rows, &size) || size > BATCH_TENSOR_SIZE_MAX) {
+        return error_set(err, STATUS_POISON,
+                         "input '%s': %zu rows of %zu bytes are over the limit of %zu",
+                         model_input(batch->model->model, i)->name, rows,
+                         batch->row_size[i], BATCH_TENSOR_SIZE_MAX);
+    }
+    if (size <= batch->room[i] && x->data != NULL) {
+        return STATUS_OK;
+    }
+    free(x->data);
+    batch->room[i] = 0;
+    size = size_align(size_max(size, 1), TENSOR_ALIGN);
+    x->data = aligned_alloc(TENSOR_ALIGN, size);
+    if (x->data == NULL) {
+        return error_set(err, STATUS_NO_MEMORY, "no memory for a batch of %zu bytes",
+                         size);
+    }
+    batch->room[i] = size;
+    return STATUS_OK;
+}
+
+enum status batch_shape(struct batch *batch, const struct row_shape *shapes,
+                        struct error *err) {
+    int count = model_input_count(batch->model->model);
+    batch->count = 0;
+    batch->due_us = INT64_MAX;
+    for (int i = 0; i < count; i++) {
+        const struct tensor *type = &model_input(batch->model->model, i)->type;
+        struct tensor *x = &batch->inputs[i];
+        size_t elements;
+        enum status status;
+        assert(type->rank >= 1);
+        x->dtype = type->dtype;
+        x->rank = type->rank;
+        memcpy(&x->dims[1], shapes[i].dims,
+               sizeof(x->dims[0]) * (size_t)(type->rank - 1));
+        if (!tensor_dims_count(shapes[i].dims, type->rank - 1, &elements) ||
+            !size_mul(elements, dtype_size(type->dtype), &batch->row_size[i])) {
+            return error_set(err, STATUS_POISON, "input '%s': the row is too large",
+                             model_input(batch->model->model, i)->name);
+        }
+        status = reserve(batch, i, err);
+        if (status != STATUS_OK) {
+            return status;
+        }
+    }
+    return STATUS_OK;
+}
+
+bool batch_fits(const struct batch *batch, const struct row_shape *shapes) {
+    int count = model_input_count(batch->model->model);
+    for (int i = 0; i < count; i++) {
+        const struct tensor *x = &batch->inputs[i];
+        size_t size = sizeof(x->dims[0]) * (size_t)(x->rank - 1);
+        if (size > 0 && memcmp(&x->dims[1], shapes[i].dims, size) != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void *batch_at(const struct batch *batch, int input, int row) {
+    return (unsigned char *)batch->inputs[input].data +
+           (size_t)row * batch->row_size[input];
+}

@@ -1,0 +1,70 @@
+/* batch.h - rows of one model and one shape, side by side, ready to be run.
+ *
+ *     tensor i:  | row 0 | row 1 | ... | row count-1 | free up to rows_max |
+ *
+ * Depends on: engine/model.h, base/.
+ * Ownership: a batch owns its tensors' memory and reuses it; ids and headers of rows
+ * are borrowed from the records behind them, which outlive the batch.
+ * Threads: one at a time; queues pass it on. */
+#ifndef MILLRACE_BATCH_BATCH_H
+#define MILLRACE_BATCH_BATCH_H
+
+#include "base/span.h"
+#include "engine/model.h"
+
+#define BATCH_ROWS_MAX 4096
+#define BATCH_TENSOR_SIZE_MAX ((size_t)1 << 30) /* bytes of one input, all rows */
+
+/* How one model is batched; made at start, read-only afterwards. */
+struct batch_model {
+    const struct model *model;
+    const char *name;    /* as configured */
+    const char *version; /* as configured, "" if none */
+    int rows_max;        /* 1 .. BATCH_ROWS_MAX */
+    int64_t linger_us;   /* longest wait of a batch's oldest job while others compute */
+    bool nan_rejected;
+    int outputs[MODEL_OUTPUTS_MAX]; /* indexes of the outputs that answers carry */
+    int output_count;
+};
+
+/* The dimensions of one row of an input: the input's rank less one of them. */
+struct row_shape {
+    int64_t dims[TENSOR_RANK_MAX];
+};
+
+struct batch_row {
+    void *tag; /* the caller's own: the record */
+    struct span id;
+    struct span headers; /* an encoded Avro map */
+    int64_t timestamp_ms;
+    int64_t received_us;
+};
+
+struct batch {
+    int model_index;
+    const struct batch_model *model;
+    int count;
+    int64_t due_us;                         /* when it must be run, by clock_now_us */
+    struct batch_row *rows;                 /* rows_max of them */
+    struct tensor inputs[MODEL_INPUTS_MAX]; /* dims[0] is count once taken to be run */
+    size_t row_size[MODEL_INPUTS_MAX];      /* bytes of one row */
+    size_t room[MODEL_INPUTS_MAX];          /* bytes allocated */
+};
+
+MUST_CHECK enum status batch_create(const struct batch_model *model, int model_index,
+                                    struct batch **batch, struct error *err);
+void batch_destroy(struct batch *batch);
+
+/* Empties the batch and shapes it for rows of these dimensions, one for each input.
+ * Allocates only where rows are larger than any before. STATUS_POISON where a batch of
+ * such rows would be past BATCH_TENSOR_SIZE_MAX. */
+MUST_CHECK enum status batch_shape(struct batch *batch, const struct row_shape *shapes,
+                                   struct error *err);
+
+/* Are its rows of these dimensions? */
+bool batch_fits(const struct batch *batch, const struct row_shape *shapes);
+
+/* Where row `row` of input `input` is. */
+void *batch_at(const struct batch *batch, int input, int row);
+
+#endif

@@ -1,0 +1,55 @@
+/* batcher.h - which jobs go together, and when a batch is run.
+ *
+ * One open batch per model and row shape.  It leaves when it is full, when its oldest
+ * job has waited for the model's linger time, when the deadline of one of its jobs has
+ * come, or when the caller says that nothing more is waiting.
+ *
+ * Depends on: batch/batch.h, codec/job.h.  Knows no Kafka and has no clock.
+ * Ownership: an open batch belongs to the batcher; emit() hands it on.
+ * Threads: one thread. */
+#ifndef MILLRACE_BATCH_BATCHER_H
+#define MILLRACE_BATCH_BATCHER_H
+
+#include "batch/batch.h"
+#include "codec/job.h"
+
+#define BATCHER_LANES_MAX 64 /* batches open at once, over all models */
+
+struct batcher_opts {
+    const struct batch_model *models; /* borrowed */
+    int model_count;
+    /* An unused batch of models[model_index]; NULL if there is none, after waiting for
+     * one if `wait`; with `wait`, NULL means that the worker is stopping. */
+    struct batch *(*take)(void *opaque, int model_index, bool wait);
+    /* A batch to be run; its inputs' dims[0] are set. */
+    void (*emit)(void *opaque, struct batch *batch);
+    /* A batch that take() gave and that could not be used. */
+    void (*give_back)(void *opaque, struct batch *batch);
+    void *opaque;
+};
+
+struct batcher {
+    struct batcher_opts opts;
+    struct batch *lanes[BATCHER_LANES_MAX]; /* open batches, oldest first */
+    int lane_count;
+};
+
+void batcher_init(struct batcher *batcher, const struct batcher_opts *opts);
+
+/* Puts a parsed job into a batch of its model, which may emit batches.  `row` has tag
+ * and times; `deadline_us` is the job's deadline by clock_now_us, INT64_MAX for none.
+ * STATUS_POISON: the job does not fit the model, nothing was changed for others;
+ * STATUS_AGAIN: the worker is stopping. */
+MUST_CHECK enum status batcher_add(struct batcher *batcher, int model_index,
+                                   const struct job *job, const struct batch_row *row,
+                                   int64_t now_us, int64_t deadline_us,
+                                   struct error *err);
+
+/* Emits what is due at now_us; everything if `idle`, because then waiting wins nothing.
+ */
+void batcher_flush(struct batcher *batcher, int64_t now_us, bool idle);
+
+/* When the next open batch is due, INT64_MAX if none is open. */
+int64_t batcher_due_us(const struct batcher *batcher);
+
+#endif

@@ -1,0 +1,226 @@
+/* infer.c - see infer.h. */
+#include "batch/infer.h"
+
+#include <assert.h>
+
+#include "base/size.h"
+#include "codec/result.h"
+
+/* Ranges still to be run: halving a batch of BATCH_ROWS_MAX leaves at most one half
+ * behind at each level. */
+enum { RANGES_MAX = 16 };
+_Static_assert(BATCH_ROWS_MAX <= 1 << (RANGES_MAX - 1), "halving fits the stack");
+
+struct range {
+    int first, count;
+};
+
+struct run {
+    struct session *session;
+    const struct batch *batch;
+    struct answers *answers; /* this run holds one reference while it encodes */
+    const struct infer_sink *sink;
+    int64_t (*now_us)(void);
+    struct infer_times *times;
+    int64_t started_us; /* of the batch */
+    struct result_output outputs[MODEL_OUTPUTS_MAX];
+    size_t row_size[MODEL_OUTPUTS_MAX];
+};
+
+static struct answers *answers_take(struct answers_pool *pool) {
+    struct answers *answers;
+    (void)pthread_mutex_lock(&pool->lock); /* fails only on misuse */
+    answers = pool->unused;
+    if (answers != NULL) {
+        pool->unused = answers->next;
+    }
+    (void)pthread_mutex_unlock(&pool->lock);
+    if (answers == NULL) {
+        answers = calloc(1, sizeof(*answers));
+        if (answers == NULL) {
+            return NULL;
+        }
+        answers->pool = pool;
+    }
+    answers->used = 0;
+    atomic_store_explicit(&answers->refs, 1, memory_order_relaxed);
+    return answers;
+}
+
+static void fail_range(struct run *run, struct range range, const char *reason) {
+    for (int i = range.first; i < range.first + range.count; i++) {
+        run->sink->failed(run->sink->opaque, run->batch->rows[i].tag, reason);
+    }
+    run->times->failed += range.count;
+}
+
+/* Describes the outputs that answers carry, as one row each. */
+static enum status bind_outputs(struct run *run, int rows, struct error *err) {
+    const struct batch_model *model = run->batch->model;
+    for (int i = 0; i < model->output_count; i++) {
+        const struct tensor *y = session_output(run->session, model->outputs[i]);
+        const char *name = model_output(model->model, model->outputs[i])->name;
+        struct tensor *row = &run->outputs[i].row;
+        if (y->rank < 1 || y->dims[0] != rows) {
+            return error_set(err, STATUS_POISON,
+                             "output '%s' does not have one row for each of %d rows",
+                             name, rows);
+        }
+        *row = (struct tensor){.dtype = y->dtype, .rank = y->rank - 1, .data = y->data};
+        memcpy(row->dims, &y->dims[1], sizeof(y->dims[0]) * (size_t)row->rank);
+        run->outputs[i].name = span_text(name);
+        run->row_size[i] = tensor_size(row);
+    }
+    return STATUS_OK;
+}
+
+static void point_outputs(struct run *run, int row) {
+    const struct batch_model *model = run->batch->model;
+    for (int i = 0; i < model->output_count; i++) {
+        const struct tensor *y = session_output(run->session, model->outputs[i]);
+        run->outputs[i].row.data =
+            (unsigned char *)y->data + (size_t)row * run->row_size[i];
+    }
+}
+
+static struct result describe(const struct run *run, int row) {
+    const struct batch *batch = run->batch;
+    const struct batch_row *job = &batch->rows[row];
+    const char *version = batch->model->version;
+    return (struct result){
+        .id = job->id,
+        .model = span_text(batch->model->name),
+        .version = version[0] == 0 ? (struct span){0} : span_text(version),
+        .headers = job->headers,
+        .job_timestamp_ms = job->timestamp_ms,
+        .batch_size = batch->count,
+        .wait_us = run->started_us - job->received_us,
+        .compute_us = run->times->compute_us,
+    };
+}
+
+/* Makes room for the answers of `range` behind those that are there.  The bytes may
+ * not move once a row points at them, so all of a range's room is made first, and a
+ * batch that was halved takes new answers for each part. */
+static bool reserve(struct answers *answers, size_t size) {
+    uint8_t *bytes;
+    if (size <= answers->room) {
+        return true;
+    }
+    bytes = malloc(size_align(size, 4096));
+    if (bytes == NULL) {
+        return false;
+    }
+    free(answers->bytes);
+    answers->bytes = bytes;
+    answers->room = size_align(size, 4096);
+    return true;
+}
+
+static enum status reserve_range(struct run *run, struct range range, struct error *err) {
+    size_t size = 0;
+    for (int i = 0; i < range.count; i++) {
+        struct result result = describe(run, range.first + i);
+        size_t one;
+        point_outputs(run, i);
+        one = result_size_max(&result, run->outputs, run->batch->model->output_count);
+        if (!size_add(size, one, &size)) {
+            return error_set(err, STATUS_NO_MEMORY, "the answers' sizes overflow");
+        }
+    }
+    if (!reserve(run->answers, size)) {
+        return error_set(err, STATUS_NO_MEMORY, "no memory for %zu bytes of answers",
+                         size);
+    }
+    return STATUS_OK;
+}
+
+static void encode_range(struct run *run, struct range range) {
+    struct answers *answers = run->answers;
+    atomic_fetch_add_explicit(&answers->refs, range.count, memory_order_relaxed);
+    for (int i = 0; i < range.count; i++) {
+        struct result result = describe(run, range.first + i);
+        uint8_t *to = answers->bytes + answers->used;
+        size_t size;
+        point_outputs(run, i);
+        size = result_encode(&result, run->outputs, run->batch->model->output_count, to);
+        answers->used += size;
+        run->sink->answered(run->sink->opaque, run->batch->rows[range.first + i].tag,
+                            span_of(to, size), answers);
+    }
+    run->times->answered += range.count;
+}
+
+static enum status compute_range(struct run *run, struct range range, struct error *err) {
+    const struct batch *batch = run->batch;
+    struct tensor inputs[MODEL_INPUTS_MAX];
+    int count = model_input_count(batch->model->model);
+    int64_t from_us = run->now_us();
+    enum status status;
+    for (int i = 0; i < count; i++) {
+        inputs[i] = batch->inputs[i];
+        inputs[i].dims[0] = range.count;
+        inputs[i].data = batch_at(batch, i, range.first);
+    }
+    status = session_prepare(run->session, inputs, err);
+    if (status == STATUS_OK) {
+        status = session_run(run->session, inputs, err);
+    }
+    if (status == STATUS_OK) {
+        status = bind_outputs(run, range.count, err);
+    }
+    run->times->compute_us += run->now_us() - from_us;
+    return status;
+}
+
+/* Answers the rows of `range`, or says why not all of them could be. */
+static enum status answer_range(struct run *run, struct answers_pool *pool,
+                                struct range range, struct error *err) {
+    enum status status = compute_range(run, range, err);
+    int64_t from_us = run->now_us();
+    if (status != STATUS_OK) {
+        return status;
+    }
+    run->answers = answers_take(pool);
+    if (run->answers == NULL) {
+        return error_set(err, STATUS_NO_MEMORY, "no memory for answers");
+    }
+    status = reserve_range(run, range, err);
+    if (status == STATUS_OK) {
+        encode_range(run, range);
+    }
+    answers_unref(run->answers);
+    run->times->encode_us += run->now_us() - from_us;
+    return status;
+}
+
+void infer_run(struct session *session, const struct batch *batch,
+               struct answers_pool *pool, const struct infer_sink *sink,
+               int64_t (*now_us)(void), struct infer_times *times) {
+    struct run run = {.session = session,
+                      .batch = batch,
+                      .sink = sink,
+                      .now_us = now_us,
+                      .times = times,
+                      .started_us = now_us()};
+    struct range ranges[RANGES_MAX] = {{.first = 0, .count = batch->count}};
+    int waiting = batch->count > 0 ? 1 : 0;
+    *times = (struct infer_times){0};
+    while (waiting > 0) {
+        struct range range = ranges[--waiting];
+        struct error err = {0};
+        if (answer_range(&run, pool, range, &err) == STATUS_OK) {
+            continue;
+        }
+        if (range.count == 1) {
+            fail_range(&run, range, err.text);
+            continue;
+        }
+        assert(waiting + 2 <= RANGES_MAX);
+        ranges[waiting].count = range.count - range.count / 2;
+        ranges[waiting].first = range.first + range.count / 2;
+        ranges[waiting + 1].count = range.count / 2;
+        ranges[waiting + 1].first = range.first;
+        waiting += 2;
+    }
+}

@@ -1,0 +1,440 @@
+/* keys.c - see keys.h. */
+#include "config/keys.h"
+
+#include <assert.h>
+#include <ctype.h>
+
+#include "base/text.h"
+
+static const char *const deliveries[] = {
+    [CONFIG_EXACTLY_ONCE] = "exactly_once",
+    [CONFIG_AT_LEAST_ONCE] = "at_least_once",
+    NULL,
+};
+
+static const char *const nans[] = {
+    [CONFIG_NAN_ALLOW] = "allow",
+    [CONFIG_NAN_REJECT] = "reject",
+    NULL,
+};
+
+static const char *const levels[] = {
+    [LOG_DEBUG] = "debug",
+    [LOG_INFO] = "info",
+    [LOG_WARN] = "warn",
+    [LOG_ERROR] = "error",
+    NULL,
+};
+
+static const char *const formats[] = {
+    [LOG_FORMAT_AUTO] = "auto",
+    [LOG_FORMAT_TEXT] = "text",
+    [LOG_FORMAT_JSON] = "json",
+    NULL,
+};
+
+/* The loader stores a choice's index through an int. */
+_Static_assert(sizeof(enum config_delivery) == sizeof(int), "an enum is an int");
+_Static_assert(sizeof(enum config_nan) == sizeof(int), "an enum is an int");
+_Static_assert(sizeof(enum log_level) == sizeof(int), "an enum is an int");
+_Static_assert(sizeof(enum log_format) == sizeof(int), "an enum is an int");
+
+static const struct key worker_keys[] = {
+    {
+        .name = "group",
+        .type = KEY_TEXT,
+        .offset = offsetof(struct config_worker, group),
+        .min = 1,
+        .max = 249,
+        .fallback = "millrace",
+        .help = "Consumer group. Workers of one group share the partitions.",
+    },
+    {
+        .name = "instance",
+        .type = KEY_NAME,
+        .offset = offsetof(struct config_worker, instance),
+        .max = 128,
+        .fallback = "",
+        .help = "Names this worker within its group and must be unique there: it is "
+                "part of the transactional id. Empty: host name and a free number.",
+    },
+    {
+        .name = "delivery",
+        .type = KEY_CHOICE,
+        .offset = offsetof(struct config_worker, delivery),
+        .choices = deliveries,
+        .fallback = "exactly_once",
+        .help = "`exactly_once` publishes results and offsets in one transaction. "
+                "`at_least_once` may answer a job twice after a failure.",
+    },
+    {
+        .name = "commit_interval_ms",
+        .type = KEY_INT,
+        .offset = offsetof(struct config_worker, commit_interval_ms),
+        .min = 0,
+        .max = 10000,
+        .fallback = "50",
+        .help = "At least this long between two commits. Longer costs latency and "
+                "spares the broker.",
+    },
+    {
+        .name = "threads",
+        .type = KEY_INT,
+        .offset = offsetof(struct config_worker, threads),
+        .min = 0,
+        .max = 512,
+        .fallback = "0",
+        .help = "Compute threads. 0: one per processor less one, at least 1.",
+    },
+    {
+        .name = "window_jobs",
+        .type = KEY_INT,
+        .offset = offsetof(struct config_worker, window_jobs),
+        .min = 1,
+        .max = 1 << 20,
+        .fallback = "32768",
+        .help = "Most jobs in flight; when full, partitions are paused.",
+    },
+    {
+        .name = "window_mb",
+        .type = KEY_INT,
+        .offset = offsetof(struct config_worker, window_mb),
+        .min = 1,
+        .max = 65536,
+        .fallback = "256",
+        .help = "Most MiB of jobs in flight; when full, partitions are paused.",
+    },
+    {
+        .name = "drain_timeout_s",
+        .type = KEY_INT,
+        .offset = offsetof(struct config_worker, drain_timeout_s),
+        .min = 1,
+        .max = 3600,
+        .fallback = "30",
+        .help = "How long a stopping worker may take to finish the jobs in flight; "
+                "the rest is left to the next owner.",
+    },
+    {
+        .name = "watchdog_s",
+        .type = KEY_INT,
+        .offset = offsetof(struct config_worker, watchdog_s),
+        .min = 5,
+        .max = 3600,
+        .fallback = "60",
+        .help = "A stage that has work and does not move for this long is stalled: "
+                "the worker is unhealthy, or ends where only a restart helps.",
+    },
+};
+
+static const struct key http_keys[] = {
+    {
+        .name = "address",
+        .type = KEY_TEXT,
+        .offset = offsetof(struct config_http, address),
+        .min = 1,
+        .max = 64,
+        .fallback = "127.0.0.1",
+        .help = "Numeric IPv4 or IPv6 address to listen on. Whoever reaches it may "
+                "read the figures; there is no authentication.",
+    },
+    {
+        .name = "port",
+        .type = KEY_INT,
+        .offset = offsetof(struct config_http, port),
+        .min = 0,
+        .max = 65535,
+        .fallback = "9464",
+        .help = "Port for /metrics, /healthz and /readyz. 0: off.",
+    },
+};
+
+static const struct key log_keys[] = {
+    {
+        .name = "level",
+        .type = KEY_CHOICE,
+        .offset = offsetof(struct config_log, level),
+        .choices = levels,
+        .fallback = "info",
+        .help = "Events below this level are dropped.",
+    },
+    {
+        .name = "format",
+        .type = KEY_CHOICE,
+        .offset = offsetof(struct config_log, format),
+        .choices = formats,
+        .fallback = "auto",
+        .help = "`auto` is text on a terminal and JSON elsewhere.",
+    },
+};
+
+static const struct key model_keys[] = {
+    {
+        .name = "name",
+        .type = KEY_TEXT,
+        .offset = offsetof(struct config_model, name),
+        .min = 1,
+        .max = 128,
+        .help = "What jobs and routes call the model. Unique.",
+    },
+    {
+        .name = "path",
+        .type = KEY_PATH,
+        .offset = offsetof(struct config_model, path),
+        .min = 1,
+        .max = CONFIG_TEXT_SIZE_MAX,
+        .help = "ONNX file, absolute or relative to the configuration file's folder.",
+    },
+    {
+        .name = "version",
+        .type = KEY_TEXT,
+        .offset = offsetof(struct config_model, version),
+        .min = 1,
+        .max = 128,
+        .fallback = "1",
+        .help = "Is compared with the version a job asks for, and named in answers.",
+    },
+    {
+        .name = "batch_max",
+        .type = KEY_INT,
+        .offset = offsetof(struct config_model, batch_max),
+        .min = 1,
+        .max = 4096,
+        .fallback = "64",
+        .help = "Most jobs in one batch.",
+    },
+    {
+        .name = "linger_ms",
+        .type = KEY_INT,
+        .offset = offsetof(struct config_model, linger_ms),
+        .min = 0,
+        .max = 10000,
+        .fallback = "5",
+        .help = "How long a batch's oldest job may wait for company.",
+    },
+    {
+        .name = "nan",
+        .type = KEY_CHOICE,
+        .offset = offsetof(struct config_model, nan),
+        .choices = nans,
+        .fallback = "allow",
+        .help = "`reject` dead-letters jobs whose inputs hold NaN or an infinity.",
+    },
+    {
+        .name = "outputs",
+        .type = KEY_TEXTS,
+        .offset = offsetof(struct config_model, outputs),
+        .count_offset = offsetof(struct config_model, output_count),
+        .min = 1,
+        .max = CONFIG_OUTPUTS_MAX,
+        .fallback = "",
+        .help = "Names of the outputs to answer with. Empty: all.",
+    },
+};
+
+static const struct key route_keys[] = {
+    {
+        .name = "input",
+        .type = KEY_NAME,
+        .offset = offsetof(struct config_route, input),
+        .min = 1,
+        .max = 249,
+        .help = "Topic that jobs come from. One route per topic.",
+    },
+    {
+        .name = "output",
+        .type = KEY_NAME,
+        .offset = offsetof(struct config_route, output),
+        .min = 1,
+        .max = 249,
+        .help = "Topic that results go to.",
+    },
+    {
+        .name = "dead_letter",
+        .type = KEY_NAME,
+        .offset = offsetof(struct config_route, dead_letter),
+        .min = 1,
+        .max = 249,
+        .help = "Topic that jobs go to which can never be answered, as they came.",
+    },
+    {
+        .name = "model",
+        .type = KEY_TEXT,
+        .offset = offsetof(struct config_route, model),
+        .max = 128,
+        .fallback = "",
+        .help = "Model of jobs that name none. Empty: every job must name its own.",
+    },
+    {
+        .name = "job_bytes_max",
+        .type = KEY_INT,
+        .offset = offsetof(struct config_route, job_bytes_max),
+        .min = 1,
+        .max = 1 << 30,
+        .fallback = "1048576",
+        .help = "A longer record is a dead letter.",
+    },
+};
+
+#define KEYS(array) .keys = (array), .key_count = ARRAY_COUNT(array)
+#define PROPERTIES(field)                                                 \
+    .kind = SECTION_PROPERTIES, .offset = offsetof(struct config, field), \
+    .items_max = CONFIG_PROPERTIES_MAX
+
+static const struct section table[] = {
+    {
+        .name = "kafka",
+        PROPERTIES(kafka),
+        .help = "librdkafka's properties for both clients, with underscores for dots: "
+                "`bootstrap_servers` is required. Those that the worker's promises "
+                "rest on are refused. Passwords and keys are never shown; prefer the "
+                "environment or a file of their own for them.",
+    },
+    {
+        .name = "consumer",
+        PROPERTIES(consumer),
+        .help = "The same for the consumer only; wins over `kafka`.",
+    },
+    {
+        .name = "producer",
+        PROPERTIES(producer),
+        .help = "The same for the producer only; wins over `kafka`.",
+    },
+    {
+        .name = "worker",
+        .kind = SECTION_GROUP,
+        .offset = offsetof(struct config, worker),
+        KEYS(worker_keys),
+        .help = "Group membership, delivery and resources of this worker.",
+    },
+    {
+        .name = "http",
+        .kind = SECTION_GROUP,
+        .offset = offsetof(struct config, http),
+        KEYS(http_keys),
+        .help = "Metrics and health.",
+    },
+    {
+        .name = "log",
+        .kind = SECTION_GROUP,
+        .offset = offsetof(struct config, log),
+        KEYS(log_keys),
+        .help = "What is written to standard error.",
+    },
+    {
+        .name = "models",
+        .kind = SECTION_LIST,
+        .item_size = sizeof(struct config_model),
+        .items_max = CONFIG_MODELS_MAX,
+        KEYS(model_keys),
+        .help = "A list of groups, one for each model; at least one.",
+    },
+    {
+        .name = "routes",
+        .kind = SECTION_LIST,
+        .item_size = sizeof(struct config_route),
+        .items_max = CONFIG_ROUTES_MAX,
+        KEYS(route_keys),
+        .help = "A list of groups, one for each input topic; at least one.",
+    },
+};
+
+const struct section *sections(size_t *count) {
+    *count = ARRAY_COUNT(table);
+    return table;
+}
+
+const struct section *section_find(const char *name) {
+    for (size_t i = 0; i < ARRAY_COUNT(table); i++) {
+        if (strcmp(table[i].name, name) == 0) {
+            return &table[i];
+        }
+    }
+    return NULL;
+}
+
+const struct key *key_find(const struct section *section, const char *name) {
+    for (size_t i = 0; i < section->key_count; i++) {
+        if (strcmp(section->keys[i].name, name) == 0) {
+            return &section->keys[i];
+        }
+    }
+    return NULL;
+}
+
+const char *section_nearest(const char *name) {
+    const char *names[ARRAY_COUNT(table)];
+    for (size_t i = 0; i < ARRAY_COUNT(table); i++) {
+        names[i] = table[i].name;
+    }
+    return text_nearest(name, names, ARRAY_COUNT(table));
+}
+
+const char *key_nearest(const struct section *section, const char *name) {
+    const char *names[32];
+    assert(section->key_count <= ARRAY_COUNT(names));
+    for (size_t i = 0; i < section->key_count; i++) {
+        names[i] = section->keys[i].name;
+    }
+    return text_nearest(name, names, section->key_count);
+}
+
+void key_variable(const struct section *section, const char *key, char *text,
+                  size_t size) {
+    int used = snprintf(text, size, "MILLRACE_%s_%s", section->name, key);
+    assert(used > 0);
+    assert((size_t)used < size);
+    for (char *c = text; *c != 0; c++) {
+        *c = (char)toupper((unsigned char)*c);
+    }
+}
+
+void key_allowed(const struct key *key, char *text, size_t size) {
+    size_t used;
+    switch (key->type) {
+    case KEY_INT:
+        (void)snprintf(text, size, "a whole number from %lld to %lld",
+                       (long long)key->min, (long long)key->max);
+        break;
+    case KEY_CHOICE:
+        used = 0;
+        for (size_t i = 0; key->choices[i] != NULL && used < size; i++) {
+            used += (size_t)snprintf(text + used, size - used, "%s\"%s\"",
+                                     i == 0 ? "" : " or ", key->choices[i]);
+        }
+        break;
+    case KEY_TEXT:
+    case KEY_PATH:
+        (void)snprintf(text, size, "text of %lld to %lld bytes", (long long)key->min,
+                       (long long)key->max);
+        break;
+    case KEY_NAME:
+        (void)snprintf(text, size,
+                       "%lld to %lld letters, digits, '.', '_' or '-', and not \".\" "
+                       "or \"..\"",
+                       (long long)key->min, (long long)key->max);
+        break;
+    case KEY_TEXTS:
+        (void)snprintf(text, size, "a list of up to %lld texts", (long long)key->max);
+        break;
+    }
+}
+
+bool config_is_secret(const char *property) {
+    static const char *const marks[] = {
+        "password", "secret", "ssl.key.pem", "sasl.oauthbearer.config", "private.key",
+    };
+    char name[256];
+    size_t size = strlen(property);
+    if (size >= sizeof(name)) {
+        return true; /* nothing librdkafka knows is so long; don't show it */
+    }
+    for (size_t i = 0; i <= size; i++) {
+        name[i] = property[i] == '_' ? '.' : (char)tolower((unsigned char)property[i]);
+    }
+    for (size_t i = 0; i < ARRAY_COUNT(marks); i++) {
+        if (strstr(name, marks[i]) != NULL) {
+            return true;
+        }
+    }
+    return false;
+}

@@ -1,0 +1,69 @@
+/* keys.h - the table of settings: the schema that libconfig lacks.
+ *
+ * A section is a group of the file ("worker"), a list of groups ("models"), or a group
+ * whose members are librdkafka's properties and not ours to know ("kafka").
+ *
+ * Depends on: config/config.h.
+ * Ownership: the table is static and immutable.
+ * Threads: any. */
+#ifndef MILLRACE_CONFIG_KEYS_H
+#define MILLRACE_CONFIG_KEYS_H
+
+#include <stdint.h>
+
+#include "config/config.h"
+
+enum key_type {
+    KEY_TEXT,   /* const char *; min and max are bytes */
+    KEY_NAME,   /* the same, of letters, digits and "._-", as Kafka names topics */
+    KEY_PATH,   /* the same, made relative to the configuration file's folder */
+    KEY_INT,    /* int; min and max are values */
+    KEY_CHOICE, /* an enum: the index into `choices` */
+    KEY_TEXTS   /* const char *const * and a size_t: max is the count */
+};
+
+struct key {
+    const char *name;
+    enum key_type type;
+    size_t offset;              /* of the field in the section's struct */
+    size_t count_offset;        /* of the count, for KEY_TEXTS */
+    int64_t min, max;           /* see enum key_type */
+    const char *fallback;       /* the default as text; NULL: must be given */
+    const char *const *choices; /* of KEY_CHOICE; ends with NULL */
+    const char *help;           /* sentences for the reference */
+};
+
+enum section_kind { SECTION_GROUP, SECTION_LIST, SECTION_PROPERTIES };
+
+struct section {
+    const char *name;
+    enum section_kind kind;
+    size_t offset;    /* in struct config: of a group's or properties' struct */
+    size_t item_size; /* of a list's items */
+    size_t items_max; /* of a list or of properties */
+    const struct key *keys;
+    size_t key_count;
+    const char *help;
+};
+
+/* All sections; *count of them. */
+const struct section *sections(size_t *count);
+
+/* The section, the key of that name, or NULL. */
+const struct section *section_find(const char *name);
+const struct key *key_find(const struct section *section, const char *name);
+
+/* The name nearest to `name`, or NULL. */
+const char *section_nearest(const char *name);
+const char *key_nearest(const struct section *section, const char *name);
+
+/* Writes the variable's name, "MILLRACE_WORKER_THREADS", to `text`; `key` may be "". */
+#define KEY_VARIABLE_MAX 128 /* bytes */
+void key_variable(const struct section *section, const char *key, char *text,
+                  size_t size);
+
+/* Writes what is allowed, "a whole number from 0 to 512", to `text`. */
+#define KEY_ALLOWED_MAX 256 /* bytes */
+void key_allowed(const struct key *key, char *text, size_t size);
+
+#endif

@@ -1,0 +1,64 @@
+/* loader.h - what the steps of config_load share; nobody else includes it.
+ *
+ *     source.c  the file and its includes -> libconfig's tree
+ *     load.c    tree, environment, flags -> struct config, setting by setting
+ *     check.c   what concerns more than one setting
+ *
+ * A step reports a problem and carries on, so that all problems come at once.
+ *
+ * Depends on: config/keys.h, base/arena.h; libconfig.
+ * Ownership: what outlives the load is in box->arena, the rest in the loader.
+ * Threads: one. */
+#ifndef MILLRACE_CONFIG_LOADER_H
+#define MILLRACE_CONFIG_LOADER_H
+
+#include <libconfig.h>
+
+#include "base/arena.h"
+#include "config/keys.h"
+
+/* What config_load hands out is the first field. */
+struct config_box {
+    struct config config;
+    struct arena arena; /* owns all that config points to */
+};
+
+struct loader {
+    struct config_box *box;
+    struct arena scratch; /* for the time of the load */
+    const char *path;     /* of the configuration file */
+    const char *folder;   /* it is in; "." if the path names none */
+    config_t tree;
+    const char *const *overrides;
+    size_t override_count;
+
+    struct config_model *models; /* the same as box->config's, not yet const */
+    struct config_route *routes;
+    struct config_value *values; /* room for value_max */
+    size_t value_max;
+    const char **files; /* room for CONFIG_FILES_MAX */
+
+    config_problem_fn *on_problem; /* may be NULL */
+    void *opaque;
+    struct error *err;    /* holds the first problem */
+    size_t problem_count; /* all of them */
+    bool no_memory;       /* a request failed: the load ends with STATUS_NO_MEMORY */
+};
+
+/* Reports one problem; control characters of what it quotes are masked. */
+void loader_problem(struct loader *loader, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+/* Text in the box's arena; "" with loader->no_memory set where memory runs out. */
+const char *loader_format(struct loader *loader, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+/* Reads loader->path into loader->tree and lists the files.  False: a problem was
+ * reported and there is no tree. */
+MUST_CHECK bool source_read(struct loader *loader);
+
+/* "FILE:LINE" of a setting of the tree. */
+const char *source_where(struct loader *loader, const config_setting_t *setting);
+
+/* Checks across settings, and resolves what they leave open (threads, model_index). */
+void check_config(struct loader *loader);
+
+#endif
