@@ -33,7 +33,10 @@ CPPFLAGS += -D_POSIX_C_SOURCE=200809L -Iworker -I. -I$(BUILD)/gen -include base/
 CFLAGS += -std=c11 -O2 -g -ffp-contract=off -fno-math-errno -fPIC -pthread \
   $(WARNINGS) $(SAN_FLAGS)
 LDFLAGS += -pthread $(SAN_FLAGS)
-LDLIBS += $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lm -ldl
+# The sanitizer does not know the C11 threads that librdkafka uses.
+LDFLAGS += $(if $(filter tsan,$(SAN)),tests/tsan_threads.c)
+# OpenBLAS is opened at run time, once its variables are set: see engine/kernels/blas.h.
+LDLIBS += $(shell pkg-config --libs $(filter-out openblas,$(PKGS)) 2>/dev/null) -lm -ldl
 
 # ---- layers: an archive each; a layer links with those it may include ------------
 LAYERS := base config codec engine batch stream app
@@ -79,6 +82,8 @@ $(BUILD)/worker/engine/kernels/%_avx512.o: CFLAGS += -mavx512f -mavx512bw -mavx5
   -mavx512vl -mfma -mf16c -mprefer-vector-width=512 -O3
 $(call objects,$(call sources,engine/kernels)): CFLAGS += -O3
 
+# Make would take the objects of programs for intermediate files, and delete them.
+.PRECIOUS: $(BUILD)/%.o
 $(BUILD)/%.o: %.c $(GEN)
 	@mkdir -p $(@D)
 	$(if $(Q),@echo "  CC  $<")
@@ -109,12 +114,12 @@ UNIT_BINS := $(patsubst %.c,$(BUILD)/%,$(UNIT_SRCS))
 define unit_rule
 $(BUILD)/tests/unit/$(1)/test_%: $(BUILD)/tests/unit/$(1)/test_%.o $(call layer_libs,$(deps_$(1)))
 	$$(if $$(Q),@echo "  LD  $$@")
-	$$(Q)$$(CC) $$(LDFLAGS) -o $$@ $$^ $$(LDLIBS) -lcheck -lsubunit -lrt
+	$$(Q)$$(CC) $$(LDFLAGS) -o $$@ $$^ $$(LDLIBS) -lcheck -lsubunit -lrt -lm
 endef
 $(foreach layer,$(LAYERS) tools,$(eval $(call unit_rule,$(layer))))
 # Check's own macros are older than some of our warnings.
-$(BUILD)/tests/%.o: CFLAGS += -Wno-pedantic -Wno-sign-conversion -Wno-conversion
-.PRECIOUS: $(BUILD)/tests/%.o
+$(BUILD)/tests/%.o: CFLAGS += -Wno-pedantic -Wno-sign-conversion -Wno-conversion \
+  -Wno-double-promotion
 
 .PHONY: unit
 unit: $(UNIT_BINS) ## unit tests of every layer
@@ -126,12 +131,38 @@ unit_bins = $(filter $(BUILD)/tests/unit/$(1)/%,$(UNIT_BINS))
 unit-%: $$(call unit_bins,$$*) ## unit tests of one layer
 	@fail=0; for t in $^; do ./$$t || fail=1; done; exit $$fail
 
+# ---- the codec's fuzzer and benchmark -----------------------------------------------
+FUZZ_CC ?= clang-14
+FUZZ_SECONDS ?= 180
+FUZZ_DIR := $(BUILD)/fuzz
+$(FUZZ_DIR)/fuzz_job: tests/fuzz/fuzz_job.c $(call sources,codec) $(call sources,base) \
+  $(wildcard worker/codec/*.h worker/base/*.h) $(BUILD)/gen/schemas.h
+	@mkdir -p $(@D)
+	$(Q)$(FUZZ_CC) $(CPPFLAGS) -D_GNU_SOURCE -std=c11 -O1 -g -fno-omit-frame-pointer \
+	  -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
+	  -o $@ $(filter %.c,$^) -lm -pthread
+
+.PHONY: fuzz-codec bench-codec
+fuzz-codec: $(FUZZ_DIR)/fuzz_job ## fuzz jobs and results for FUZZ_SECONDS (needs clang-14)
+	@mkdir -p $(FUZZ_DIR)/corpus-job
+	@grep -o '"message": "[0-9a-f]*"' tests/data/codec/goldens.json | cut -d'"' -f4 | \
+	  while read -r hex; do n=$$((n + 1)); \
+	  printf '%b' "$$(sed 's/../\\x&/g' <<<"$$hex")" >$(FUZZ_DIR)/corpus-job/golden-$$n; done
+	$(FUZZ_DIR)/fuzz_job -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -timeout=5 \
+	  -artifact_prefix=$(FUZZ_DIR)/ $(FUZZ_DIR)/corpus-job
+
+$(BUILD)/bench_codec: $(BUILD)/tests/bench/bench_codec.o $(call layer_libs,$(deps_codec))
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+bench-codec: $(BUILD)/bench_codec ## nanoseconds a job and a result, beside Avro-C
+	@$(BUILD)/bench_codec
+
 # ---- checks ------------------------------------------------------------------------
 # `check` is everything a change must pass; `check-fast` leaves out Kafka and TSan.
 .PHONY: layers format lint flow models packages packages-test
 packages: ## install the Debian packages that the build needs and that are missing
 	@tools/packages.sh build
-packages-test:
+packages-test: ## the same, and those that `make check` needs
 	@tools/packages.sh test
 layers: ## check who includes whom
 	@tools/check-layers
@@ -144,7 +175,7 @@ models: $(BUILD)/millrace ## the demo models against their golden outputs
 flow: $(BUILD)/millrace ## whole workers on the embedded broker
 	@MILLRACE=$(BUILD)/millrace tests/flow/run.sh
 
-.PHONY: check check-fast check-san kafka
+.PHONY: check check-fast kafka
 check-fast: packages-test ## units, ASan and UBSan, layers, format, lint, flow
 	@$(MAKE) --no-print-directory layers format
 	@$(MAKE) --no-print-directory all unit models flow
@@ -165,6 +196,13 @@ demo: packages ## the main job in a minute; KAFKA=1 on a real Apache Kafka
 	@KAFKA=$(KAFKA) tools/demo.sh
 
 BENCH_TOOLS := $(BUILD)/loadgen $(BUILD)/transport
+bench_objects = $(patsubst %,$(BUILD)/tests/bench/%.o,$(1))
+$(BUILD)/loadgen: $(call bench_objects,loadgen load_send load_measure load_admin common)
+$(BUILD)/transport: $(call bench_objects,transport common)
+$(BENCH_TOOLS):
+	$(if $(Q),@echo "  LD  $@")
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
 bench: packages-test ## measure against the Python peer and the transport limit
 	@$(MAKE) --no-print-directory all $(BENCH_TOOLS)
 	@tests/bench/bench.sh
@@ -184,7 +222,8 @@ clean: ## remove what was built
 
 .PHONY: help
 help: ## this list
-	@grep -hE '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | \
+	@grep -hE '^[a-z%-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:.*## /\t/' | \
 	  awk -F'\t' '{printf "  make %-14s %s\n", $$1, $$2}'
+	@echo 'Variables: SAN=asan or SAN=tsan (a build of its own), V=1 (show the commands).'
 
 -include $(shell find $(BUILD)/worker $(BUILD)/tools $(BUILD)/tests -type f -name '*.d' 2>/dev/null)

@@ -1,12 +1,12 @@
 #!/bin/bash
-# bench.sh - Millrace, the Python worker and the bare transport, side by side on one broker.
+# bench.sh - Millrace, the Python worker and the bare transport, side by side, one broker.
 #
-# All consume the same jobs of one filled topic, each in a group of its own, and are stopped
-# when they have done them all or their time is up. They take turns, repetition after
-# repetition, so that a machine that gets slower does so for all of them. Rates come from
-# the time at which the broker wrote the results, read when the worker is gone: nobody
-# watches while it works. Latencies are measured in runs of their own, at half the rate that
-# the worker has just shown. The broker and the load generator run on the same machine.
+# All consume the same jobs of one filled topic, each in a group of its own, and are
+# stopped when they have done them all or their time is up. They take turns, repetition
+# after repetition, so that a machine that gets slower does so for all of them. Rates come
+# from the time at which the broker wrote the results, read when the worker is gone, as
+# watching costs. Latencies are measured in runs of their own, at half the rate
+# that the worker has just shown. Broker and load generator run on the same machine.
 #
 # Needs what tests/kafka/kafka.sh and venv.sh need, and build/loadgen, build/transport and
 # build/millrace.
@@ -60,8 +60,8 @@ done
 
 # ---- the contenders: each starts in the background and sets worker_pid ----
 
-# start_NAME INPUT OUTPUT GROUP LOG. A transactional id stays the same from run to run, as in
-# a deployment.
+# start_NAME INPUT OUTPUT GROUP LOG. A transactional id stays the same from run to run, as
+# in a deployment.
 start_transport() {
     "$build/transport" --bootstrap "$bootstrap" --group "$3" --input "$1" --output "$2" \
         --transactional-id bench-transport --commit-interval-ms "$commit_interval_ms" \
@@ -113,6 +113,13 @@ lg() {
     "$loadgen" "$command" --bootstrap "$bootstrap" "$@"
 }
 
+# The same, to be put in the background: the job's pid is then loadgen's own.
+lg_exec() {
+    local command=$1
+    shift
+    exec "$loadgen" "$command" --bootstrap "$bootstrap" "$@"
+}
+
 # The number of field $2 in the one line of JSON $1.
 field() { sed -nE "s/.*\"$2\":(-?[0-9.]+).*/\1/p" <<<"$1"; }
 
@@ -148,16 +155,16 @@ await() {
     [ "$done_pid" = "$1" ] || { worker_pid=; die "a worker ended too early; see $2"; }
 }
 
-# CONTENDER REPETITION: how fast it works through the filled topic, and how soon it starts.
+# CONTENDER REPETITION: how fast it works through the filled topic, how soon it starts.
 throughput_run() {
     local name=$1-$2-throughput
     local log=$out/$name.log output=out-$name group=group-$name
     local start cpu_first cpu_end memory first assigned end measured waiter
     lg create --topic "$output" --partitions 4 \
         --config message.timestamp.type=LogAppendTime >/dev/null
-    lg wait --topic jobs --group "$group" --assigned >"$out/assigned.json" &
+    lg_exec wait --topic jobs --group "$group" --assigned >"$out/assigned.json" &
     local assigned_pid=$!
-    lg measure --topic "$output" --count 1 >"$out/first.json" &
+    lg_exec measure --topic "$output" --count 1 >"$out/first.json" &
     waiter=$!
     start=$(now_us)
     "start_$1" jobs "$output" "$group" "$log"
@@ -166,9 +173,9 @@ throughput_run() {
     first=$(<"$out/first.json")
     wait "$assigned_pid" || true
     assigned=$(<"$out/assigned.json")
-    # Gives up when the time is over, which is no failure; its count tells how far it came.
-    lg wait --topic jobs --group "$group" --count "$jobs" --timeout "$run_seconds" \
-        >"$out/end.json" &
+    # Gives up when the time is over, which is no failure; its count tells how far it is.
+    lg_exec wait --topic jobs --group "$group" --count "$jobs" \
+        --timeout "$run_seconds" >"$out/end.json" &
     waiter=$!
     await "$waiter" "$log"
     cpu_end=$(cpu_seconds "$worker_pid")
@@ -195,7 +202,7 @@ latency_run() {
     create_topics "$input" "$output"
     "start_$1" "$input" "$output" "$group" "$log"
     lg wait --topic "$input" --group "$group" --assigned >/dev/null
-    lg measure --topic "$output" --count $((rate * latency_seconds)) \
+    lg_exec measure --topic "$output" --count $((rate * latency_seconds)) \
         --skip-seconds "$skip_seconds" --timeout 20 >"$out/latency.json" &
     measurer=$!
     sent=$(lg paced --topic "$input" --input "$samples" --rate "$rate" \
@@ -213,7 +220,7 @@ END
     lg drop --topic "$output" >/dev/null
 }
 
-# A new cluster first makes its internal topics, and its broker is slow until it is compiled.
+# A new cluster first makes its internal topics, and its code is slow until compiled.
 warm_up() {
     say "warming the broker up"
     lg create --topic out-warm-up --partitions 4 >/dev/null
@@ -229,14 +236,16 @@ warm_up() {
 worker_pid=
 clean_up() {
     local pid
-    for pid in $worker_pid $(jobs -p); do kill -KILL "$pid" 2>/dev/null || true; done
+    for pid in $worker_pid $(jobs -p); do
+        { kill -KILL "$pid" && wait "$pid"; } 2>/dev/null || true
+    done
     "$kafka" stop --dir "$out/kafka" || true
     rm -rf "$out"/kafka/node-*/data
 }
 
 IFS=, read -r -a names <<<"$contenders"
 for name in "${names[@]}"; do
-    declare -F "start_$name" >/dev/null || { say "no contender $name"; usage >&2; exit 2; }
+    declare -F "start_$name" >/dev/null || { say "no contender $name"; exit 2; }
 done
 for program in "$loadgen" "$build/transport"; do
     [ -x "$program" ] || die "$program is missing: make builds it"

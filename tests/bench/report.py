@@ -11,7 +11,11 @@ import pathlib
 import platform
 import statistics
 
-TITLES = {"millrace": "Millrace", "python": "Python worker", "transport": "transport alone"}
+TITLES = {
+    "millrace": "Millrace",
+    "python": "Python worker",
+    "transport": "transport alone",
+}
 
 # Key, heading, format. The order is the table's.
 COLUMNS = [
@@ -29,7 +33,7 @@ RATIOS = [("millrace", "python"), ("millrace", "transport"), ("python", "transpo
 
 def throughput_figures(run):
     measured, first = run["measured"], run["first"]
-    # The first result stands for the jobs committed with it: CPU time is counted from there.
+    # CPU time is counted from the first results on, and so are the jobs.
     jobs = measured["results"] - first["results"]
     figures = {
         "jobs_per_s": measured["jobs_per_s"],
@@ -47,8 +51,12 @@ def throughput_figures(run):
 
 def latency_figures(run):
     measured = run["measured"]
-    figures = {"latency_rate": run["rate"], "sender_late_max_ms": run["sent"]["late_max_ms"]}
-    figures["unanswered"] = run["sent"]["sent"] - measured["distinct"]
+    sent = run["sent"]
+    figures = {
+        "latency_rate": run["rate"],
+        "sender_late_max_ms": sent["late_max_ms"],
+        "unanswered": sent["sent"] - measured["distinct"],
+    }
     for key in ("latency_p50_ms", "latency_p99_ms", "latency_max_ms"):
         if key in measured:
             figures[key] = measured[key]
@@ -104,7 +112,7 @@ def table(summary):
             pattern.format(figures[key]["median"]) if key in figures else "-"
             for key, _, pattern in COLUMNS
         ]
-        lines.append(f"| {TITLES.get(contender, contender)} | " + " | ".join(cells) + " |")
+        lines.append("| " + " | ".join([TITLES.get(contender, contender), *cells]) + " |")
     return "\n".join(lines)
 
 

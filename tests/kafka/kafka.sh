@@ -32,14 +32,15 @@ usage: kafka.sh COMMAND [OPTION]...
   run CLASS [ARG]...  run one of the tools in Kafka's jars, for example
                     kafka.sh run kafka.tools.DumpLogSegments --help
 
-  --dir DIR         where start puts data, logs, pid files and DIR/env, and where the other
-                    commands find them (default build/kafka/run); before CLASS with run
+  --dir DIR         where start puts data, logs, pid files and DIR/env, and where the
+                    other commands find them (default build/kafka/run)
 
-DIR/env can be sourced by a shell: KAFKA_BOOTSTRAP, KAFKA_BROKERS and KAFKA_DIR. The files of
-broker K are DIR/node-K/{server.properties,pid,server.log,data}.
+DIR/env can be sourced by a shell: KAFKA_BOOTSTRAP, KAFKA_BROKERS and KAFKA_DIR. The files
+of broker K are DIR/node-K/{server.properties,pid,server.log,data}.
 
 Environment: KAFKA_VERSION takes another version than the pom's (its jars go to
-build/kafka/libs-VERSION), KAFKA_START_TIMEOUT_S is the patience of start and restart (60).
+build/kafka/libs-VERSION), KAFKA_START_TIMEOUT_S is the patience of start and restart
+(60 seconds).
 END
 }
 
@@ -58,14 +59,14 @@ misuse() { say "$*"; usage >&2; exit 2; }
 
 # ---- fetch ----
 
-# The jars are there only if they came from this very pom: an edited version is fetched anew.
+# The jars are there only if they came from this very pom: an edited one is fetched anew.
 libs_stamp() { { echo "$version"; cat "$pom"; } | sha256sum | cut -d' ' -f1; }
 
 cmd_fetch() {
     if [ "$(cat "$libs/.stamp" 2>/dev/null)" = "$(libs_stamp)" ]; then return; fi
     command -v mvn >/dev/null || die "fetching Kafka needs mvn: install the package maven"
     mkdir -p "$root/build/kafka"
-    # Fetched aside and moved: a fetch that is cut off leaves no half-filled folder behind.
+    # Fetched aside and moved: a fetch that is cut off leaves no half-filled folder.
     local new
     new=$(mktemp -d "$root/build/kafka/fetch.XXXXXX")
     if ! mvn -q -B -f "$pom" ${version:+-Dkafka.version="$version"} \
@@ -86,8 +87,8 @@ cmd_fetch() {
 
 node_dir() { echo "$dir/node-$1"; }
 
-# The pid of broker $1, if it runs. A pid file can outlive its process and the number can be
-# given to another one, so the command line has to name our file too.
+# The pid of broker $1, if it runs. A pid file can outlive its process and the number can
+# be given to another one, so the command line has to name our file too.
 node_pid() {
     local node pid
     node=$(node_dir "$1")
@@ -181,7 +182,7 @@ free_ports() {
     die "found no $1 free ports in a row"
 }
 
-# "1@HOST:PORT,2@..." or "HOST:PORT,...": $1 brokers from port $2, with numbers if $3 is set.
+# "1@HOST:PORT,2@..." or "HOST:PORT,...": $1 brokers from port $2, numbered if $3 is set.
 address_list() {
     local k list=
     for ((k = 1; k <= $1; k++)); do
@@ -198,8 +199,8 @@ properties() {
 process.roles=broker,controller
 node.id=$1
 controller.quorum.voters=$(address_list "$2" "$quorum" numbered)
-# Brokers talk to each other on ports of their own, so that a proxy in front of the clients'
-# ports cuts clients off and not the cluster.
+# Brokers talk to each other on ports of their own, so that a proxy in front of the
+# clients' ports cuts clients off and not the cluster.
 listeners=PLAINTEXT://127.0.0.1:$(($3 + $1 - 1)),INNER://127.0.0.1:$((inner + $1 - 1)),\
 CONTROLLER://127.0.0.1:$((quorum + $1 - 1))
 advertised.listeners=PLAINTEXT://127.0.0.1:$4,INNER://127.0.0.1:$((inner + $1 - 1))
@@ -268,7 +269,7 @@ start_nodes() {
 
 cmd_start() {
     local k base try bootstrap status
-    [[ $brokers =~ ^[1-9]$ ]] || misuse "--brokers $brokers: a number from 1 to 9 is needed"
+    [[ $brokers =~ ^[1-9]$ ]] || misuse "--brokers $brokers: 1 to 9 are possible"
     if [ ${#advertise[@]} -gt 0 ] && [ ${#advertise[@]} -ne "$brokers" ]; then
         misuse "--advertise needs $brokers ports, one for each broker"
     fi
@@ -290,7 +291,7 @@ cmd_start() {
         status=0
         start_nodes "$brokers" "$base" || status=$?
         if [ "$status" -eq 0 ]; then break; fi
-        if [ -n "$port" ] || [ "$try" -eq 5 ]; then die "ports from $base on are taken"; fi
+        if [ -n "$port" ] || [ "$try" -eq 5 ]; then die "ports from $base are taken"; fi
     done
     bootstrap=$(address_list "$brokers" "$base")
     if [ ${#advertise[@]} -gt 0 ]; then
@@ -372,7 +373,7 @@ done
 
 case $command in
 fetch | start | stop) [ ${#operands[@]} -eq 0 ] || misuse "$command takes no operand" ;;
-kill | restart) [ ${#operands[@]} -eq 1 ] || misuse "$command needs one broker's number" ;;
+kill | restart) [ ${#operands[@]} -eq 1 ] || misuse "$command: of which broker?" ;;
 esac
 case $command in
 fetch | start | stop | kill | restart | run)

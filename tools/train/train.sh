@@ -10,8 +10,9 @@ if [ ! -x "$venv/bin/pip" ]; then
 fi
 "$venv/bin/pip" install --quiet --requirement "$here/requirements.txt"
 
-export TF_CPP_MIN_LOG_LEVEL=2 CUDA_VISIBLE_DEVICES=
+# tf2onnx walks sets of names: without a fixed hash seed every export has another byte order.
+export PYTHONHASHSEED=0 TF_CPP_MIN_LOG_LEVEL=2 CUDA_VISIBLE_DEVICES=
 [ $# -gt 0 ] || set -- digits text attention
 for name in "$@"; do
-    "$venv/bin/python" "$here/train_$name.py"
+    "$venv/bin/python" -B "$here/train_$name.py"
 done

@@ -49,9 +49,20 @@ static const struct metric_entry table[] = {
                                    .type = TYPE_COUNTER,
                                    .labels = {LABEL_ROUTE, LABEL_DEAD},
                                    .help = "Jobs given up, by the stage that did."},
+    [METRIC_RESULTS_PUBLISHED] = {.name = "millrace_results_published_total",
+                                  .type = TYPE_COUNTER,
+                                  .help = "Results published and committed."},
+    [METRIC_DEAD_PUBLISHED] = {.name = "millrace_dead_letters_published_total",
+                               .type = TYPE_COUNTER,
+                               .help = "Dead letters published and committed, those "
+                                       "among them whose result was too large."},
     [METRIC_RECORDS_REPLAYED] = {.name = "millrace_records_replayed_total",
                                  .type = TYPE_COUNTER,
                                  .help = "Records published again after an abort."},
+    [METRIC_RECORDS_LOST] = {.name = "millrace_records_lost_total",
+                             .type = TYPE_COUNTER,
+                             .help = "Jobs in flight whose partition another worker "
+                                     "took over; that one answers them."},
     [METRIC_BATCHES] = {.name = "millrace_batches_total",
                         .type = TYPE_COUNTER,
                         .labels = {LABEL_MODEL},
@@ -83,11 +94,6 @@ static const struct metric_entry table[] = {
                              .type = TYPE_COUNTER,
                              .labels = {LABEL_OUTCOME},
                              .help = "Transactions ended."},
-    [METRIC_TRANSACTION_DURATION] = {.name = "millrace_transaction_duration_seconds",
-                                     .type = TYPE_HISTOGRAM,
-                                     .unit = UNIT_SECONDS,
-                                     .help = "Time from a transaction's begin to its "
-                                             "end."},
     [METRIC_REBALANCES] = {.name = "millrace_rebalances_total",
                            .type = TYPE_COUNTER,
                            .help = "Changes of the assigned partitions."},
@@ -134,7 +140,6 @@ _Static_assert(ARRAY_COUNT(stage_names) == METRIC_STAGE_COUNT, "every stage is n
 static const char *const dead_names[] = {
     [METRIC_DEAD_DECODE] = "decode",
     [METRIC_DEAD_INFER] = "infer",
-    [METRIC_DEAD_PUBLISH] = "publish",
 };
 _Static_assert(ARRAY_COUNT(dead_names) == METRIC_DEAD_COUNT, "every stage is named");
 

@@ -24,7 +24,10 @@ enum metric {
     METRIC_JOBS_RECEIVED,         /* counter{route} */
     METRIC_JOBS_ANSWERED,         /* counter{model} */
     METRIC_JOBS_DEAD_LETTERED,    /* counter{route, stage}: enum metric_dead */
-    METRIC_RECORDS_REPLAYED,      /* counter: read again after an abort */
+    METRIC_RESULTS_PUBLISHED,     /* counter: committed */
+    METRIC_DEAD_PUBLISHED,        /* counter: dead letters, committed */
+    METRIC_RECORDS_REPLAYED,      /* counter: published again after an abort */
+    METRIC_RECORDS_LOST,          /* counter: the partition went to another worker */
     METRIC_BATCHES,               /* counter{model} */
     METRIC_BATCH_ROWS,            /* histogram{model}, rows */
     METRIC_STAGE_DURATION,        /* histogram{stage}: enum metric_stage, us */
@@ -33,7 +36,6 @@ enum metric {
     METRIC_JOBS_IN_FLIGHT,        /* gauge */
     METRIC_BYTES_IN_FLIGHT,       /* gauge */
     METRIC_TRANSACTIONS,          /* counter{outcome}: enum metric_outcome */
-    METRIC_TRANSACTION_DURATION,  /* histogram, us */
     METRIC_REBALANCES,            /* counter */
     METRIC_PAUSES,                /* counter: the window was full */
     METRIC_PARTITIONS_ASSIGNED,   /* gauge */
@@ -55,13 +57,8 @@ enum metric_stage {
     METRIC_STAGE_COUNT
 };
 
-/* Where a job was given up. */
-enum metric_dead {
-    METRIC_DEAD_DECODE,
-    METRIC_DEAD_INFER,
-    METRIC_DEAD_PUBLISH,
-    METRIC_DEAD_COUNT
-};
+/* Where a job was given up before it had a result. */
+enum metric_dead { METRIC_DEAD_DECODE, METRIC_DEAD_INFER, METRIC_DEAD_COUNT };
 
 enum metric_outcome { METRIC_COMMITTED, METRIC_ABORTED, METRIC_OUTCOME_COUNT };
 

@@ -139,6 +139,20 @@ static void on_failed(void *opaque, void *tag, const char *reason) {
     record_set_dead(record, "infer", sink->model, reason);
 }
 
+/* Rows that were polled together share one observation. */
+static void count_latencies(struct metrics *metrics, const struct batch *batch,
+                            int64_t now_us) {
+    int first = 0;
+    for (int i = 1; i <= batch->count; i++) {
+        int64_t received_us = batch->rows[first].received_us;
+        if (i == batch->count || batch->rows[i].received_us != received_us) {
+            metrics_observe(metrics, METRIC_JOB_LATENCY, 0, now_us - received_us,
+                            (uint64_t)(i - first));
+            first = i;
+        }
+    }
+}
+
 static void count_batch(struct pipeline *pipeline, const struct batch *batch,
                         const struct infer_times *times, int64_t wait_us) {
     struct metrics *metrics = pipeline->opts.metrics;
@@ -151,10 +165,7 @@ static void count_batch(struct pipeline *pipeline, const struct batch *batch,
                     times->compute_us, 1);
     metrics_observe(metrics, METRIC_STAGE_DURATION, METRIC_STAGE_ENCODE, times->encode_us,
                     1);
-    /* The oldest and the newest job stand for the batch's. */
-    metrics_observe(metrics, METRIC_JOB_LATENCY, 0,
-                    wait_us + times->compute_us + times->encode_us,
-                    (uint64_t)batch->count);
+    count_latencies(metrics, batch, clock_now_us());
 }
 
 static void compute_batch(struct compute *compute, struct batch *batch) {
@@ -222,6 +233,24 @@ static void *commit_main(void *opaque) {
 
 /* ---- life ---- */
 
+/* What the models take, over all threads; rows of a free shape may add to it later. */
+static void count_memory(const struct pipeline *pipeline) {
+    const struct models *models = pipeline->opts.models;
+    struct metrics *metrics = pipeline->opts.metrics;
+    for (int m = 0; m < models->count; m++) {
+        struct model_info info;
+        size_t workspace = 0;
+        model_info(models->items[m].model, &info);
+        for (int i = 0; i < pipeline->compute_count; i++) {
+            workspace += session_workspace_size(pipeline->computes[i].sessions[m]);
+        }
+        metrics_set(metrics, METRIC_MODEL_WEIGHT_BYTES, (size_t)m,
+                    (int64_t)info.weight_size);
+        metrics_set(metrics, METRIC_MODEL_WORKSPACE_BYTES, (size_t)m, (int64_t)workspace);
+    }
+    metrics_set(metrics, METRIC_COMPUTE_THREADS, 0, pipeline->compute_count);
+}
+
 static enum status create_computes(struct pipeline *pipeline, struct error *err) {
     int count = pipeline->opts.config->worker.threads;
     pipeline->computes = calloc((size_t)count, sizeof(*pipeline->computes));
@@ -242,7 +271,7 @@ static enum status create_computes(struct pipeline *pipeline, struct error *err)
         }
         pipeline->compute_count++;
     }
-    metrics_set(pipeline->opts.metrics, METRIC_COMPUTE_THREADS, 0, count);
+    count_memory(pipeline);
     return STATUS_OK;
 }
 

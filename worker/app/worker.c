@@ -16,7 +16,6 @@
 enum { EXIT_FINE = 0, EXIT_FAILED = 1, EXIT_WRONG = 2 };
 enum {
     TICK_MS = 200, /* how often figures are taken from the stream */
-    STALL_S = 120, /* a stage that does not move for so long is dead */
     CLOSE_TIMEOUT_MS = 5000
 };
 
@@ -50,7 +49,7 @@ static enum status start_metrics(struct worker *w, struct error *err) {
         routes[i] = w->config->routes[i].input;
     }
     if (!health_init(&w->health, (size_t)w->config->worker.threads + 2,
-                     (int64_t)STALL_S * 1000000)) {
+                     (int64_t)w->config->worker.watchdog_s * 1000000)) {
         return error_set(err, STATUS_NO_MEMORY, "no memory for the health report");
     }
     w->health_made = true;
@@ -180,7 +179,10 @@ static void set_condition(struct health *health, enum health_condition condition
 static void take_figures(struct worker *w, struct stream_stats *s) {
     struct metrics *m = w->metrics;
     stream_stats(w->stream, s);
+    metrics_set(m, METRIC_RESULTS_PUBLISHED, 0, (int64_t)s->results_out);
+    metrics_set(m, METRIC_DEAD_PUBLISHED, 0, (int64_t)s->dead_letters_out);
     metrics_set(m, METRIC_RECORDS_REPLAYED, 0, (int64_t)s->records_replayed);
+    metrics_set(m, METRIC_RECORDS_LOST, 0, (int64_t)s->records_lost);
     metrics_set(m, METRIC_CONSUMER_LAG, 0, s->lag);
     metrics_set(m, METRIC_JOBS_IN_FLIGHT, 0, (int64_t)s->records_in_flight);
     metrics_set(m, METRIC_BYTES_IN_FLIGHT, 0, (int64_t)s->bytes_in_flight);
@@ -295,7 +297,10 @@ int worker_run(const struct worker_opts *opts) {
     status = config_load_verbose(opts->config_path, opts->overrides, opts->override_count,
                                  print_problem, NULL, &w.config, &err);
     if (status != STATUS_OK) {
-        return EXIT_WRONG; /* print_problem has said it all */
+        if (status != STATUS_INVALID) { /* of which print_problem has said it all */
+            (void)fprintf(stderr, "millrace: %s\n", err.text);
+        }
+        return status == STATUS_INVALID ? EXIT_WRONG : EXIT_FAILED;
     }
     status = start(&w, &err);
     if (status == STATUS_OK) {

@@ -14,7 +14,8 @@
 #include "base/compiler.h"
 
 MUST_CHECK static inline bool size_mul(size_t a, size_t b, size_t *out) {
-    if (b != 0 && a > SIZE_MAX / b) {
+    /* Numbers of half the bits cannot overflow, and a division is slow. */
+    if ((a | b) >> (sizeof(size_t) * 4) != 0 && b != 0 && a > SIZE_MAX / b) {
         return false;
     }
     *out = a * b;

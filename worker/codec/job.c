@@ -99,7 +99,7 @@ enum status job_parse(struct span message, struct job *job, struct error *err) {
     }
     if (r.at != r.end) {
         r.field = NULL;
-        (void)reader_fail(&r, r.at, "%zu bytes behind the job", reader_left(&r));
+        reader_report(&r, r.at, "%zu bytes behind the job", reader_left(&r));
         return STATUS_POISON;
     }
     return STATUS_OK;

@@ -4,16 +4,15 @@
 #include <assert.h>
 #include <stdarg.h>
 
-#include "codec/utf8.h"
-
 void reader_init(struct reader *r, struct span message, struct error *err) {
     static const uint8_t nothing[1];
     const uint8_t *begin = message.size == 0 ? nothing : message.data;
+    assert(message.size <= READER_MESSAGE_SIZE_MAX);
     *r = (struct reader){
         .begin = begin, .at = begin, .end = begin + message.size, .err = err};
 }
 
-bool reader_fail(struct reader *r, const uint8_t *at, const char *fmt, ...) {
+void reader_report(struct reader *r, const uint8_t *at, const char *fmt, ...) {
     size_t offset = (size_t)(at - r->begin);
     const char *field = r->field == NULL ? "message" : r->field;
     char reason[256];
@@ -28,7 +27,6 @@ bool reader_fail(struct reader *r, const uint8_t *at, const char *fmt, ...) {
         (void)error_set(r->err, STATUS_POISON, "%s at byte %zu: %s", field, offset,
                         reason);
     }
-    return false;
 }
 
 struct varint varint_read_slow(const uint8_t *at, const uint8_t *end) {
@@ -47,49 +45,32 @@ struct varint varint_read_slow(const uint8_t *at, const uint8_t *end) {
     return bad;
 }
 
-bool reader_fail_varint(struct reader *r) {
+void reader_report_varint(struct reader *r) {
     if (reader_left(r) >= VARINT_SIZE_MAX) {
-        return reader_fail(r, r->at, "a number longer than 64 bits");
+        reader_report(r, r->at, "a number longer than 64 bits");
+    } else {
+        reader_report(r, r->at, "the message ends %s a number",
+                      reader_left(r) == 0 ? "before" : "within");
     }
-    return reader_fail(r, r->at, "the message ends %s a number",
-                       reader_left(r) == 0 ? "before" : "within");
 }
 
-bool reader_bytes(struct reader *r, size_t size_min, size_t size_max,
-                  struct span *bytes) {
+void reader_report_length(struct reader *r, size_t size_min, size_t size_max) {
     const uint8_t *at = r->at;
     int64_t length = 0;
     if (!reader_long(r, &length)) {
-        return false;
+        return; /* it has told */
     }
-    if (UNLIKELY(length < 0)) {
-        return reader_fail(r, at, "a negative length");
+    if (length < 0) {
+        reader_report(r, at, "a negative length");
+    } else if ((uint64_t)length > size_max) {
+        reader_report(r, at, "%lld bytes, more than the limit of %zu", (long long)length,
+                      size_max);
+    } else if ((uint64_t)length < size_min) {
+        reader_report(r, at, "%lld bytes, fewer than %zu", (long long)length, size_min);
+    } else {
+        reader_report(r, at, "%lld bytes, but %zu bytes are left", (long long)length,
+                      reader_left(r));
     }
-    if (UNLIKELY((uint64_t)length > size_max)) {
-        return reader_fail(r, at, "%lld bytes, more than the limit of %zu",
-                           (long long)length, size_max);
-    }
-    if (UNLIKELY((uint64_t)length > reader_left(r))) {
-        return reader_fail(r, at, "%lld bytes, but %zu bytes are left", (long long)length,
-                           reader_left(r));
-    }
-    if (UNLIKELY((uint64_t)length < size_min)) {
-        return reader_fail(r, at, "%lld bytes, fewer than %zu", (long long)length,
-                           size_min);
-    }
-    *bytes = span_of(r->at, (size_t)length);
-    r->at += bytes->size;
-    return true;
-}
-
-bool reader_text(struct reader *r, size_t size_min, size_t size_max, struct span *text) {
-    if (!reader_bytes(r, size_min, size_max, text)) {
-        return false;
-    }
-    if (UNLIKELY(!utf8_valid(*text))) {
-        return reader_fail(r, text->data, "is not UTF-8");
-    }
-    return true;
 }
 
 /* A negative count is followed by the block's size in bytes. */
@@ -111,12 +92,13 @@ static bool block_size(struct reader *r, int64_t *count, struct reader_block *bl
     return true;
 }
 
-bool reader_block(struct reader *r, size_t item_size_min, size_t count_max,
-                  struct reader_block *block) {
+bool reader_block_items(struct reader *r, size_t item_size_min, size_t count_max,
+                        struct reader_block *block) {
     const uint8_t *at = r->at;
     size_t left;
     int64_t count = 0;
     assert(item_size_min > 0);
+    assert(item_size_min <= READER_ITEM_SIZE_MAX);
     block->count = 0;
     block->end = NULL;
     if (!reader_long(r, &count)) {
@@ -130,7 +112,7 @@ bool reader_block(struct reader *r, size_t item_size_min, size_t count_max,
         return reader_fail(r, at, "%lld more items than the %zu allowed",
                            (long long)((uint64_t)count - count_max), count_max);
     }
-    if (UNLIKELY((uint64_t)count > left / item_size_min)) {
+    if (UNLIKELY((uint64_t)count > left || (uint64_t)count * item_size_min > left)) {
         return reader_fail(r, at,
                            "%lld items of %zu or more bytes, but %zu bytes are left",
                            (long long)count, item_size_min, left);

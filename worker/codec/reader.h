@@ -14,10 +14,10 @@
  *         if (!reader_block_end(r, &block)) return false;
  *     }
  *
- * ITEM_SIZE_MIN, at least 1, ties the count to the bytes left, so that a few bytes cannot
- * announce a million items.
+ * ITEM_SIZE_MIN, 1 to READER_ITEM_SIZE_MAX, ties the count to the bytes left, so that a
+ * few bytes cannot announce a million items.
  *
- * Depends on: base/span.h, base/status.h.
+ * Depends on: base/span.h, base/status.h, codec/utf8.h.
  * Ownership: borrows the message; spans it returns point into it.
  * Threads: a reader belongs to one. */
 #ifndef MILLRACE_CODEC_READER_H
@@ -26,11 +26,14 @@
 #include "base/compiler.h"
 #include "base/span.h"
 #include "base/status.h"
+#include "codec/utf8.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
                "Avro's floats and our tensors are copied as they are");
 
-#define VARINT_SIZE_MAX 10 /* bytes of the longest 64-bit varint */
+#define VARINT_SIZE_MAX 10                      /* bytes of the longest 64-bit varint */
+#define READER_MESSAGE_SIZE_MAX (SIZE_MAX / 16) /* bytes; no memory is that large */
+#define READER_ITEM_SIZE_MAX 16                 /* bytes that an item is known to take */
 
 struct reader {
     const uint8_t *begin; /* of the message; offsets in errors count from here */
@@ -57,26 +60,23 @@ struct varint {
 
 void reader_init(struct reader *r, struct span message, struct error *err);
 
-/* Fills the error with path, offset of `at` and the text; always returns false. */
-bool reader_fail(struct reader *r, const uint8_t *at, const char *fmt, ...)
+/* Fills the error with path, offset of `at` and the text; is false, and a compiler that
+ * sees so knows what is left set where a read has failed. */
+#define reader_fail(r, at, ...) (reader_report((r), (at), __VA_ARGS__), false)
+
+void reader_report(struct reader *r, const uint8_t *at, const char *fmt, ...)
     PRINTF_LIKE(3, 4);
 
 /* Out of line, for what is rare: the last bytes of a message, varints past 8 bytes. */
 struct varint varint_read_slow(const uint8_t *at, const uint8_t *end);
-/* Tells what is wrong with the varint at r->at; always returns false. */
-bool reader_fail_varint(struct reader *r);
+/* Tells what is wrong with the varint at r->at. */
+void reader_report_varint(struct reader *r);
 
-/* A string or bytes of `size_min` to `size_max` bytes; not looked into. */
-MUST_CHECK bool reader_bytes(struct reader *r, size_t size_min, size_t size_max,
-                             struct span *bytes);
-
-/* The same, and it must be UTF-8. */
-MUST_CHECK bool reader_text(struct reader *r, size_t size_min, size_t size_max,
-                            struct span *text);
-
-/* The next block: at most `count_max` items of at least `item_size_min` bytes. */
-MUST_CHECK bool reader_block(struct reader *r, size_t item_size_min, size_t count_max,
-                             struct reader_block *block);
+/* Tells what is wrong with the length at r->at. */
+void reader_report_length(struct reader *r, size_t size_min, size_t size_max);
+/* reader_block where the next byte is not the end. */
+MUST_CHECK bool reader_block_items(struct reader *r, size_t item_size_min,
+                                   size_t count_max, struct reader_block *block);
 
 static inline size_t reader_left(const struct reader *r) {
     return (size_t)(r->end - r->at);
@@ -113,7 +113,8 @@ static inline struct varint varint_read(const uint8_t *at, const uint8_t *end) {
 MUST_CHECK static inline bool reader_long(struct reader *r, int64_t *value) {
     struct varint v = varint_read(r->at, r->end);
     if (UNLIKELY(v.next == NULL)) {
-        return reader_fail_varint(r);
+        reader_report_varint(r);
+        return false;
     }
     r->at = v.next;
     *value = varint_zigzag(v.value);
@@ -156,10 +157,49 @@ MUST_CHECK static inline bool reader_branch(struct reader *r, int count, int *br
     return reader_index(r, "union branch", count, branch);
 }
 
-/* `count` items of `item_size` bytes each, side by side. */
+/* A string or bytes of `size_min` to `size_max` bytes; not looked into. */
+MUST_CHECK static inline bool reader_bytes(struct reader *r, size_t size_min,
+                                           size_t size_max, struct span *bytes) {
+    struct varint v = varint_read(r->at, r->end);
+    size_t length = (size_t)(v.value >> 1);
+    if (UNLIKELY(v.next == NULL || (v.value & 1) != 0 || length < size_min ||
+                 length > size_max || length > (size_t)(r->end - v.next))) {
+        reader_report_length(r, size_min, size_max);
+        return false;
+    }
+    *bytes = span_of(v.next, length);
+    r->at = v.next + length;
+    return true;
+}
+
+/* The same, and it must be UTF-8. */
+MUST_CHECK static inline bool reader_text(struct reader *r, size_t size_min,
+                                          size_t size_max, struct span *text) {
+    if (!reader_bytes(r, size_min, size_max, text)) {
+        return false;
+    }
+    if (UNLIKELY(!utf8_valid(*text))) {
+        return reader_fail(r, text->data, "is not UTF-8");
+    }
+    return true;
+}
+
+/* The next block: at most `count_max` items of at least `item_size_min` bytes. */
+MUST_CHECK static inline bool reader_block(struct reader *r, size_t item_size_min,
+                                           size_t count_max, struct reader_block *block) {
+    if (LIKELY(r->at < r->end && *r->at == 0)) {
+        r->at++;
+        *block = (struct reader_block){0, NULL};
+        return true;
+    }
+    return reader_block_items(r, item_size_min, count_max, block);
+}
+
+/* `count` items of `item_size` bytes each, side by side.  The product cannot overflow:
+ * the count is compared with the bytes left first. */
 MUST_CHECK static inline bool reader_items(struct reader *r, size_t count,
                                            size_t item_size, struct span *items) {
-    if (UNLIKELY(count > reader_left(r) / item_size)) {
+    if (UNLIKELY(count > reader_left(r) || count * item_size > reader_left(r))) {
         return reader_fail(r, r->at, "%zu items of %zu bytes, but %zu bytes are left",
                            count, item_size, reader_left(r));
     }
@@ -169,7 +209,7 @@ MUST_CHECK static inline bool reader_items(struct reader *r, size_t count,
 }
 
 MUST_CHECK static inline bool reader_float(struct reader *r, float *value) {
-    struct span item = {0};
+    struct span item;
     if (!reader_items(r, 1, sizeof(*value), &item)) {
         return false;
     }
@@ -178,7 +218,7 @@ MUST_CHECK static inline bool reader_float(struct reader *r, float *value) {
 }
 
 MUST_CHECK static inline bool reader_double(struct reader *r, double *value) {
-    struct span item = {0};
+    struct span item;
     if (!reader_items(r, 1, sizeof(*value), &item)) {
         return false;
     }
@@ -187,7 +227,7 @@ MUST_CHECK static inline bool reader_double(struct reader *r, double *value) {
 }
 
 MUST_CHECK static inline bool reader_boolean(struct reader *r, bool *value) {
-    struct span item = {0};
+    struct span item;
     if (!reader_items(r, 1, 1, &item)) {
         return false;
     }

@@ -124,7 +124,7 @@ enum status result_parse(struct span message, struct result *result,
     }
     if (r.at != r.end) {
         r.field = NULL;
-        (void)reader_fail(&r, r.at, "%zu bytes behind the result", reader_left(&r));
+        reader_report(&r, r.at, "%zu bytes behind the result", reader_left(&r));
         return STATUS_POISON;
     }
     return STATUS_OK;

@@ -20,12 +20,12 @@ static const enum dtype symbols[] = {
 /* ---- walking over an array's items, checking each ------------------------------- */
 
 static bool skip_floats(struct reader *r, size_t count) {
-    struct span items = {0};
+    struct span items;
     return reader_items(r, count, sizeof(float), &items);
 }
 
 static bool skip_doubles(struct reader *r, size_t count) {
-    struct span items = {0};
+    struct span items;
     return reader_items(r, count, sizeof(double), &items);
 }
 
@@ -36,7 +36,8 @@ static inline bool skip_varints(struct reader *r, size_t count, uint64_t value_m
         struct varint v = varint_read(at, r->end);
         if (UNLIKELY(v.next == NULL)) {
             r->at = at;
-            return reader_fail_varint(r);
+            reader_report_varint(r);
+            return false;
         }
         if (UNLIKELY(v.value > value_max)) {
             return reader_fail(r, at, "does not fit an int");
@@ -56,7 +57,7 @@ static bool skip_longs(struct reader *r, size_t count) {
 }
 
 static bool skip_booleans(struct reader *r, size_t count) {
-    struct span items = {0};
+    struct span items;
     if (!reader_items(r, count, 1, &items)) {
         return false;
     }

@@ -41,24 +41,37 @@ static size_t form_size(const uint8_t *at, size_t left) {
     return 0;
 }
 
-bool utf8_valid(struct span text) {
-    const uint64_t high = UINT64_C(0x8080808080808080);
-    size_t i = 0;
-    while (i < text.size) {
-        uint64_t bytes;
-        size_t size = 1;
-        if (text.size - i >= sizeof(bytes)) {
+/* All bytes of `text` in one number whose high bits tell whether any is past ASCII. */
+static uint64_t gather(struct span text) {
+    uint64_t all = 0, bytes;
+    uint32_t first, last;
+    if (text.size >= sizeof(bytes)) {
+        for (size_t i = 0; i < text.size - sizeof(bytes); i += sizeof(bytes)) {
             memcpy(&bytes, text.data + i, sizeof(bytes));
-            if (LIKELY((bytes & high) == 0)) {
-                i += sizeof(bytes);
-                continue;
-            }
+            all |= bytes;
         }
-        if (text.data[i] >= 0x80) {
-            size = form_size(text.data + i, text.size - i);
-            if (size == 0) {
-                return false;
-            }
+        memcpy(&bytes, text.data + text.size - sizeof(bytes), sizeof(bytes));
+        return all | bytes;
+    }
+    if (text.size >= sizeof(first)) {
+        memcpy(&first, text.data, sizeof(first));
+        memcpy(&last, text.data + text.size - sizeof(last), sizeof(last));
+        return first | last;
+    }
+    for (size_t i = 0; i < text.size; i++) {
+        all |= text.data[i];
+    }
+    return all;
+}
+
+bool utf8_valid(struct span text) {
+    if (LIKELY((gather(text) & UINT64_C(0x8080808080808080)) == 0)) {
+        return true;
+    }
+    for (size_t i = 0; i < text.size;) {
+        size_t size = text.data[i] < 0x80 ? 1 : form_size(text.data + i, text.size - i);
+        if (size == 0) {
+            return false;
         }
         i += size;
     }

@@ -5,6 +5,35 @@
 #include "base/text.h"
 #include "config/loader.h"
 
+/* Where a setting was given: "FILE:LINE", a variable or "--set"; NULL for a default. */
+static const char *origin_of(const struct loader *loader, const char *name) {
+    const struct config *config = &loader->box->config;
+    for (size_t i = 0; i < config->value_count; i++) {
+        if (strcmp(config->values[i].key, name) == 0) {
+            const char *origin = config->values[i].origin;
+            return strcmp(origin, "default") == 0 ? NULL : origin;
+        }
+    }
+    return NULL;
+}
+
+/* The place to look at for a setting, or, where that is a default, for the `other` one
+ * it does not go with (NULL for none). */
+static const char *place_of(const struct loader *loader, const char *name,
+                            const char *other) {
+    const char *origin = origin_of(loader, name);
+    if (origin == NULL && other != NULL) {
+        origin = origin_of(loader, other);
+    }
+    return origin != NULL ? origin : loader->path;
+}
+
+/* The same for a setting of an item: models[2].name. */
+static const char *item_place(struct loader *loader, const char *list, size_t index,
+                              const char *key, const char *other) {
+    return place_of(loader, loader_format(loader, "%s[%zu].%s", list, index, key), other);
+}
+
 static bool has_property(const struct config_properties *properties, const char *name) {
     for (size_t i = 0; i < properties->count; i++) {
         if (strcmp(properties->items[i].name, name) == 0 &&
@@ -44,12 +73,12 @@ static void check_http(struct loader *loader) {
     if (http->address != NULL && inet_pton(AF_INET, http->address, parsed) != 1 &&
         inet_pton(AF_INET6, http->address, parsed) != 1) {
         loader_problem(loader,
-                       "http.address = %.64s: must be a numeric IPv4 or IPv6 address",
-                       http->address);
+                       "%s: http.address = %.64s: must be a numeric IPv4 or IPv6 address",
+                       place_of(loader, "http.address", NULL), http->address);
     }
 }
 
-/* Names that a failed setting left empty were reported already. */
+/* A setting that failed was left empty or 0; it is reported once, not here again. */
 static bool same(const char *a, const char *b) {
     return a != NULL && b != NULL && a[0] != 0 && strcmp(a, b) == 0;
 }
@@ -60,7 +89,8 @@ static void check_outputs(struct loader *loader, size_t index) {
         for (size_t j = 0; j < i; j++) {
             if (same(model->outputs[i], model->outputs[j])) {
                 loader_problem(loader, "%s: models[%zu].outputs names '%.64s' twice",
-                               loader->path, index, model->outputs[i]);
+                               item_place(loader, "models", index, "outputs", NULL),
+                               index, model->outputs[i]);
             }
         }
     }
@@ -72,16 +102,18 @@ static void check_models(struct loader *loader) {
         const struct config_model *model = &loader->models[i];
         for (size_t j = 0; j < i; j++) {
             if (same(model->name, loader->models[j].name)) {
-                loader_problem(loader,
-                               "%s: models[%zu] and models[%zu] are both named '%s'",
-                               loader->path, j, i, model->name);
+                loader_problem(
+                    loader, "%s: models[%zu] and models[%zu] are both named '%s'",
+                    item_place(loader, "models", i, "name", NULL), j, i, model->name);
             }
         }
-        if (model->batch_max > config->worker.window_jobs) {
-            loader_problem(loader,
-                           "%s: models[%zu].batch_max = %d: must be at most "
-                           "worker.window_jobs, %d",
-                           loader->path, i, model->batch_max, config->worker.window_jobs);
+        if (config->worker.window_jobs > 0 &&
+            model->batch_max > config->worker.window_jobs) {
+            loader_problem(
+                loader,
+                "%s: models[%zu].batch_max = %d: must be at most worker.window_jobs, %d",
+                item_place(loader, "models", i, "batch_max", "worker.window_jobs"), i,
+                model->batch_max, config->worker.window_jobs);
         }
         check_outputs(loader, i);
     }
@@ -107,31 +139,37 @@ static int find_model(struct loader *loader, size_t index) {
     }
     nearest = text_nearest(name, names, count);
     loader_problem(loader, "%s: routes[%zu].model = %.64s: no such model%s%s%s",
-                   loader->path, index, name, nearest == NULL ? "" : "; is '",
-                   nearest == NULL ? "" : nearest, nearest == NULL ? "" : "' meant?");
+                   item_place(loader, "routes", index, "model", NULL), index, name,
+                   nearest == NULL ? "" : "; is '", nearest == NULL ? "" : nearest,
+                   nearest == NULL ? "" : "' meant?");
     return -1;
 }
 
 /* A topic in two roles would feed the worker its own output, or mix two formats. */
 static void check_topics(struct loader *loader, size_t index) {
     const struct config_route *route = &loader->routes[index];
-    const char *roles = NULL;
+    const char *first = NULL, *second = NULL;
     if (same(route->input, route->output)) {
-        roles = "input and output";
+        first = "input";
+        second = "output";
     } else if (same(route->input, route->dead_letter)) {
-        roles = "input and dead_letter";
+        first = "input";
+        second = "dead_letter";
     } else if (same(route->output, route->dead_letter)) {
-        roles = "output and dead_letter";
+        first = "output";
+        second = "dead_letter";
     }
-    if (roles != NULL) {
-        loader_problem(loader, "%s: routes[%zu]: %s must be different topics",
-                       loader->path, index, roles);
+    if (second != NULL) {
+        loader_problem(loader, "%s: routes[%zu]: %s and %s must be different topics",
+                       item_place(loader, "routes", index, second, NULL), index, first,
+                       second);
     }
     for (size_t j = 0; j < index; j++) {
         if (same(route->input, loader->routes[j].input)) {
             loader_problem(loader,
                            "%s: routes[%zu] and routes[%zu] have the same input '%s'",
-                           loader->path, j, index, route->input);
+                           item_place(loader, "routes", index, "input", NULL), j, index,
+                           route->input);
         }
     }
 }
@@ -142,12 +180,13 @@ static void check_routes(struct loader *loader) {
         struct config_route *route = &loader->routes[i];
         check_topics(loader, i);
         route->model_index = find_model(loader, i);
-        if (route->job_bytes_max / (1 << 20) > config->worker.window_mb) {
-            loader_problem(loader,
-                           "%s: routes[%zu].job_bytes_max = %d: must fit "
-                           "worker.window_mb, %d",
-                           loader->path, i, route->job_bytes_max,
-                           config->worker.window_mb);
+        if (config->worker.window_mb > 0 &&
+            route->job_bytes_max > (int64_t)config->worker.window_mb * (1 << 20)) {
+            loader_problem(
+                loader,
+                "%s: routes[%zu].job_bytes_max = %d: must fit worker.window_mb, %d",
+                item_place(loader, "routes", i, "job_bytes_max", "worker.window_mb"), i,
+                route->job_bytes_max, config->worker.window_mb);
         }
     }
 }

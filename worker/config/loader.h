@@ -1,8 +1,11 @@
 /* loader.h - what the steps of config_load share; nobody else includes it.
  *
- *     source.c  the file and its includes -> libconfig's tree
- *     load.c    tree, environment, flags -> struct config, setting by setting
- *     check.c   what concerns more than one setting
+ *     source.c      the file and its includes -> libconfig's tree
+ *     names.c       names that are no setting
+ *     load.c        tree, environment, flags -> struct config, section by section
+ *     value.c       one setting: type and limits
+ *     properties.c  librdkafka's properties
+ *     check.c       what concerns more than one setting
  *
  * A step reports a problem and carries on, so that all problems come at once.
  *
@@ -45,11 +48,17 @@ struct loader {
     bool no_memory;       /* a request failed: the load ends with STATUS_NO_MEMORY */
 };
 
+/* Bytes of a value or name that a message quotes. */
+#define LOADER_SHOWN_MAX 64
+
 /* Reports one problem; control characters of what it quotes are masked. */
 void loader_problem(struct loader *loader, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 /* Text in the box's arena; "" with loader->no_memory set where memory runs out. */
 const char *loader_format(struct loader *loader, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+/* Zeroed items in the box's arena, or NULL with no_memory set. */
+MUST_CHECK void *loader_alloc(struct loader *loader, size_t count, size_t size);
 
 /* Reads loader->path into loader->tree and lists the files.  False: a problem was
  * reported and there is no tree. */
@@ -57,6 +66,39 @@ MUST_CHECK bool source_read(struct loader *loader);
 
 /* "FILE:LINE" of a setting of the tree. */
 const char *source_where(struct loader *loader, const config_setting_t *setting);
+
+/* Where a setting's value comes from; exactly one of text and node is set. */
+struct given {
+    const char *name;             /* "worker.threads", "models[0].path" */
+    const char *origin;           /* for messages and reports */
+    const char *text;             /* of a flag, a variable or a default */
+    const config_setting_t *node; /* of the file */
+};
+
+/* Stores what was given in the struct at `base`, or reports why not. */
+void value_take(struct loader *loader, const struct key *key, const struct given *given,
+                char *base);
+
+/* Adds a line to the report of settings. */
+void value_note(struct loader *loader, const char *name, const char *text,
+                const char *origin);
+
+/* What the file holds for a value, as text; NULL for a group, list or array. */
+const char *value_text(struct loader *loader, const config_setting_t *node);
+
+/* Does `text` keep Kafka's rule for topic names? */
+bool value_is_name(const char *text);
+
+/* Loads kafka, consumer or producer; `group` is NULL where the file has none. */
+void properties_load(struct loader *loader, const struct section *section,
+                     config_setting_t *group);
+
+/* Reports every name that is no setting. */
+void names_check(struct loader *loader);
+
+/* Reports that `owner` has no setting `key`, and which one may be meant. */
+void names_refuse(struct loader *loader, const struct section *section,
+                  const char *origin, const char *owner, const char *key);
 
 /* Checks across settings, and resolves what they leave open (threads, model_index). */
 void check_config(struct loader *loader);

@@ -44,7 +44,7 @@ static void print_section(const struct section *section, FILE *to) {
     (void)fprintf(to, "\n\n%s\n", section->help);
     if (section->kind == SECTION_PROPERTIES) {
         key_variable(section, "", variable, sizeof(variable));
-        (void)fprintf(to, "Environment: `%s` and the property's name.\n", variable);
+        (void)fprintf(to, "\nEnvironment: `%s` and the property's name.\n", variable);
         return;
     }
     (void)fprintf(to,

@@ -1,0 +1,327 @@
+/* test_kernel_conv.c - convolution and pooling, every way and layout, beside the
+ * definition. */
+#include "engine/kernels/conv.h"
+
+#include "engine/kernels/pool.h"
+#include "tests/unit/engine/kernel_test.h"
+
+static int64_t x_index(const struct conv *v, enum layout layout, int64_t c, int64_t y,
+                       int64_t x) {
+    return layout == LAYOUT_NCHW ? (c * v->in_h + y) * v->in_w + x
+                                 : (y * v->in_w + x) * v->channels_in + c;
+}
+
+/* One output before pooling, by the definition. */
+static double conv_reference(const struct conv *v, const float *x, const float *w,
+                             const float *bias, int64_t o, int64_t oy, int64_t ox) {
+    const int64_t inputs = v->channels_in / v->groups;
+    const int64_t first = o / (v->channels_out / v->groups) * inputs;
+    double sum = bias != NULL ? (double)bias[o] : 0;
+    for (int64_t c = 0; c < inputs; c++) {
+        for (int64_t i = 0; i < v->kernel_h; i++) {
+            for (int64_t j = 0; j < v->kernel_w; j++, w++) {
+                const int64_t iy = oy * v->stride_h - v->pad_top + i * v->dilation_h;
+                const int64_t ix = ox * v->stride_w - v->pad_left + j * v->dilation_w;
+                if (iy >= 0 && iy < v->in_h && ix >= 0 && ix < v->in_w) {
+                    const int64_t at = x_index(v, v->x_layout, first + c, iy, ix);
+                    sum += (double)x[at] * (double)*w;
+                }
+            }
+        }
+    }
+    return act_reference(&v->act, sum);
+}
+
+static double output_reference(const struct conv *v, const float *x, const float *w,
+                               const float *bias, int64_t o, int64_t oy, int64_t ox) {
+    const float *from = w + o * (v->channels_in / v->groups) * v->kernel_h * v->kernel_w;
+    if (!v->pool_2x2) {
+        return conv_reference(v, x, from, bias, o, oy, ox);
+    }
+    double most = -INFINITY;
+    for (int64_t q = 0; q < 4; q++) {
+        most = fmax(most,
+                    conv_reference(v, x, from, bias, o, 2 * oy + q / 2, 2 * ox + q % 2));
+    }
+    return most;
+}
+
+struct images {
+    int64_t batch;
+    float *x, *w, *bias, *packed, *y, *scratch;
+    int64_t x_count, y_count; /* of one image */
+};
+
+static struct images images_of(const struct conv *v, int64_t batch) {
+    struct images d = {.batch = batch};
+    const int64_t size = v->pool_2x2 ? 2 : 1;
+    const int64_t taps = v->channels_in / v->groups * v->kernel_h * v->kernel_w;
+    d.x_count = v->channels_in * v->in_h * v->in_w;
+    d.y_count = v->channels_out * (v->out_h / size) * (v->out_w / size);
+    d.x = floats_random(batch * d.x_count);
+    d.w = floats_random(v->channels_out * taps);
+    d.bias = number_between(0, 2) > 0 ? floats_random(v->channels_out) : NULL;
+    d.y = floats_random(batch * d.y_count);
+    d.packed = memory_aligned(conv_pack_size(v));
+    d.scratch = memory_aligned(conv_scratch_size(v));
+    conv_pack(v, d.w, d.packed);
+    return d;
+}
+
+static void check_conv(const struct conv *v) {
+    const int64_t size = v->pool_2x2 ? 2 : 1;
+    const int64_t height = v->out_h / size, width = v->out_w / size;
+    const struct images d = images_of(v, number_between(1, 3));
+    conv_run(v, d.batch, d.x, d.packed, d.bias, d.y, d.scratch);
+    for (int64_t n = 0; n < d.batch; n++) {
+        for (int64_t o = 0; o < v->channels_out; o++) {
+            for (int64_t p = 0; p < height * width; p++) {
+                const double is = output_reference(v, d.x + n * d.x_count, d.w, d.bias, o,
+                                                   p / width, p % width);
+                const int64_t at = v->y_layout == LAYOUT_NCHW ? o * height * width + p
+                                                              : p * v->channels_out + o;
+                ck_assert_double_eq_tol(d.y[n * d.y_count + at], is, 1e-4);
+            }
+        }
+    }
+}
+
+static int64_t output_size(int64_t in, int64_t kernel, int64_t stride, int64_t dilation,
+                           int64_t pads) {
+    return (in + pads - (kernel - 1) * dilation - 1) / stride + 1;
+}
+
+static struct conv conv_random(enum layout x_layout, enum layout y_layout) {
+    struct conv v = {.x_layout = x_layout, .y_layout = y_layout};
+    v.groups = number_between(0, 2) == 0 ? number_between(2, 5) : 1;
+    v.channels_in = v.groups * number_between(1, number_between(0, 3) == 0 ? 40 : 4);
+    v.channels_out = v.groups * number_between(1, number_between(0, 1) == 0 ? 40 : 2);
+    v.kernel_h = number_between(1, 4);
+    v.kernel_w = number_between(1, 4);
+    v.stride_h = number_between(1, 3);
+    v.stride_w = number_between(1, 3);
+    v.dilation_h = number_between(1, 2);
+    v.dilation_w = number_between(1, 2);
+    v.pad_top = number_between(0, 3);
+    v.pad_left = number_between(0, 3);
+    v.in_h = number_between(7, 12);
+    v.in_w = number_between(7, number_between(0, 3) == 0 ? 60 : 12);
+    v.out_h = output_size(v.in_h, v.kernel_h, v.stride_h, v.dilation_h,
+                          v.pad_top + number_between(0, 3));
+    v.out_w = output_size(v.in_w, v.kernel_w, v.stride_w, v.dilation_w,
+                          v.pad_left + number_between(0, 3));
+    v.act =
+        (struct act){(enum act_kind)number_between(0, ACT_KIND_COUNT - 1), 0.25F, 0.5F};
+    v.pool_2x2 = y_layout == LAYOUT_NHWC && number_between(0, 1) == 1;
+    return v;
+}
+
+static void check_many(enum layout x_layout, enum layout y_layout) {
+    FOR_EACH_LEVEL(level) {
+        for (int round = 0; round < 80; round++) {
+            const struct conv v = conv_random(x_layout, y_layout);
+            check_conv(&v);
+        }
+    }
+}
+
+START_TEST(convolution_from_nchw_to_nchw) {
+    check_many(LAYOUT_NCHW, LAYOUT_NCHW);
+}
+END_TEST
+
+START_TEST(convolution_from_nchw_to_nhwc) {
+    check_many(LAYOUT_NCHW, LAYOUT_NHWC);
+}
+END_TEST
+
+START_TEST(convolution_from_nhwc_to_nhwc) {
+    check_many(LAYOUT_NHWC, LAYOUT_NHWC);
+}
+END_TEST
+
+static struct conv conv_square(int64_t inputs, int64_t outputs, int64_t side,
+                               int64_t kernel, int64_t pad) {
+    return (struct conv){
+        .channels_in = inputs,
+        .channels_out = outputs,
+        .groups = 1,
+        .in_h = side,
+        .in_w = side,
+        .out_h = side + 2 * pad - kernel + 1,
+        .out_w = side + 2 * pad - kernel + 1,
+        .kernel_h = kernel,
+        .kernel_w = kernel,
+        .stride_h = 1,
+        .stride_w = 1,
+        .dilation_h = 1,
+        .dilation_w = 1,
+        .pad_top = pad,
+        .pad_left = pad,
+    };
+}
+
+/* Several blocks of taps and several pieces of pixels. */
+START_TEST(convolution_larger_than_its_blocks) {
+    FOR_EACH_LEVEL(level) {
+        for (int layouts = 0; layouts < 3; layouts++) {
+            struct conv v = conv_square(70, 33, 16, 3, 1);
+            v.x_layout = layouts == 2 ? LAYOUT_NHWC : LAYOUT_NCHW;
+            v.y_layout = layouts >= 1 ? LAYOUT_NHWC : LAYOUT_NCHW;
+            check_conv(&v);
+            v = conv_square(300, 17, 7, 1, 0);
+            check_conv(&v);
+        }
+    }
+}
+END_TEST
+
+/* The shape of a digits network's first layer, in one call. */
+START_TEST(convolution_relu_and_pool_in_one) {
+    FOR_EACH_LEVEL(level) {
+        struct conv v = conv_square(1, 32, 28, 3, 0);
+        v.y_layout = LAYOUT_NHWC;
+        v.act.kind = ACT_RELU;
+        v.pool_2x2 = true;
+        ck_assert_uint_eq(conv_scratch_size(&v), 0);
+        check_conv(&v);
+    }
+}
+END_TEST
+
+START_TEST(image_has_the_same_bits_in_any_batch) {
+    FOR_EACH_LEVEL(level) {
+        for (int round = 0; round < 30; round++) {
+            const struct conv v =
+                conv_random(round % 2 == 0 ? LAYOUT_NCHW : LAYOUT_NHWC, LAYOUT_NHWC);
+            const struct images d = images_of(&v, 3);
+            float *alone = floats_random(d.y_count);
+            conv_run(&v, 3, d.x, d.packed, d.bias, d.y, d.scratch);
+            for (int64_t n = 0; n < 3; n++) {
+                conv_run(&v, 1, d.x + n * d.x_count, d.packed, d.bias, alone, d.scratch);
+                ck_assert(same_bits(d.y_count, alone, d.y + n * d.y_count));
+            }
+        }
+    }
+}
+END_TEST
+
+/* <col2im(g), x> = <g, im2col(x)>: with one output channel of weights w, the sum of
+ * g times w is what x is convolved with. */
+START_TEST(col2im_is_the_adjoint_of_convolution) {
+    for (int round = 0; round < 30; round++) {
+        struct conv v = conv_random(LAYOUT_NCHW, LAYOUT_NCHW);
+        v.groups = 1;
+        v.channels_out = 1;
+        v.act.kind = ACT_NONE;
+        const struct images d = images_of(&v, 1);
+        const float *g = floats_random(d.y_count);
+        const int64_t taps = v.channels_in * v.kernel_h * v.kernel_w;
+        float *col = floats_unaligned(taps * d.y_count);
+        float *image = floats_unaligned(d.x_count);
+        double left = 0, right = 0;
+        for (int64_t i = 0; i < taps * d.y_count; i++) {
+            col[i] = d.w[i / d.y_count] * g[i % d.y_count];
+        }
+        memset(image, 0, (size_t)d.x_count * sizeof(*image));
+        conv_col2im(&v, col, image);
+        for (int64_t i = 0; i < d.x_count; i++) {
+            left += (double)image[i] * (double)d.x[i];
+        }
+        for (int64_t p = 0; p < d.y_count; p++) {
+            right += (double)g[p] *
+                     conv_reference(&v, d.x, d.w, NULL, 0, p / v.out_w, p % v.out_w);
+        }
+        ck_assert_double_eq_tol(left, right, 1e-3);
+    }
+}
+END_TEST
+
+/* One output of a pooling, by the definition. */
+static double pool_reference(const struct pool *v, bool max, const float *x, int64_t c,
+                             int64_t oy, int64_t ox) {
+    double sum = 0, most = -INFINITY;
+    int64_t inside = 0, counted = 0;
+    for (int64_t t = 0; t < v->kernel_h * v->kernel_w; t++) {
+        const int64_t iy =
+            oy * v->stride_h - v->pad_top + t / v->kernel_w * v->dilation_h;
+        const int64_t ix =
+            ox * v->stride_w - v->pad_left + t % v->kernel_w * v->dilation_w;
+        counted += iy < v->in_h + v->pad_bottom && ix < v->in_w + v->pad_right;
+        if (iy >= 0 && iy < v->in_h && ix >= 0 && ix < v->in_w) {
+            const double value = (double)
+                x[v->layout == LAYOUT_NCHW ? (c * v->in_h + iy) * v->in_w + ix
+                                           : (iy * v->in_w + ix) * v->channels + c];
+            sum += value;
+            most = fmax(most, value);
+            inside++;
+        }
+    }
+    counted = v->count_include_pad ? counted : inside;
+    return max ? most : (counted > 0 ? sum / (double)counted : 0);
+}
+
+static struct pool pool_random(void) {
+    struct pool v = {.channels = number_between(1, 20)};
+    v.layout = number_between(0, 1) == 0 ? LAYOUT_NCHW : LAYOUT_NHWC;
+    v.in_h = number_between(6, 40);
+    v.in_w = number_between(6, 40);
+    v.kernel_h = v.kernel_w = v.stride_h = v.stride_w = 2;
+    v.dilation_h = v.dilation_w = 1;
+    if (number_between(0, 3) > 0) {
+        v.kernel_h = number_between(1, 3);
+        v.kernel_w = number_between(1, 3);
+        v.stride_h = number_between(1, 3);
+        v.stride_w = number_between(1, 3);
+        v.dilation_h = number_between(1, 2);
+        v.dilation_w = number_between(1, 2);
+        v.pad_top = number_between(0, 2);
+        v.pad_left = number_between(0, 2);
+        v.pad_bottom = number_between(0, 2);
+        v.pad_right = number_between(0, 2);
+    }
+    v.count_include_pad = number_between(0, 1) == 1;
+    /* One more, as ceil_mode has it. */
+    v.out_h = output_size(v.in_h, v.kernel_h, v.stride_h, v.dilation_h,
+                          v.pad_top + v.pad_bottom) +
+              number_between(0, 1);
+    v.out_w = output_size(v.in_w, v.kernel_w, v.stride_w, v.dilation_w,
+                          v.pad_left + v.pad_right) +
+              number_between(0, 1);
+    return v;
+}
+
+START_TEST(pooling_takes_every_window) {
+    FOR_EACH_LEVEL(level) {
+        for (int round = 0; round < 200; round++) {
+            const struct pool v = pool_random();
+            const bool max = number_between(0, 1) == 1;
+            const int64_t batch = number_between(1, 2), pixels = v.out_h * v.out_w;
+            const int64_t x_count = v.channels * v.in_h * v.in_w;
+            const float *x = floats_random(batch * x_count);
+            float *y = floats_random(batch * v.channels * pixels);
+            (max ? pool_max : pool_average)(&v, batch, x, y);
+            for (int64_t i = 0; i < batch * v.channels * pixels; i++) {
+                const int64_t n = i / (v.channels * pixels),
+                              at = i % (v.channels * pixels);
+                const bool nchw = v.layout == LAYOUT_NCHW;
+                const int64_t c = nchw ? at / pixels : at % v.channels;
+                const int64_t p = nchw ? at % pixels : at / v.channels;
+                const double is =
+                    pool_reference(&v, max, x + n * x_count, c, p / v.out_w, p % v.out_w);
+                ck_assert(isinf(is) ? isinf(y[i]) : fabs((double)y[i] - is) < 1e-6);
+            }
+        }
+    }
+}
+END_TEST
+
+int main(void) {
+    const TTest *const tests[] = {
+        convolution_from_nchw_to_nchw,        convolution_from_nchw_to_nhwc,
+        convolution_from_nhwc_to_nhwc,        convolution_larger_than_its_blocks,
+        convolution_relu_and_pool_in_one,     image_has_the_same_bits_in_any_batch,
+        col2im_is_the_adjoint_of_convolution, pooling_takes_every_window,
+    };
+    return suite_run_kernels("engine kernels: conv and pool", tests, ARRAY_COUNT(tests));
+}

@@ -1,0 +1,220 @@
+/* test_kernel_vmath.c - elementary functions, activations and row operations: accuracy,
+ * special values, and independence of place. */
+#include "engine/kernels/vmath.h"
+
+#include "engine/kernels/act.h"
+#include "tests/unit/engine/kernel_test.h"
+
+typedef void map_fn(int64_t count, const float *x, float *y);
+
+static double sigmoid(double x) {
+    return 1 / (1 + exp(-x));
+}
+
+static double rsqrt(double x) {
+    return 1 / sqrt(x);
+}
+
+/* Every function with the range it is sampled in. */
+static const struct map {
+    const char *name;
+    map_fn *run;
+    double (*exact)(double x);
+    float low, high;
+} maps[] = {
+    {"exp", vmath_exp, exp, -100, 95},
+    {"exp small", vmath_exp, exp, -1, 1},
+    {"log", vmath_log, log, 0, 4},
+    {"log wide", vmath_log, log, 0, 1e30F},
+    {"tanh", vmath_tanh, tanh, -12, 12},
+    {"tanh small", vmath_tanh, tanh, -0.01F, 0.01F},
+    {"sigmoid", vmath_sigmoid, sigmoid, -95, 95},
+    {"erf", vmath_erf, erf, -6, 6},
+    {"erf small", vmath_erf, erf, -0.1F, 0.1F},
+    {"sqrt", vmath_sqrt, sqrt, 0, 1e6F},
+    {"rsqrt", vmath_rsqrt, rsqrt, 1e-6F, 1e6F},
+};
+
+/* 4 units in the last place, or 1e-7, or a flushed denormal. */
+static bool is_close(float y, double exact) {
+    if (fabs(exact) > 3.4028235e38) {
+        return isinf(y);
+    }
+    return fabs((double)y - exact) <= fmax(1e-7, 4 * 0x1p-23 * fabs(exact));
+}
+
+START_TEST(functions_are_accurate) {
+    enum { COUNT = 4099 };
+    FOR_EACH_LEVEL(level) {
+        for (size_t m = 0; m < ARRAY_COUNT(maps); m++) {
+            const float middle = (maps[m].low + maps[m].high) / 2;
+            float *x = floats_random(COUNT), *y = floats_unaligned(COUNT);
+            for (int i = 0; i < COUNT; i++) {
+                x[i] = middle + x[i] * (maps[m].high - maps[m].low) / 2;
+            }
+            maps[m].run(COUNT, x, y);
+            for (int i = 0; i < COUNT; i++) {
+                ck_assert_msg(is_close(y[i], maps[m].exact((double)x[i])), "%s(%a) = %a",
+                              maps[m].name, (double)x[i], (double)y[i]);
+            }
+        }
+    }
+}
+END_TEST
+
+START_TEST(functions_know_special_values) {
+    const float specials[] = {0.0F,      -0.0F,  1.0F,   -1.0F,   INFINITY,
+                              -INFINITY, NAN,    1e-40F, -1e-40F, 3.4e38F,
+                              -3.4e38F,  1e-20F, -1e-20F};
+    enum { COUNT = ARRAY_COUNT(specials) };
+    FOR_EACH_LEVEL(level) {
+        for (size_t m = 0; m < ARRAY_COUNT(maps); m++) {
+            float y[COUNT];
+            maps[m].run(COUNT, specials, y);
+            for (int i = 0; i < COUNT; i++) {
+                const double is = maps[m].exact((double)specials[i]);
+                ck_assert_msg(isnan(is) ? isnan(y[i]) : is_close(y[i], is), "%s(%a) = %a",
+                              maps[m].name, (double)specials[i], (double)y[i]);
+            }
+        }
+    }
+}
+END_TEST
+
+START_TEST(activations_are_their_formulas) {
+    enum { COUNT = 1003 };
+    FOR_EACH_LEVEL(level) {
+        for (int kind = 0; kind < ACT_KIND_COUNT; kind++) {
+            const struct act act = {(enum act_kind)kind, 0.25F, 0.75F};
+            float *x = floats_random(COUNT);
+            for (int i = 0; i < COUNT; i++) {
+                x[i] *= i % 3 == 0 ? 40.0F : 2.0F;
+            }
+            float *y = floats_copy(COUNT, x);
+            act_run(&act, COUNT, y, y); /* in place */
+            for (int i = 0; i < COUNT; i++) {
+                const double is = act_reference(&act, (double)x[i]);
+                ck_assert_msg(fabs((double)y[i] - is) <= fmax(4e-7, 1e-6 * fabs(is)),
+                              "%d(%a) = %a", kind, (double)x[i], (double)y[i]);
+            }
+        }
+    }
+}
+END_TEST
+
+START_TEST(activations_keep_nan) {
+    FOR_EACH_LEVEL(level) {
+        for (int kind = 0; kind < ACT_KIND_COUNT; kind++) {
+            const struct act act = {(enum act_kind)kind, 0.25F, 0.75F};
+            float x[20];
+            for (int i = 0; i < 20; i++) {
+                x[i] = NAN;
+            }
+            act_run(&act, 20, x, x);
+            for (int i = 0; i < 20; i++) {
+                ck_assert_msg(isnan(x[i]), "%d at %d", kind, i);
+            }
+        }
+    }
+}
+END_TEST
+
+START_TEST(result_does_not_depend_on_place) {
+    enum { COUNT = 67 };
+    FOR_EACH_LEVEL(level) {
+        const float *x = floats_random(COUNT);
+        for (int kind = 0; kind < ACT_KIND_COUNT; kind++) {
+            const struct act act = {(enum act_kind)kind, 0.25F, 0.75F};
+            float *together = floats_unaligned(COUNT), alone;
+            act_run(&act, COUNT, x, together);
+            for (int i = 0; i < COUNT; i++) {
+                act_run(&act, 1, x + i, &alone);
+                ck_assert(same_bits(1, &alone, together + i));
+            }
+        }
+    }
+}
+END_TEST
+
+START_TEST(softmax_is_the_share_of_exponentials) {
+    FOR_EACH_LEVEL(level) {
+        for (int64_t cols = 1; cols < 70; cols++) {
+            const int64_t rows = 3;
+            float *x = floats_random(rows * cols), *log_y = floats_unaligned(rows * cols);
+            for (int64_t i = 0; i < cols; i++) {
+                x[i] = x[i] * 100 + 1e4F; /* would overflow, were the top not taken off */
+            }
+            float *y = floats_copy(rows * cols, x);
+            vmath_softmax_rows(rows, cols, y, y);
+            vmath_log_softmax_rows(rows, cols, x, log_y);
+            for (int64_t r = 0; r < rows; r++) {
+                double top = -INFINITY, sum = 0;
+                for (int64_t c = 0; c < cols; c++) {
+                    top = fmax(top, (double)x[r * cols + c]);
+                }
+                for (int64_t c = 0; c < cols; c++) {
+                    sum += exp((double)x[r * cols + c] - top);
+                }
+                for (int64_t c = 0; c < cols; c++) {
+                    const double is = (double)x[r * cols + c] - top - log(sum);
+                    ck_assert_double_eq_tol(y[r * cols + c], exp(is), 1e-6);
+                    ck_assert_double_eq_tol(log_y[r * cols + c], is, 1e-4);
+                }
+            }
+        }
+    }
+}
+END_TEST
+
+START_TEST(layer_norm_centres_and_scales) {
+    FOR_EACH_LEVEL(level) {
+        for (int64_t cols = 1; cols < 70; cols++) {
+            const int64_t rows = 2;
+            const float *x = floats_random(rows * cols);
+            const float *scale = cols % 2 == 0 ? floats_random(cols) : NULL;
+            const float *bias = cols % 3 == 0 ? floats_random(cols) : NULL;
+            float *y = floats_unaligned(rows * cols);
+            vmath_layer_norm_rows(rows, cols, 1e-3F, scale, bias, x, y);
+            for (int64_t r = 0; r < rows; r++) {
+                double mean = 0, variance = 0;
+                for (int64_t c = 0; c < cols; c++) {
+                    mean += (double)x[r * cols + c] / (double)cols;
+                }
+                for (int64_t c = 0; c < cols; c++) {
+                    variance += pow((double)x[r * cols + c] - mean, 2) / (double)cols;
+                }
+                for (int64_t c = 0; c < cols; c++) {
+                    double is = ((double)x[r * cols + c] - mean) / sqrt(variance + 1e-3);
+                    is *= scale != NULL ? (double)scale[c] : 1;
+                    is += bias != NULL ? (double)bias[c] : 0;
+                    ck_assert_double_eq_tol(y[r * cols + c], is, 1e-5);
+                }
+            }
+        }
+    }
+}
+END_TEST
+
+START_TEST(tables_have_no_gaps) {
+    FOR_EACH_LEVEL(level) {
+        const struct kernels *kernels = kernels_current();
+        ck_assert_int_eq(kernels->level, level);
+        for (int i = 0; i < ACT_KIND_COUNT; i++) {
+            ck_assert(kernels->act[i] != NULL);
+        }
+        for (int i = 0; i < EW_OP_COUNT * EW_FORM_COUNT; i++) {
+            ck_assert(kernels->binary[i / EW_FORM_COUNT][i % EW_FORM_COUNT] != NULL);
+        }
+    }
+}
+END_TEST
+
+int main(void) {
+    const TTest *const tests[] = {
+        functions_are_accurate,          functions_know_special_values,
+        activations_are_their_formulas,  activations_keep_nan,
+        result_does_not_depend_on_place, softmax_is_the_share_of_exponentials,
+        layer_norm_centres_and_scales,   tables_have_no_gaps,
+    };
+    return suite_run_kernels("engine kernels: vmath", tests, ARRAY_COUNT(tests));
+}

@@ -1,0 +1,96 @@
+#include "stream/client.h"
+
+#include "tests/unit/suite.h"
+
+static struct stream_property property[2] = {{"bootstrap.servers", "127.0.0.1:1"}};
+static struct stream_opts opts = {.common = property, .common_count = 2};
+static struct client_context context;
+static struct error err;
+
+/* The status of a consumer's and a producer's configuration with the property. */
+static enum status try_property(enum client_role role, const char *name,
+                                const char *value) {
+    rd_kafka_conf_t *conf;
+    enum status status;
+    property[1] = (struct stream_property){name, value};
+    status = client_conf(role, &opts, "name", &context, &conf, &err);
+    if (status == STATUS_OK) {
+        rd_kafka_conf_destroy(conf);
+    }
+    return status;
+}
+
+START_TEST(properties_that_would_break_a_promise_are_refused) {
+    static const char *const names[] = {
+        "enable.auto.commit",
+        "enable.auto.offset.store",
+        "isolation.level",
+        "group.id",
+        "transactional.id",
+        "enable.idempotence",
+        "acks",
+        "delivery.report.only.error",
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
+        ck_assert_int_eq(try_property(CLIENT_CONSUMER, names[i], "x"), STATUS_INVALID);
+        ck_assert_ptr_nonnull(strstr(err.text, names[i]));
+        ck_assert_ptr_nonnull(strstr(err.text, "may not be set"));
+    }
+}
+END_TEST
+
+START_TEST(an_unknown_property_is_named) {
+    ck_assert_int_eq(try_property(CLIENT_PRODUCER, "linger.mss", "5"), STATUS_INVALID);
+    ck_assert_ptr_nonnull(strstr(err.text, "linger.mss"));
+}
+END_TEST
+
+START_TEST(a_value_that_is_refused_is_told_unless_it_is_a_secret) {
+    ck_assert_int_eq(try_property(CLIENT_PRODUCER, "linger.ms", "soon"), STATUS_INVALID);
+    ck_assert_ptr_nonnull(strstr(err.text, "linger.ms"));
+    ck_assert_int_eq(try_property(CLIENT_PRODUCER, "ssl_key", "hunter2"), STATUS_INVALID);
+    ck_assert_ptr_null(strstr(err.text, "hunter2"));
+}
+END_TEST
+
+START_TEST(the_users_properties_win_over_defaults) {
+    rd_kafka_conf_t *conf;
+    property[1] = (struct stream_property){"session.timeout.ms", "7000"};
+    ck_assert_int_eq(client_conf(CLIENT_CONSUMER, &opts, "name", &context, &conf, &err),
+                     STATUS_OK);
+    ck_assert_int_eq(client_number(conf, "session.timeout.ms", 0), 7000);
+    rd_kafka_conf_destroy(conf);
+}
+END_TEST
+
+START_TEST(cooperative_rebalancing_needs_a_librdkafka_in_which_it_works) {
+    enum status expected = rd_kafka_version() < 0x020601ff ? STATUS_INVALID : STATUS_OK;
+    ck_assert_int_eq(try_property(CLIENT_CONSUMER, "partition.assignment.strategy",
+                                  "cooperative-sticky"),
+                     expected);
+    ck_assert_int_eq(
+        try_property(CLIENT_CONSUMER, "partition.assignment.strategy", "roundrobin"),
+        STATUS_OK);
+}
+END_TEST
+
+START_TEST(without_brokers_there_is_nothing_to_open) {
+    struct stream_opts none = {.common_count = 0};
+    rd_kafka_conf_t *conf;
+    ck_assert_int_eq(client_conf(CLIENT_CONSUMER, &none, "name", &context, &conf, &err),
+                     STATUS_INVALID);
+    ck_assert_ptr_nonnull(strstr(err.text, "bootstrap.servers"));
+}
+END_TEST
+
+int main(void) {
+    const TTest *const tests[] = {
+        properties_that_would_break_a_promise_are_refused,
+        an_unknown_property_is_named,
+        a_value_that_is_refused_is_told_unless_it_is_a_secret,
+        the_users_properties_win_over_defaults,
+        cooperative_rebalancing_needs_a_librdkafka_in_which_it_works,
+        without_brokers_there_is_nothing_to_open,
+    };
+    return suite_run("client", tests, ARRAY_COUNT(tests));
+}

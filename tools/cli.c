@@ -1,0 +1,371 @@
+/* cli.c - see cli.h. */
+#include "tools/cli.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdarg.h>
+
+#include "base/text.h"
+
+#define PROGRAM "millrace"
+
+/* Where parsing stands. */
+struct cursor {
+    const struct cli_command *command;
+    int argc;
+    char **argv;
+    int next; /* the argument to look at next */
+    void *options;
+    bool *given; /* one per flag */
+};
+
+static void *field_of(const struct cli_flag *flag, void *options) {
+    return (char *)options + flag->offset;
+}
+
+static bool number_in_range(const struct cli_flag *flag, double value) {
+    bool limited = flag->min < flag->max;
+    return !limited || (value >= flag->min && value <= flag->max);
+}
+
+static bool store_int(const struct cli_flag *flag, const char *value, void *options) {
+    int64_t number = 0;
+    if (!text_parse_int(value, &number) || !number_in_range(flag, (double)number)) {
+        return false;
+    }
+    *(int64_t *)field_of(flag, options) = number;
+    return true;
+}
+
+static bool store_real(const struct cli_flag *flag, const char *value, void *options) {
+    char *end = NULL;
+    errno = 0;
+    double number = strtod(value, &end);
+    /* The comparison refuses NaN too. */
+    if (end == value || *end != 0 || errno != 0 || !(number - number <= 0.0)) {
+        return false;
+    }
+    if (!number_in_range(flag, number)) {
+        return false;
+    }
+    *(double *)field_of(flag, options) = number;
+    return true;
+}
+
+static bool store_list(const struct cli_flag *flag, const char *value, void *options) {
+    struct cli_list *list = field_of(flag, options);
+    if (list->count == CLI_LIST_MAX) {
+        return false;
+    }
+    list->items[list->count++] = value;
+    return true;
+}
+
+static bool store(const struct cli_flag *flag, const char *value, void *options) {
+    switch (flag->type) {
+    case CLI_SWITCH:
+        *(bool *)field_of(flag, options) = true;
+        return true;
+    case CLI_INT:
+        return store_int(flag, value, options);
+    case CLI_REAL:
+        return store_real(flag, value, options);
+    case CLI_TEXT:
+        *(const char **)field_of(flag, options) = value;
+        return true;
+    case CLI_LIST:
+        return store_list(flag, value, options);
+    }
+    return false;
+}
+
+static int misuse(const struct cli_command *command, const char *fmt, va_list args) {
+    fprintf(stderr, PROGRAM " %s: ", command->name);
+    vfprintf(stderr, fmt, args);
+    fprintf(stderr, "\nTry '" PROGRAM " %s --help'.\n", command->name);
+    return EXIT_WRONG_USE;
+}
+
+int cli_misuse(const struct cli_command *command, const char *fmt, ...) {
+    va_list args;
+    va_start(args, fmt);
+    int code = misuse(command, fmt, args);
+    va_end(args);
+    return code;
+}
+
+static enum cli_outcome wrong(const struct cli_command *command, const char *fmt, ...)
+    PRINTF_LIKE(2, 3);
+
+static enum cli_outcome wrong(const struct cli_command *command, const char *fmt, ...) {
+    va_list args;
+    va_start(args, fmt);
+    (void)misuse(command, fmt, args); /* the caller turns the outcome into the code */
+    va_end(args);
+    return CLI_WRONG;
+}
+
+int cli_fail(const struct cli_command *command, const struct error *err) {
+    fprintf(stderr, PROGRAM " %s: %s\n", command->name, err->text);
+    return EXIT_FAILED;
+}
+
+int cli_exit(enum cli_outcome outcome) {
+    assert(outcome != CLI_RUN);
+    return outcome == CLI_HELP ? EXIT_FINE : EXIT_WRONG_USE;
+}
+
+static enum cli_outcome wrong_value(const struct cli_command *command,
+                                    const struct cli_flag *flag, const char *value) {
+    const char *kind = flag->type == CLI_INT ? "a whole number" : "a number";
+    if (flag->type == CLI_LIST) {
+        return wrong(command, "%s can be given %d times at most", flag->name,
+                     CLI_LIST_MAX);
+    }
+    if (flag->min < flag->max) {
+        return wrong(command, "%s %s: %s from %.15g to %.15g is needed", flag->name,
+                     value, kind, flag->min, flag->max);
+    }
+    return wrong(command, "%s %s: %s is needed", flag->name, value, kind);
+}
+
+static enum cli_outcome wrong_flag(const struct cli_command *command, const char *name) {
+    const char *names[CLI_FLAGS_MAX];
+    for (size_t i = 0; i < command->flag_count; i++) {
+        names[i] = command->flags[i].name;
+    }
+    const char *nearest = text_nearest(name, names, command->flag_count);
+    if (nearest != NULL) {
+        return wrong(command, "there is no flag %s; did you mean %s?", name, nearest);
+    }
+    return wrong(command, "there is no flag %s", name);
+}
+
+/* Takes the flag argv[next], with its value if it has one. */
+static enum cli_outcome take_flag(struct cursor *cursor) {
+    const struct cli_command *command = cursor->command;
+    char *name = cursor->argv[cursor->next++];
+    char *value = name[1] == '-' ? strchr(name, '=') : NULL;
+    size_t index = 0;
+    if (value != NULL) {
+        *value++ = 0;
+    }
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {
+        cli_print_help(command);
+        return CLI_HELP;
+    }
+    while (index < command->flag_count && strcmp(command->flags[index].name, name) != 0) {
+        index++;
+    }
+    if (index == command->flag_count) {
+        return wrong_flag(command, name);
+    }
+    const struct cli_flag *flag = &command->flags[index];
+    if (flag->type == CLI_SWITCH && value != NULL) {
+        return wrong(command, "%s takes no value", name);
+    }
+    if (flag->type != CLI_SWITCH && value == NULL) {
+        if (cursor->next == cursor->argc) {
+            return wrong(command, "%s needs a value: %s", name, flag->argument);
+        }
+        value = cursor->argv[cursor->next++];
+    }
+    if (!store(flag, value, cursor->options)) {
+        return wrong_value(command, flag, value);
+    }
+    cursor->given[index] = true;
+    return CLI_RUN;
+}
+
+/* Our own promises about a table of flags. */
+static bool flags_are_sound(const struct cli_command *command) {
+    assert(command->flag_count <= CLI_FLAGS_MAX);
+    for (size_t i = 0; i < command->flag_count; i++) {
+        const struct cli_flag *flag = &command->flags[i];
+        if (flag->name == NULL || flag->name[0] != '-' || flag->help == NULL ||
+            (flag->argument == NULL) != (flag->type == CLI_SWITCH) ||
+            (flag->required && flag->initial != NULL)) {
+            return false;
+        }
+        for (size_t k = 0; k < i; k++) {
+            if (strcmp(command->flags[k].name, flag->name) == 0 ||
+                command->flags[k].offset == flag->offset) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+static void store_defaults(const struct cli_command *command, void *options) {
+    for (size_t i = 0; i < command->flag_count; i++) {
+        const struct cli_flag *flag = &command->flags[i];
+        if (flag->initial != NULL) {
+            bool stored = store(flag, flag->initial, options);
+            assert(stored);
+            (void)stored; /* a default that is not valid is our own mistake */
+        }
+    }
+}
+
+static enum cli_outcome check_complete(const struct cursor *cursor, int operand_count) {
+    const struct cli_command *command = cursor->command;
+    for (size_t i = 0; i < command->flag_count; i++) {
+        if (command->flags[i].required && !cursor->given[i]) {
+            return wrong(command, "%s %s is needed", command->flags[i].name,
+                         command->flags[i].argument);
+        }
+    }
+    if (operand_count < command->operands_min) {
+        return wrong(command, "%s is needed", command->operands);
+    }
+    if (operand_count > command->operands_max) {
+        return wrong(command, "'%s' is one argument too many",
+                     cursor->argv[command->operands_max + 1]);
+    }
+    return CLI_RUN;
+}
+
+enum cli_outcome cli_parse(const struct cli_command *command, int argc, char **argv,
+                           void *options, int *operand_count) {
+    bool given[CLI_FLAGS_MAX] = {false};
+    struct cursor cursor = {.command = command,
+                            .argc = argc,
+                            .argv = argv,
+                            .next = 1,
+                            .options = options,
+                            .given = given};
+    bool flags_ended = false;
+    int operands = 0;
+    assert(flags_are_sound(command));
+    store_defaults(command, options);
+    while (cursor.next < argc) {
+        char *argument = argv[cursor.next];
+        if (!flags_ended && strcmp(argument, "--") == 0) {
+            flags_ended = true;
+            cursor.next++;
+        } else if (flags_ended || argument[0] != '-' || argument[1] == 0) {
+            argv[1 + operands++] = argument; /* never ahead of what is yet to be read */
+            cursor.next++;
+        } else {
+            enum cli_outcome outcome = take_flag(&cursor);
+            if (outcome != CLI_RUN) {
+                return outcome;
+            }
+        }
+    }
+    *operand_count = operands;
+    return check_complete(&cursor, operands);
+}
+
+/* Prints `help` behind the flag, with further lines below its first. */
+static void print_flag(const char *head, const struct cli_flag *flag, int width) {
+    const char *line = flag->help;
+    const char *end = strchr(line, '\n');
+    printf("  %-*s  ", width, head);
+    while (end != NULL) {
+        printf("%.*s\n  %*s  ", (int)(end - line), line, width, "");
+        line = end + 1;
+        end = strchr(line, '\n');
+    }
+    fputs(line, stdout);
+    if (flag->required) {
+        fputs(" (needed)", stdout);
+    }
+    if (flag->type == CLI_LIST) {
+        fputs(" (may be given again)", stdout);
+    }
+    if (flag->initial != NULL) {
+        printf(" (default %s)", flag->initial);
+    }
+    fputc('\n', stdout);
+}
+
+void cli_print_help(const struct cli_command *command) {
+    static const struct cli_flag help = {.name = "--help", .help = "this text"};
+    char head[64];
+    int width = 0;
+    printf("usage: " PROGRAM " %s%s%s%s\n\n%s\n", command->name,
+           command->flag_count > 0 ? " [FLAG]..." : "",
+           command->operands[0] != 0 ? " " : "", command->operands, command->summary);
+    if (command->details != NULL) {
+        printf("\n%s\n", command->details);
+    }
+    fputs("\nFlags:\n", stdout);
+    for (int pass = 0; pass < 2; pass++) {
+        for (size_t i = 0; i <= command->flag_count; i++) {
+            const struct cli_flag *flag =
+                i < command->flag_count ? &command->flags[i] : &help;
+            int n = snprintf(head, sizeof(head), "%s%s%s", flag->name,
+                             flag->argument != NULL ? " " : "",
+                             flag->argument != NULL ? flag->argument : "");
+            if (pass == 0) {
+                width = n > width ? n : width;
+            } else {
+                print_flag(head, flag, width);
+            }
+        }
+    }
+}
+
+static void print_entries(FILE *out, const char *program, const char *summary,
+                          const struct cli_entry *entries, size_t entry_count) {
+    fprintf(out, "usage: %s COMMAND [ARGUMENT]...\n\n%s\n\nCommands:\n", program,
+            summary);
+    for (size_t i = 0; i < entry_count; i++) {
+        fprintf(out, "  %-9s %s\n", entries[i].name, entries[i].summary);
+    }
+    fprintf(out, "\n'%s COMMAND --help' tells more.\n", program);
+}
+
+static int no_command(const char *program, const char *name,
+                      const struct cli_entry *entries, size_t entry_count) {
+    const char *names[CLI_ENTRIES_MAX];
+    for (size_t i = 0; i < entry_count; i++) {
+        names[i] = entries[i].name;
+    }
+    const char *nearest = text_nearest(name, names, entry_count);
+    fprintf(stderr, "%s: there is no command '%s'", program, name);
+    if (nearest != NULL) {
+        fprintf(stderr, "; did you mean '%s'?", nearest);
+    }
+    fprintf(stderr, "\nTry '%s help'.\n", program);
+    return EXIT_WRONG_USE;
+}
+
+static bool entries_are_sound(const struct cli_entry *entries, size_t entry_count) {
+    for (size_t i = 0; i < entry_count; i++) {
+        if (entries[i].name == NULL || entries[i].summary == NULL ||
+            entries[i].run == NULL) {
+            return false;
+        }
+        for (size_t k = 0; k < i; k++) {
+            if (strcmp(entries[k].name, entries[i].name) == 0) {
+                return false;
+            }
+        }
+    }
+    return entry_count <= CLI_ENTRIES_MAX;
+}
+
+int cli_dispatch(const char *program, const char *summary,
+                 const struct cli_entry *entries, size_t entry_count, int argc,
+                 char **argv) {
+    const char *name = argc > 1 ? argv[1] : NULL;
+    assert(entries_are_sound(entries, entry_count));
+    if (name == NULL) {
+        print_entries(stderr, program, summary, entries, entry_count);
+        return EXIT_WRONG_USE;
+    }
+    if (strcmp(name, "help") == 0 || strcmp(name, "--help") == 0 ||
+        strcmp(name, "-h") == 0) {
+        print_entries(stdout, program, summary, entries, entry_count);
+        return EXIT_FINE;
+    }
+    for (size_t i = 0; i < entry_count; i++) {
+        if (strcmp(name, entries[i].name) == 0) {
+            return entries[i].run(argc - 1, argv + 1);
+        }
+    }
+    return no_command(program, name, entries, entry_count);
+}

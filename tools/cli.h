@@ -1,0 +1,105 @@
+/* cli.h - flags of a command: one table gives parsing, checks and --help.
+ *
+ *     struct options { int64_t batch; const char *topic; };
+ *     static const struct cli_flag flags[] = {
+ *         {.name = "--batch", .argument = "N", .help = "rows in a batch",
+ *          .type = CLI_INT, .offset = offsetof(struct options, batch),
+ *          .initial = "1", .min = 1, .max = 4096},
+ *     };
+ *
+ * Flags are "--name VALUE" or "--name=VALUE" and may stand between the operands; "--"
+ * ends them.  "--help" is every command's.  An unknown flag is answered with the
+ * nearest known one.
+ *
+ * Depends on: base/.
+ * Ownership: parsed texts are borrowed from argv, defaults from the table.
+ * Threads: any; nothing is kept. */
+#ifndef MILLRACE_TOOLS_CLI_H
+#define MILLRACE_TOOLS_CLI_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/status.h"
+
+#define CLI_LIST_MAX 64 /* times that a CLI_LIST flag may be given */
+
+#define CLI_FLAGS_MAX 32
+#define CLI_ENTRIES_MAX 32
+
+/* Exit codes of every command. */
+enum { EXIT_FINE = 0, EXIT_FAILED = 1, EXIT_WRONG_USE = 2 };
+
+/* What a flag's field in the options struct is. */
+enum cli_type {
+    CLI_SWITCH, /* bool; takes no value */
+    CLI_INT,    /* int64_t within min .. max */
+    CLI_REAL,   /* double within min .. max */
+    CLI_TEXT,   /* const char *, NULL if not given */
+    CLI_LIST    /* struct cli_list; may be given again and again */
+};
+
+struct cli_list {
+    const char *items[CLI_LIST_MAX];
+    int count;
+};
+
+struct cli_flag {
+    const char *name;     /* as typed: "--batch", "-X" */
+    const char *argument; /* what --help calls the value; NULL for a CLI_SWITCH */
+    const char *help;
+    enum cli_type type;
+    size_t offset;       /* of the field in the options struct */
+    const char *initial; /* the default as it would be typed; NULL for none */
+    bool required;
+    double min, max; /* of CLI_INT and CLI_REAL; both 0 for no limits */
+};
+
+struct cli_command {
+    const char *name;     /* "model bench" */
+    const char *operands; /* "MODEL.onnx", "" if it takes none */
+    const char *summary;  /* one line */
+    const char *details;  /* paragraphs for --help, broken at 80 columns; may be NULL */
+    int operands_min, operands_max; /* INT_MAX for no limit */
+    const struct cli_flag *flags;
+    size_t flag_count;
+};
+
+enum cli_outcome {
+    CLI_RUN,  /* go on */
+    CLI_HELP, /* help was printed; exit 0 */
+    CLI_WRONG /* what is wrong was printed; exit 2 */
+};
+
+/* Fills the zeroed struct `options` with defaults and with what argv[1..] says.  The
+ * operands are moved to argv[1..*operand_count]. */
+MUST_CHECK enum cli_outcome cli_parse(const struct cli_command *command, int argc,
+                                      char **argv, void *options, int *operand_count);
+
+/* The exit code for an outcome other than CLI_RUN. */
+int cli_exit(enum cli_outcome outcome);
+
+/* "millrace COMMAND: text" on standard error; returns EXIT_FAILED. */
+int cli_fail(const struct cli_command *command, const struct error *err);
+
+/* The same for wrong use that only the command itself can see; returns
+ * EXIT_WRONG_USE. */
+int cli_misuse(const struct cli_command *command, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+void cli_print_help(const struct cli_command *command);
+
+/* One entry of a table of commands: argv[0] is the command's own name. */
+struct cli_entry {
+    const char *name;
+    const char *summary;
+    int (*run)(int argc, char **argv);
+};
+
+/* Runs entries[argv[1]], answers "help", "--help" and names that are not there.
+ * `program` is what the user typed up to here: "millrace", "millrace model". */
+int cli_dispatch(const char *program, const char *summary,
+                 const struct cli_entry *entries, size_t entry_count, int argc,
+                 char **argv);
+
+#endif

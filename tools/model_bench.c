@@ -1,0 +1,276 @@
+/* model_bench.c - millrace model bench: how fast a model runs here.
+ *
+ * Every thread has a session of its own and runs whole batches, as in the worker.  The
+ * median is taken over the batches of all threads; rows per second follow from it, so
+ * one slow moment of the machine does not count. */
+#include <math.h>
+#include <pthread.h>
+
+#include "base/clock.h"
+#include "base/cpu.h"
+#include "engine/session.h"
+#include "tools/cli.h"
+#include "tools/commands.h"
+#include "tools/model_inputs.h"
+
+#define THREADS_MAX 256
+#define SAMPLES_MAX 65536 /* batches whose times are kept per thread, the newest */
+#define WARM_UP_SHARE 10  /* of the time, ahead of the measurement, is one in ... */
+#define WARM_UP_RUNS 2    /* at least */
+
+struct options {
+    int64_t batch, threads, integers_max;
+    double seconds;
+    struct cli_list dims;
+    bool json;
+};
+
+static const struct cli_flag flags[] = {
+    {.name = "--batch",
+     .argument = "N",
+     .help = "rows in a batch",
+     .type = CLI_INT,
+     .offset = offsetof(struct options, batch),
+     .initial = "1",
+     .min = 1,
+     .max = 1e6},
+    {.name = "--threads",
+     .argument = "T",
+     .help = "sessions that run side by side",
+     .type = CLI_INT,
+     .offset = offsetof(struct options, threads),
+     .initial = "1",
+     .min = 1,
+     .max = THREADS_MAX},
+    {.name = "--seconds",
+     .argument = "S",
+     .help = "how long to measure",
+     .type = CLI_REAL,
+     .offset = offsetof(struct options, seconds),
+     .initial = "3",
+     .min = 0.01,
+     .max = 86400},
+    {.name = "--dim",
+     .argument = "NAME=K",
+     .help = "the size of a free dimension: its symbol, or INPUT:AXIS",
+     .type = CLI_LIST,
+     .offset = offsetof(struct options, dims)},
+    {.name = "--integers-max",
+     .argument = "K",
+     .help = "the largest random value of integer inputs",
+     .type = CLI_INT,
+     .offset = offsetof(struct options, integers_max),
+     .initial = "1",
+     .min = 0,
+     .max = 2e9},
+    {.name = "--json",
+     .help = "one line of JSON",
+     .type = CLI_SWITCH,
+     .offset = offsetof(struct options, json)},
+};
+
+static const struct cli_command command = {
+    .name = "model bench",
+    .operands = "MODEL.onnx",
+    .summary = "Runs a model on random inputs and reports the median time of a batch.",
+    .details = "A free first dimension of an input becomes the batch unless --dim says\n"
+               "otherwise. Rows per second are batch * threads / median.",
+    .operands_min = 1,
+    .operands_max = 1,
+    .flags = flags,
+    .flag_count = ARRAY_COUNT(flags),
+};
+
+/* Shared by the threads; read-only once they run, but for the barrier. */
+struct bench {
+    struct model *model;
+    struct model_inputs inputs;
+    int64_t warm_up_us, measure_us;
+    pthread_barrier_t barrier; /* all are warm before one is measured */
+};
+
+struct runner {
+    struct bench *bench;
+    struct session *session; /* owned */
+    double *samples_ms;      /* owned; SAMPLES_MAX entries, the newest */
+    size_t run_count;        /* batches measured */
+    pthread_t thread;
+    bool started;
+    enum status status;
+    struct error err;
+};
+
+/* Runs until the time is over; keeps the times if `keep`. */
+static void run_for(struct runner *runner, int64_t duration_us, size_t runs_min,
+                    bool keep) {
+    int64_t start_us = clock_now_us();
+    int64_t now_us = start_us;
+    for (size_t i = 0; runner->status == STATUS_OK; i++) {
+        int64_t before_us = now_us;
+        runner->status =
+            session_run(runner->session, runner->bench->inputs.tensors, &runner->err);
+        now_us = clock_now_us();
+        if (keep) {
+            runner->samples_ms[runner->run_count++ % SAMPLES_MAX] =
+                (double)(now_us - before_us) / 1e3;
+        }
+        if (now_us - start_us >= duration_us && i + 1 >= runs_min) {
+            return;
+        }
+    }
+}
+
+static void *runner_main(void *argument) {
+    struct runner *runner = argument;
+    struct bench *bench = runner->bench;
+    run_for(runner, bench->warm_up_us, WARM_UP_RUNS, false);
+    pthread_barrier_wait(&bench->barrier);
+    run_for(runner, bench->measure_us, 1, true);
+    return NULL;
+}
+
+static enum status runner_open(struct runner *runner, struct bench *bench,
+                               struct error *err) {
+    runner->bench = bench;
+    runner->samples_ms = calloc(SAMPLES_MAX, sizeof(double));
+    if (runner->samples_ms == NULL) {
+        return error_set(err, STATUS_NO_MEMORY, "no memory for samples");
+    }
+    enum status status = session_create(bench->model, 0, &runner->session, err);
+    if (status == STATUS_OK) {
+        status = session_prepare(runner->session, bench->inputs.tensors, err);
+    }
+    return status;
+}
+
+static int compare_reals(const void *a, const void *b) {
+    double x, y;
+    memcpy(&x, a, sizeof(x));
+    memcpy(&y, b, sizeof(y));
+    return (x > y) - (x < y);
+}
+
+static double median_of(double *values, size_t count) {
+    qsort(values, count, sizeof(double), compare_reals);
+    return count % 2 == 1 ? values[count / 2]
+                          : (values[count / 2 - 1] + values[count / 2]) / 2.0;
+}
+
+/* The median over all threads' samples. */
+static enum status gather(const struct runner *runners, size_t count, double *median_ms,
+                          struct error *err) {
+    size_t used = 0;
+    double *all = calloc(count * SAMPLES_MAX, sizeof(double));
+    if (all == NULL) {
+        return error_set(err, STATUS_NO_MEMORY, "no memory for samples");
+    }
+    for (size_t i = 0; i < count; i++) {
+        size_t kept =
+            runners[i].run_count < SAMPLES_MAX ? runners[i].run_count : SAMPLES_MAX;
+        memcpy(all + used, runners[i].samples_ms, kept * sizeof(double));
+        used += kept;
+    }
+    *median_ms = median_of(all, used);
+    free(all);
+    return STATUS_OK;
+}
+
+/* Starts every thread, waits for them, and takes over the first failure. */
+static enum status measure(struct bench *bench, struct runner *runners, size_t count,
+                           struct error *err) {
+    enum status status = STATUS_OK;
+    if (pthread_barrier_init(&bench->barrier, NULL, (unsigned)count) != 0) {
+        return error_set(err, STATUS_NO_MEMORY, "no memory for a barrier");
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (pthread_create(&runners[i].thread, NULL, runner_main, &runners[i]) != 0) {
+            /* The others wait at the barrier for ever: there is nothing to join. */
+            fprintf(stderr, "millrace model bench: cannot start thread %zu\n", i);
+            exit(EXIT_FAILED);
+        }
+        runners[i].started = true;
+    }
+    for (size_t i = 0; i < count; i++) {
+        pthread_join(runners[i].thread, NULL);
+        if (status == STATUS_OK && runners[i].status != STATUS_OK) {
+            status = runners[i].status;
+            *err = runners[i].err;
+        }
+    }
+    pthread_barrier_destroy(&bench->barrier);
+    return status;
+}
+
+static void report(const struct options *options, double median_ms) {
+    double rows_per_s = median_ms > 0.0 ? (double)options->batch *
+                                              (double)options->threads * 1e3 / median_ms
+                                        : 0.0;
+    if (options->json) {
+        printf("{\"batch\":%lld,\"threads\":%lld,\"median_ms\":%.6g,"
+               "\"rows_per_s\":%.6g}\n",
+               (long long)options->batch, (long long)options->threads, median_ms,
+               rows_per_s);
+        return;
+    }
+    printf("batch %lld, %lld thread%s: median %.4g ms a batch, %.0f rows/s (%s)\n",
+           (long long)options->batch, (long long)options->threads,
+           options->threads == 1 ? "" : "s", median_ms, rows_per_s,
+           cpu_level_name(cpu_level()));
+}
+
+static enum status run_bench(struct bench *bench, struct runner *runners,
+                             const struct options *options, const char *path,
+                             struct error *err) {
+    double median_ms = 0.0;
+    size_t count = (size_t)options->threads;
+    enum status status = model_open(path, &bench->model, err);
+    if (status == STATUS_OK) {
+        status = model_inputs_shape(bench->model, options->batch, &options->dims,
+                                    &bench->inputs, err);
+    }
+    if (status == STATUS_OK) {
+        status = model_inputs_random(&bench->inputs, options->integers_max, 1, err);
+    }
+    for (size_t i = 0; i < count && status == STATUS_OK; i++) {
+        status = runner_open(&runners[i], bench, err);
+    }
+    if (status == STATUS_OK) {
+        status = measure(bench, runners, count, err);
+    }
+    if (status == STATUS_OK) {
+        status = gather(runners, count, &median_ms, err);
+    }
+    if (status == STATUS_OK) {
+        report(options, median_ms);
+    }
+    return status;
+}
+
+int model_bench_command(int argc, char **argv) {
+    struct options options = {0};
+    struct bench bench = {.model = NULL};
+    struct error err = {0};
+    int operand_count = 0;
+    enum cli_outcome outcome = cli_parse(&command, argc, argv, &options, &operand_count);
+    if (outcome != CLI_RUN) {
+        return cli_exit(outcome);
+    }
+    struct runner *runners = calloc((size_t)options.threads, sizeof(*runners));
+    bench.measure_us = (int64_t)(options.seconds * 1e6);
+    bench.warm_up_us = bench.measure_us / WARM_UP_SHARE;
+    enum status status = runners == NULL
+                             ? error_set(&err, STATUS_NO_MEMORY, "no memory for threads")
+                             : run_bench(&bench, runners, &options, argv[1], &err);
+    for (int64_t i = 0; runners != NULL && i < options.threads; i++) {
+        if (runners[i].session != NULL) {
+            session_destroy(runners[i].session);
+        }
+        free(runners[i].samples_ms);
+    }
+    free(runners);
+    model_inputs_release(&bench.inputs);
+    if (bench.model != NULL) {
+        model_close(bench.model);
+    }
+    return status == STATUS_OK ? EXIT_FINE : cli_fail(&command, &err);
+}

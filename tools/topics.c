@@ -1,0 +1,75 @@
+/* topics.c - millrace topics: makes topics on a real broker. */
+#include <limits.h>
+
+#include "tools/cli.h"
+#include "tools/commands.h"
+#include "tools/kafka_io.h"
+
+struct options {
+    const char *bootstrap;
+    struct cli_list properties;
+    int64_t replicas, wait_s;
+};
+
+static const struct cli_flag flags[] = {
+    {.name = "--bootstrap",
+     .argument = "HOST:PORT,...",
+     .help = "brokers; MILLRACE_KAFKA_BOOTSTRAP_SERVERS if not given",
+     .type = CLI_TEXT,
+     .offset = offsetof(struct options, bootstrap)},
+    {.name = "--replicas",
+     .argument = "N",
+     .help = "brokers that keep a copy; -1: as the cluster has it",
+     .type = CLI_INT,
+     .offset = offsetof(struct options, replicas),
+     .initial = "-1",
+     .min = -1,
+     .max = 100},
+    {.name = "--wait",
+     .argument = "S",
+     .help = "seconds to wait for the brokers",
+     .type = CLI_INT,
+     .offset = offsetof(struct options, wait_s),
+     .initial = "30",
+     .min = 1,
+     .max = 3600},
+    {.name = "-X",
+     .argument = "NAME=VALUE",
+     .help = "a property of librdkafka",
+     .type = CLI_LIST,
+     .offset = offsetof(struct options, properties)},
+};
+
+static const struct cli_command command = {
+    .name = "topics",
+    .operands = "NAME[:N],...",
+    .summary = "Makes topics, with N partitions each (4 unless given).",
+    .details = "A topic that is there already stays as it is.",
+    .operands_min = 1,
+    .operands_max = INT_MAX,
+    .flags = flags,
+    .flag_count = ARRAY_COUNT(flags),
+};
+
+int topics_command(int argc, char **argv) {
+    struct options options = {0};
+    struct error err = {0};
+    int operand_count = 0;
+    enum cli_outcome outcome = cli_parse(&command, argc, argv, &options, &operand_count);
+    if (outcome != CLI_RUN) {
+        return cli_exit(outcome);
+    }
+    struct kafka_io_opts kafka = {.bootstrap = kafka_io_bootstrap(options.bootstrap),
+                                  .properties = &options.properties,
+                                  .wait_s = options.wait_s};
+    if (kafka.bootstrap == NULL) {
+        return cli_misuse(&command, "--bootstrap HOST:PORT,... is needed");
+    }
+    for (int i = 0; i < operand_count; i++) {
+        if (kafka_io_create_topics(&kafka, argv[1 + i], (int)options.replicas, &err) !=
+            STATUS_OK) {
+            return cli_fail(&command, &err);
+        }
+    }
+    return EXIT_FINE;
+}

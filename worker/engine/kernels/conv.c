@@ -1,0 +1,280 @@
+/* conv.c - which way a convolution is computed, and its memory; see conv_impl.h. */
+#include "engine/kernels/conv.h"
+
+#include <assert.h>
+#include <limits.h>
+#include <string.h>
+
+#include "base/size.h"
+#include "engine/kernels/conv_impl.h"
+#include "engine/kernels/elementwise.h"
+#include "engine/kernels/gemm.h"
+#include "engine/kernels/kernels.h"
+#include "engine/kernels/pool.h"
+
+#define FLOATS_PER_LINE (CACHE_LINE / sizeof(float))
+
+static int64_t max64(int64_t a, int64_t b) {
+    return a > b ? a : b;
+}
+
+int64_t conv_padded_h(const struct conv *conv) {
+    return max64(conv->in_h + conv->pad_top, (conv->out_h - 1) * conv->stride_h +
+                                                 (conv->kernel_h - 1) * conv->dilation_h +
+                                                 1);
+}
+
+int64_t conv_padded_w(const struct conv *conv) {
+    return max64(conv->in_w + conv->pad_left,
+                 (conv->out_w - 1) * conv->stride_w +
+                     (conv->kernel_w - 1) * conv->dilation_w + 1);
+}
+
+bool conv_is_padded(const struct conv *conv) {
+    return conv_padded_h(conv) != conv->in_h || conv_padded_w(conv) != conv->in_w;
+}
+
+bool conv_is_pointwise(const struct conv *conv) {
+    return conv->kernel_h == 1 && conv->kernel_w == 1 && conv->stride_h == 1 &&
+           conv->stride_w == 1 && conv->pad_top == 0 && conv->pad_left == 0 &&
+           conv->out_h == conv->in_h && conv->out_w == conv->in_w;
+}
+
+int64_t conv_taps(const struct conv *conv) {
+    return conv->channels_in / conv->groups * conv->kernel_h * conv->kernel_w;
+}
+
+/* Floats in a x b x c, a whole number of cache lines; SIZE_MAX where too many. */
+static size_t floats(int64_t a, int64_t b, int64_t c) {
+    size_t count = 0;
+    if (!size_mul((size_t)a, (size_t)b, &count) || !size_mul(count, (size_t)c, &count) ||
+        count > SIZE_MAX / CACHE_LINE) {
+        return SIZE_MAX;
+    }
+    return size_align(count, FLOATS_PER_LINE);
+}
+
+static size_t bytes(size_t count) {
+    return count > SIZE_MAX / sizeof(float) ? SIZE_MAX : count * sizeof(float);
+}
+
+static bool is_direct(const struct conv *conv) {
+    float floor, ceil;
+    return conv->groups == 1 && conv->stride_w <= 2 && conv->channels_out > 1 &&
+           (conv->x_layout == LAYOUT_NCHW || conv->channels_in == 1) &&
+           conv_taps(conv) <= CONV_DIRECT_TAPS_MAX &&
+           floats(conv->channels_in, conv_padded_h(conv), conv_padded_w(conv)) <=
+               INT32_MAX &&
+           (!conv->pool_2x2 || act_clamps(&conv->act, &floor, &ceil) == NULL);
+}
+
+enum conv_way conv_way(const struct conv *conv) {
+    assert(conv->x_layout == LAYOUT_NCHW || conv->y_layout == LAYOUT_NHWC);
+    const bool depthwise = conv->groups > 1 && conv->groups == conv->channels_in;
+    if (conv->y_layout == LAYOUT_NCHW) {
+        assert(!conv->pool_2x2);
+        return depthwise ? CONV_DEPTHWISE_NCHW : CONV_COLUMNS;
+    }
+    if (depthwise && conv->groups == conv->channels_out) {
+        return CONV_DEPTHWISE_NHWC;
+    }
+    return is_direct(conv) ? CONV_DIRECT : CONV_ROWS;
+}
+
+int64_t conv_piece_rows(const struct conv *conv) {
+    const int64_t count_max = 64 * 1024; /* 256 kB, part of a second-level cache */
+    const int64_t rows = count_max / max64(conv_taps(conv), 1);
+    return rows < 14 ? 14 : (rows > 70 ? 70 : rows);
+}
+
+size_t conv_pack_size(const struct conv *conv) {
+    const int64_t taps = conv_taps(conv);
+    const int64_t outputs = conv->channels_out / conv->groups;
+    size_t size = SIZE_MAX;
+    switch (conv_way(conv)) {
+    case CONV_COLUMNS:
+        return bytes(floats((taps + GEMM_K_BLOCK - 1) / GEMM_K_BLOCK, conv->channels_out,
+                            GEMM_A_STRIDE));
+    case CONV_DIRECT:
+    case CONV_ROWS:
+        if (!size_mul(gemm_pack_size(taps, outputs), (size_t)conv->groups, &size)) {
+            return SIZE_MAX;
+        }
+        return size;
+    case CONV_DEPTHWISE_NCHW:
+    case CONV_DEPTHWISE_NHWC:
+    case CONV_WAY_COUNT:
+        break;
+    }
+    return bytes(floats(conv->channels_out, taps, 1));
+}
+
+void conv_pack(const struct conv *conv, const float *w, float *packed) {
+    const int64_t taps = conv_taps(conv), outputs = conv->channels_out;
+    switch (conv_way(conv)) {
+    case CONV_DIRECT:
+        gemm_pack(taps, outputs, w, taps, true, packed);
+        return;
+    case CONV_COLUMNS:
+        conv_columns_pack(conv, w, packed);
+        return;
+    case CONV_ROWS:
+        conv_rows_pack(conv, w, packed);
+        return;
+    case CONV_DEPTHWISE_NHWC:
+        transpose_f32(outputs, taps, w, packed);
+        return;
+    case CONV_DEPTHWISE_NCHW:
+    case CONV_WAY_COUNT:
+        break;
+    }
+    memcpy(packed, w, (size_t)(outputs * taps) * sizeof(*packed));
+}
+
+static struct conv_scratch scratch_of(const struct conv *conv) {
+    struct conv_scratch s = {0};
+    const enum conv_way way = conv_way(conv);
+    if (way == CONV_DIRECT && conv_is_padded(conv)) {
+        s.image = floats(conv->channels_in, conv_padded_h(conv), conv_padded_w(conv));
+    }
+    if ((way == CONV_ROWS || way == CONV_DEPTHWISE_NHWC) &&
+        conv->x_layout == LAYOUT_NCHW && conv->channels_in > 1) {
+        s.image = floats(conv->channels_in, conv->in_h, conv->in_w);
+    }
+    if (way == CONV_COLUMNS) {
+        s.piece = floats(GEMM_K_BLOCK, CONV_COLUMNS_STRIDE, 1);
+    } else if (way == CONV_ROWS && !conv_is_pointwise(conv)) {
+        s.piece = floats(conv_piece_rows(conv), conv_taps(conv), 1);
+    }
+    if (conv->pool_2x2 && way != CONV_DIRECT) {
+        s.unpooled = floats(conv->channels_out, conv->out_h, conv->out_w);
+    }
+    return s;
+}
+
+size_t conv_scratch_size(const struct conv *conv) {
+    const struct conv_scratch s = scratch_of(conv);
+    size_t count = 0;
+    if (!size_add(s.image, s.piece, &count) || !size_add(count, s.unpooled, &count)) {
+        return SIZE_MAX;
+    }
+    return bytes(count);
+}
+
+/* x [channels, in_h, in_w] with zeros around it. */
+static void pad_image(const struct conv *conv, const float *x, float *padded) {
+    const int64_t height = conv_padded_h(conv), width = conv_padded_w(conv);
+    const int64_t right = width - conv->pad_left - conv->in_w;
+    for (int64_t i = 0; i < conv->channels_in * height; i++, padded += width) {
+        const int64_t row = i % height - conv->pad_top;
+        if (row < 0 || row >= conv->in_h) {
+            memset(padded, 0, (size_t)width * sizeof(*padded));
+            continue;
+        }
+        memset(padded, 0, (size_t)conv->pad_left * sizeof(*padded));
+        memcpy(padded + conv->pad_left, x, (size_t)conv->in_w * sizeof(*padded));
+        memset(padded + conv->pad_left + conv->in_w, 0, (size_t)right * sizeof(*padded));
+        x += conv->in_w;
+    }
+}
+
+static void pool_image(const struct conv *conv, const float *x, float *y) {
+    const struct pool pool = {
+        .channels = conv->channels_out,
+        .in_h = conv->out_h,
+        .in_w = conv->out_w,
+        .out_h = conv->out_h / 2,
+        .out_w = conv->out_w / 2,
+        .kernel_h = 2,
+        .kernel_w = 2,
+        .stride_h = 2,
+        .stride_w = 2,
+        .dilation_h = 1,
+        .dilation_w = 1,
+        .layout = LAYOUT_NHWC,
+    };
+    pool_max(&pool, 1, x, y);
+}
+
+/* What clamps in the tiles did not do, on one image of y. */
+static void finish_image(const struct conv *conv, float *y) {
+    float floor, ceil;
+    const struct act *rest = act_clamps(&conv->act, &floor, &ceil);
+    if (rest != NULL) {
+        act_run(rest, conv->channels_out * conv->out_h * conv->out_w, y, y);
+    }
+}
+
+static void run_image(const struct conv *conv, enum conv_way way, const float *x,
+                      const float *packed, const float *bias, float *y, float *piece) {
+    switch (way) {
+    case CONV_DIRECT:
+        conv_direct_run(conv, x, packed, bias, y);
+        finish_image(conv, y);
+        return;
+    case CONV_COLUMNS:
+        conv_columns_run(conv, x, packed, bias, y, piece);
+        finish_image(conv, y);
+        return;
+    case CONV_ROWS:
+        conv_rows_run(conv, x, packed, bias, y, piece);
+        return;
+    case CONV_DEPTHWISE_NCHW:
+        conv_depthwise_nchw_run(conv, x, packed, bias, y);
+        return;
+    case CONV_DEPTHWISE_NHWC:
+        conv_depthwise_nhwc_run(conv, x, packed, bias, y);
+        return;
+    case CONV_WAY_COUNT:
+        break;
+    }
+    assert(false);
+}
+
+void conv_run(const struct conv *conv, int64_t batch, const float *x, const float *packed,
+              const float *bias, float *y, void *scratch) {
+    const enum conv_way way = conv_way(conv);
+    const struct conv_scratch s = scratch_of(conv);
+    float *image = scratch;
+    float *piece = s.piece > 0 ? image + s.image : NULL;
+    float *unpooled = s.unpooled > 0 ? image + s.image + s.piece : NULL;
+    const int64_t x_count = conv->channels_in * conv->in_h * conv->in_w;
+    const int64_t size = conv->pool_2x2 ? 2 : 1;
+    const int64_t y_count =
+        conv->channels_out * (conv->out_h / size) * (conv->out_w / size);
+    if (y_count == 0) {
+        return;
+    }
+    for (int64_t i = 0; i < batch; i++, x += x_count, y += y_count) {
+        const float *from = x;
+        if (s.image > 0 && way == CONV_DIRECT) {
+            pad_image(conv, x, image);
+            from = image;
+        } else if (s.image > 0) {
+            transpose_f32(conv->channels_in, conv->in_h * conv->in_w, x, image);
+            from = image;
+        }
+        run_image(conv, way, from, packed, bias, unpooled != NULL ? unpooled : y, piece);
+        if (unpooled != NULL) {
+            pool_image(conv, unpooled, y);
+        }
+    }
+}
+
+void conv_col2im(const struct conv *conv, const float *col, float *image) {
+    const int64_t kernel = conv->kernel_h * conv->kernel_w;
+    for (int64_t k = 0; k < conv->channels_in * kernel; k++) {
+        float *plane = image + k / kernel * conv->in_h * conv->in_w;
+        const int64_t i = k % kernel / conv->kernel_w, j = k % conv->kernel_w;
+        for (int64_t oy = 0; oy < conv->out_h; oy++) {
+            const int64_t iy = oy * conv->stride_h - conv->pad_top + i * conv->dilation_h;
+            for (int64_t ox = 0; ox < conv->out_w; ox++, col++) {
+                const int64_t ix =
+                    ox * conv->stride_w - conv->pad_left + j * conv->dilation_w;
+                if (iy >= 0 && iy < conv->in_h && ix >= 0 && ix < conv->in_w) {
+                    plane[iy * conv->in_w + ix] += *col;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,71 @@
+/* conv_impl.h - inside convolution: the ways to compute one, and what they share.
+ *
+ * conv.c chooses a way and lays out the scratch; conv_nchw.c and conv_nhwc.c compute
+ * one image each.
+ *
+ * Depends on: engine/kernels/conv.h.
+ * Ownership, threads: as conv.h. */
+#ifndef MILLRACE_ENGINE_KERNELS_CONV_IMPL_H
+#define MILLRACE_ENGINE_KERNELS_CONV_IMPL_H
+
+#include "engine/kernels/conv.h"
+
+enum conv_way {
+    CONV_DIRECT,         /* NCHW to NHWC, few taps: tiles read the image itself */
+    CONV_COLUMNS,        /* NCHW: weights times columns of pixels */
+    CONV_ROWS,           /* to NHWC: rows of pixels times packed weights */
+    CONV_DEPTHWISE_NCHW, /* one input channel a group */
+    CONV_DEPTHWISE_NHWC, /* and one output channel */
+    CONV_WAY_COUNT
+};
+
+/* Taps of a direct convolution; its offsets live on the stack. */
+#define CONV_DIRECT_TAPS_MAX 256
+
+/* Pixels of one piece of columns, and the distance of its rows: an odd number of cache
+ * lines, so that they spread over the cache's sets. */
+#define CONV_COLUMNS_MAX 192
+#define CONV_COLUMNS_STRIDE (CONV_COLUMNS_MAX + 16)
+
+/* Parts of the scratch, in floats; 0 where not needed. */
+struct conv_scratch {
+    size_t image;    /* x, padded (direct) or turned to NHWC (rows, depthwise) */
+    size_t piece;    /* columns or rows */
+    size_t unpooled; /* y before pooling, where the way cannot pool itself */
+};
+
+enum conv_way conv_way(const struct conv *conv);
+
+/* The input one output pixel away from the image's origin reads, as far as it goes. */
+int64_t conv_padded_h(const struct conv *conv);
+int64_t conv_padded_w(const struct conv *conv);
+bool conv_is_padded(const struct conv *conv);
+
+/* 1x1, stride 1, no padding: the columns (rows) are the image itself. */
+bool conv_is_pointwise(const struct conv *conv);
+
+/* Multiply-adds behind one output. */
+int64_t conv_taps(const struct conv *conv);
+
+/* Pixels gathered at once by CONV_ROWS. */
+int64_t conv_piece_rows(const struct conv *conv);
+
+/* y [channels_out, out_h, out_w] of one image x in NCHW. */
+void conv_columns_run(const struct conv *conv, const float *x, const float *packed,
+                      const float *bias, float *y, float *piece);
+void conv_columns_pack(const struct conv *conv, const float *w, float *packed);
+void conv_depthwise_nchw_run(const struct conv *conv, const float *x, const float *packed,
+                             const float *bias, float *y);
+
+/* y [out_h, out_w, channels_out] of one image x in NHWC; without pooling. */
+void conv_rows_run(const struct conv *conv, const float *x, const float *packed,
+                   const float *bias, float *y, float *piece);
+void conv_rows_pack(const struct conv *conv, const float *w, float *packed);
+void conv_depthwise_nhwc_run(const struct conv *conv, const float *x, const float *packed,
+                             const float *bias, float *y);
+
+/* y of one image x [channels_in, padded_h, padded_w], pooled where conv says so. */
+void conv_direct_run(const struct conv *conv, const float *x, const float *packed,
+                     const float *bias, float *y);
+
+#endif

@@ -1,0 +1,345 @@
+/* gemm.c - blocking and packing around the tiles of gemm.inc.
+ *
+ *     for each block of k (256)                 a panel's block fits the first cache
+ *         for each block of rows (5 tiles)      copied to the stack, fits the second
+ *             for each panel of columns (32)
+ *                 gemm_strip: the panel's block stays while the tiles pass
+ *
+ * Sums of unfinished blocks wait in C, as exact float32, so blocking changes no bit. */
+#include "engine/kernels/gemm.h"
+
+#include <assert.h>
+#include <math.h>
+#include <string.h>
+
+#include "base/size.h"
+#include "engine/kernels/blas.h"
+#include "engine/kernels/kernels.h"
+
+#define BLOCK_TILES 5
+#define BLOCK_ROWS_MAX (BLOCK_TILES * 14)
+/* A dynamic B up to this many elements is read where it lies; a larger one is packed
+ * first, because its rows lie on too many pages. */
+#define DIRECT_COUNT_MAX (64 * 1024)
+
+static int64_t min64(int64_t a, int64_t b) {
+    return a < b ? a : b;
+}
+
+static int64_t divide_up(int64_t a, int64_t b) {
+    return (a + b - 1) / b;
+}
+
+/* The width of the panel at `col`, and of all panels together. */
+static int64_t panel_width(int64_t n, int64_t col) {
+    return min64(GEMM_PANEL, divide_up(n - col, GEMM_PANEL_STEP) * GEMM_PANEL_STEP);
+}
+
+static int64_t packed_width(int64_t n) {
+    return n == 1 ? 1 : divide_up(n, GEMM_PANEL_STEP) * GEMM_PANEL_STEP;
+}
+
+size_t gemm_pack_size(int64_t k, int64_t n) {
+    size_t size = 0;
+    if (!size_mul((size_t)packed_width(n), (size_t)k, &size) ||
+        !size_mul(size, sizeof(float), &size) || !size_add(size, GEMM_ALIGN - 1, &size)) {
+        return SIZE_MAX;
+    }
+    return size & ~(size_t)(GEMM_ALIGN - 1);
+}
+
+int64_t gemm_packed_index(int64_t k, int64_t n, int64_t p, int64_t j) {
+    if (n == 1) {
+        return p;
+    }
+    const int64_t col = j - j % GEMM_PANEL;
+    return col * k + p * panel_width(n, col) + j - col;
+}
+
+/* One panel: rows of `width`, of which `cols` are real. */
+static void pack_panel(int64_t k, int64_t cols, int64_t width, const float *b,
+                       int64_t row_step, int64_t col_step, float *packed) {
+    for (int64_t p = 0; p < k; p++, packed += width) {
+        const float *row = b + p * row_step;
+        if (col_step == 1) {
+            memcpy(packed, row, (size_t)cols * sizeof(*packed));
+        } else {
+            for (int64_t j = 0; j < cols; j++) {
+                packed[j] = row[j * col_step];
+            }
+        }
+        memset(packed + cols, 0, (size_t)(width - cols) * sizeof(*packed));
+    }
+}
+
+void gemm_pack(int64_t k, int64_t n, const float *b, int64_t ldb, bool trans,
+               float *packed) {
+    const int64_t row_step = trans ? 1 : ldb, col_step = trans ? ldb : 1;
+    if (n == 1) {
+        pack_panel(k, 1, 1, b, row_step, col_step, packed);
+        return;
+    }
+    for (int64_t col = 0; col < n; col += GEMM_PANEL) {
+        pack_panel(k, min64(n - col, GEMM_PANEL), panel_width(n, col), b + col * col_step,
+                   row_step, col_step, packed + col * k);
+    }
+}
+
+/* A product as the loops below see it: A with any strides, B packed or not. */
+struct product {
+    int64_t m, n, k;
+    const float *a;
+    int64_t a_row, a_col;
+    const float *b;
+    int64_t ldb; /* 0 where b is packed */
+    float *c;
+    int64_t ldc;
+    struct gemm_strip strip; /* alpha, bias and clamps of every strip */
+    const struct act *rest;  /* what the tiles do not do, or NULL */
+};
+
+/* Sets the part of a strip that belongs to the columns from `col` and k from `p`. */
+static void strip_columns(const struct product *g, int64_t col, int64_t p,
+                          struct gemm_strip *s) {
+    s->cols = min64(GEMM_PANEL, g->n - col);
+    s->bias = g->strip.bias != NULL ? g->strip.bias + col : NULL;
+    s->b_padded = g->ldb == 0;
+    if (s->b_padded) {
+        s->ldb = panel_width(g->n, col);
+        s->b = g->b + col * g->k + p * s->ldb;
+    } else {
+        s->ldb = g->ldb;
+        s->b = g->b + p * g->ldb + col;
+    }
+}
+
+static void copy_rows(const struct product *g, int64_t row, int64_t rows, int64_t p,
+                      int64_t depth, float *block) {
+    const float *a = g->a + row * g->a_row + p * g->a_col;
+    if (g->a_col == 1) {
+        for (int64_t i = 0; i < rows; i++) {
+            memcpy(block + i * GEMM_A_STRIDE, a + i * g->a_row,
+                   (size_t)depth * sizeof(*block));
+        }
+        return;
+    }
+    for (int64_t q = 0; q < depth; q++) {
+        for (int64_t i = 0; i < rows; i++) {
+            block[i * GEMM_A_STRIDE + q] = a[i * g->a_row + q * g->a_col];
+        }
+    }
+}
+
+static void run_rest(const struct product *g, int64_t row, int64_t rows) {
+    for (int64_t i = row; i < row + rows && g->rest != NULL; i++) {
+        act_run(g->rest, g->n, g->c + i * g->ldc, g->c + i * g->ldc);
+    }
+}
+
+/* Few rows: no blocks, B is streamed once. */
+static void run_few(const struct product *g, const struct kernels *kernels) {
+    struct gemm_strip s = g->strip;
+    s.rows = g->m;
+    s.k = g->k;
+    s.a = g->a;
+    s.lda = g->a_row;
+    s.ldc = g->ldc;
+    s.last = true;
+    if (g->ldb == 0) {
+        s.b = g->b;
+        s.c = g->c;
+        s.b_padded = true;
+        kernels->gemm_few(&s, g->n);
+    } else {
+        for (int64_t col = 0; col < g->n; col += GEMM_PANEL) {
+            strip_columns(g, col, 0, &s);
+            s.c = g->c + col;
+            kernels->gemm_strip(&s);
+        }
+    }
+    run_rest(g, 0, g->m);
+}
+
+static void run_block(const struct product *g, const struct kernels *kernels, int64_t p,
+                      int64_t depth) {
+    float block[BLOCK_ROWS_MAX * GEMM_A_STRIDE] CACHE_ALIGNED;
+    const int64_t blocks = divide_up(g->m, BLOCK_TILES * kernels->tile_rows);
+    struct gemm_strip s = g->strip;
+    s.k = depth;
+    s.a = block;
+    s.lda = GEMM_A_STRIDE;
+    s.ldc = g->ldc;
+    s.from_c = g->strip.from_c || p > 0;
+    s.last = p + depth == g->k;
+    int64_t row = 0;
+    for (int64_t t = 0; t < blocks; t++) {
+        s.rows = (g->m - row + blocks - t - 1) / (blocks - t);
+        copy_rows(g, row, s.rows, p, depth, block);
+        for (int64_t col = 0; col < g->n; col += GEMM_PANEL) {
+            strip_columns(g, col, p, &s);
+            s.c = g->c + row * g->ldc + col;
+            kernels->gemm_strip(&s);
+        }
+        if (s.last) {
+            run_rest(g, row, s.rows);
+        }
+        row += s.rows;
+    }
+}
+
+static void run(const struct product *g) {
+    const struct kernels *kernels = kernels_current();
+    if (g->m == 0 || g->n == 0) {
+        return;
+    }
+    if (g->m <= GEMM_FEW_ROWS && (g->a_col == 1 || g->k <= 1)) {
+        run_few(g, kernels);
+        return;
+    }
+    const int64_t blocks = g->k > 0 ? divide_up(g->k, GEMM_K_BLOCK) : 1;
+    int64_t p = 0;
+    for (int64_t t = 0; t < blocks; t++) {
+        const int64_t depth = divide_up(g->k - p, blocks - t);
+        run_block(g, kernels, p, depth);
+        p += depth;
+    }
+}
+
+/* n = 1: B is one column, and each row a dot product. */
+static void run_column(int64_t m, int64_t k, const float *a, int64_t lda, const float *b,
+                       const struct gemm_tail *tail, float *c, int64_t ldc) {
+    const struct kernels *kernels = kernels_current();
+    const float bias = tail->bias != NULL ? tail->bias[0] : 0.0F;
+    for (int64_t i = 0; i < m; i++) {
+        float dot = kernels->dot(k, a + i * lda, b);
+        dot += tail->accumulate ? c[i * ldc] : 0.0F;
+        c[i * ldc] = dot * tail->alpha + bias;
+    }
+    const int64_t count = ldc == 1 ? m : 1;
+    for (int64_t i = 0; i < m; i += count) {
+        act_run(&tail->act, count, c + i * ldc, c + i * ldc);
+    }
+}
+
+void gemm_run(int64_t m, int64_t n, int64_t k, const float *a, int64_t lda,
+              const float *packed, const struct gemm_tail *tail, float *c, int64_t ldc) {
+    static const struct gemm_tail plain = {.alpha = 1.0F};
+    tail = tail != NULL ? tail : &plain;
+    if (n == 1) {
+        run_column(m, k, a, lda, packed, tail, c, ldc);
+        return;
+    }
+    struct product g = {.m = m,
+                        .n = n,
+                        .k = k,
+                        .a = a,
+                        .a_row = lda,
+                        .a_col = 1,
+                        .b = packed,
+                        .c = c,
+                        .ldc = ldc};
+    g.strip.from_c = tail->accumulate;
+    g.strip.alpha = tail->alpha;
+    g.strip.bias = tail->bias;
+    g.rest = act_clamps(&tail->act, &g.strip.floor, &g.strip.ceil);
+    run(&g);
+}
+
+/* A transposed B, and one too large to be read where it lies, is packed first.  One
+ * column needs no packing, however it lies. */
+static bool packs_first(bool trans_b, int64_t m, int64_t n, int64_t k) {
+    return n != 1 && (trans_b || (m > GEMM_FEW_ROWS && k * n > DIRECT_COUNT_MAX));
+}
+
+size_t gemm_f32_scratch_size(bool trans_b, int64_t m, int64_t n, int64_t k) {
+    return packs_first(trans_b, m, n, k) ? gemm_pack_size(k, n) : 0;
+}
+
+static void scale_rows(int64_t m, int64_t n, float factor, float *c, int64_t ldc) {
+    for (int64_t i = 0; i < m; i++) {
+        float *row = c + i * ldc;
+        if (factor == 0.0F) {
+            memset(row, 0, (size_t)n * sizeof(*row));
+        } else {
+            kernels_current()->scale_shift(n, factor, 0.0F, row, row);
+        }
+    }
+}
+
+void gemm_f32(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, float alpha,
+              const float *a, int64_t lda, const float *b, int64_t ldb, float beta,
+              float *c, int64_t ldc, float *scratch) {
+    if (alpha == 0.0F) {
+        scale_rows(m, n, beta, c, ldc);
+        return;
+    }
+    /* The tiles compute alpha * (A B + C). */
+    const bool accumulate = beta != 0.0F;
+    if (accumulate && beta != alpha) {
+        scale_rows(m, n, beta / alpha, c, ldc);
+    }
+    if (n == 1 && !trans_a && (trans_b || ldb == 1)) {
+        const struct gemm_tail tail = {.alpha = alpha, .accumulate = accumulate};
+        run_column(m, k, a, lda, b, &tail, c, ldc);
+        return;
+    }
+    struct product g = {.m = m, .n = n, .k = k, .a = a, .b = b, .c = c, .ldc = ldc};
+    g.a_row = trans_a ? 1 : lda;
+    g.a_col = trans_a ? lda : 1;
+    g.ldb = trans_b ? 1 : ldb; /* of one column, where it is still transposed */
+    if (packs_first(trans_b, m, n, k)) {
+        assert(scratch != NULL || k == 0);
+        gemm_pack(k, n, b, ldb, trans_b, scratch);
+        g.b = scratch;
+        g.ldb = 0;
+    }
+    g.strip.from_c = accumulate;
+    g.strip.alpha = alpha;
+    g.strip.floor = -INFINITY;
+    g.strip.ceil = INFINITY;
+    run(&g);
+}
+
+/* For a machine without OpenBLAS. */
+static void plain_f64(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k,
+                      double alpha, const double *a, int64_t lda, const double *b,
+                      int64_t ldb, double beta, double *c, int64_t ldc) {
+    for (int64_t i = 0; i < m; i++) {
+        for (int64_t j = 0; j < n; j++) {
+            double sum = 0.0;
+            for (int64_t p = 0; p < k; p++) {
+                sum += (trans_a ? a[p * lda + i] : a[i * lda + p]) *
+                       (trans_b ? b[j * ldb + p] : b[p * ldb + j]);
+            }
+            double *to = c + i * ldc + j;
+            *to = alpha * sum + (beta != 0.0 ? beta * *to : 0.0);
+        }
+    }
+}
+
+void gemm_f64(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, double alpha,
+              const double *a, int64_t lda, const double *b, int64_t ldb, double beta,
+              double *c, int64_t ldc) {
+    if (!blas_gemm_f64(trans_a, trans_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc)) {
+        plain_f64(trans_a, trans_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+    }
+}
+
+/* Unsigned inside, where wrapping around is defined. */
+#define GEMM_INTEGER(name, type, wide)                                             \
+    void name(int64_t m, int64_t n, int64_t k, const type *a, int64_t lda,         \
+              const type *b, int64_t ldb, type *c, int64_t ldc) {                  \
+        for (int64_t i = 0; i < m; i++) {                                          \
+            type *row = c + i * ldc;                                               \
+            memset(row, 0, (size_t)n * sizeof(*row));                              \
+            for (int64_t p = 0; p < k; p++) {                                      \
+                const wide factor = (wide)a[i * lda + p];                          \
+                for (int64_t j = 0; j < n; j++) {                                  \
+                    row[j] = (type)((wide)row[j] + factor * (wide)b[p * ldb + j]); \
+                }                                                                  \
+            }                                                                      \
+        }                                                                          \
+    }
+
+GEMM_INTEGER(gemm_i32, int32_t, uint32_t)
+GEMM_INTEGER(gemm_i64, int64_t, uint64_t)

@@ -1,0 +1,129 @@
+/* kernels.h - inside the kernels: the table of loops for one instruction set.
+ *
+ * level_portable.c, level_avx2.c and level_avx512.c each fill one from the same texts
+ * (*.inc), compiled with their own flags; the families (gemm.c, conv.c, ...) do what is
+ * the same at every level and call the table for the rest.  Only kernels and their
+ * tests include this.
+ *
+ * Depends on: base/cpu.h, engine/kernels/ headers for their enums.
+ * Ownership: tables are static and immutable.
+ * Threads: kernels_current from any. */
+#ifndef MILLRACE_ENGINE_KERNELS_KERNELS_H
+#define MILLRACE_ENGINE_KERNELS_KERNELS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/cpu.h"
+#include "engine/kernels/act.h"
+#include "engine/kernels/elementwise.h"
+#include "engine/kernels/pool.h"
+
+/* Packed B is cut in panels of GEMM_PANEL columns, each row contiguous; the last panel
+ * is as wide as its columns rounded up to GEMM_PANEL_STEP. */
+#define GEMM_PANEL 32
+#define GEMM_PANEL_STEP 16
+/* Most rows taken straight from the caller's A, and most k in one block of the rest. */
+#define GEMM_FEW_ROWS 4
+#define GEMM_K_BLOCK 256
+/* Distance between the rows of a block of A: constant, so that a tile's addresses need
+ * one register, and no multiple of a page, so that they do not fight for cache sets. */
+#define GEMM_A_STRIDE (GEMM_K_BLOCK + 16)
+
+/* Up to GEMM_PANEL columns of C over one block of k. */
+struct gemm_strip {
+    int64_t rows, cols, k;
+    const float *a; /* [rows, k]; lda is GEMM_A_STRIDE if rows > GEMM_FEW_ROWS */
+    int64_t lda;
+    const float *b; /* [k, cols] */
+    int64_t ldb;
+    bool b_padded; /* rows of b may be read up to the next GEMM_PANEL_STEP */
+    float *c;      /* [rows, cols] */
+    int64_t ldc;
+    bool from_c; /* sums start from what C holds, not from 0 */
+    bool last;   /* the last block of k: finish as below */
+    float alpha;
+    const float *bias;     /* [cols] or NULL */
+    const float *row_bias; /* [rows] or NULL */
+    float floor, ceil;     /* clamps; infinite for none */
+};
+
+/* Rows of pixels by up to GEMM_PANEL output channels, channels innermost. */
+struct conv_strip {
+    const float *x;       /* the first tap of the first pixel */
+    int64_t x_row;        /* between the x of two output rows */
+    int64_t x_pixel;      /* between the x of two output columns: 1 or 2 */
+    const int32_t *taps;  /* [k] offsets from a pixel's first tap */
+    const float *w;       /* [k, panel], padded to GEMM_PANEL_STEP */
+    int64_t k, ldw, cols; /* cols: output channels of this strip */
+    const float *bias;    /* [cols] or NULL */
+    float floor, ceil;
+    float *y; /* [rows, columns, y_pixel], pooled where asked */
+    int64_t y_row, y_pixel;
+    int64_t out_h, out_w; /* of y */
+    bool pool_2x2;
+};
+
+/* One time step's gates of an LSTM, one sequence: see rnn.c. */
+struct lstm_cell {
+    int64_t hidden;
+    const float *gates; /* [4, hidden]: i, o, f, c before their activations */
+    float *c, *h;       /* [hidden], updated */
+};
+
+struct kernels {
+    enum cpu_level level;
+    int64_t tile_rows; /* most rows of a tile: blocks of A are multiples of it */
+
+    void (*gemm_strip)(const struct gemm_strip *s);
+    /* m <= GEMM_FEW_ROWS rows by all of packed B, in one go. */
+    void (*gemm_few)(const struct gemm_strip *s, int64_t n);
+    float (*dot)(int64_t count, const float *a, const float *b);
+    void (*conv_strip)(const struct conv_strip *s);
+    /* y[i] += w * x[i * stride]. */
+    void (*axpy)(int64_t count, float w, const float *x, int64_t stride, float *y);
+    /* y[i] += w[i] * x[i]. */
+    void (*mul_add)(int64_t count, const float *w, const float *x, float *y);
+
+    void (*pool_max_2x2)(int64_t count, const float *top, const float *bottom, float *y);
+    void (*max_into)(int64_t count, const float *x, int64_t stride, float *y);
+    void (*add_into)(int64_t count, const float *x, int64_t stride, float *y);
+
+    void (*act[ACT_KIND_COUNT])(const struct act *act, int64_t count, const float *x,
+                                float *y);
+    void (*exp)(int64_t count, const float *x, float *y);
+    void (*log)(int64_t count, const float *x, float *y);
+    void (*erf)(int64_t count, const float *x, float *y);
+    void (*sqrt)(int64_t count, const float *x, float *y);
+    void (*rsqrt)(int64_t count, const float *x, float *y);
+    void (*softmax)(int64_t rows, int64_t cols, const float *x, float *y);
+    void (*log_softmax)(int64_t rows, int64_t cols, const float *x, float *y);
+    void (*layer_norm)(int64_t rows, int64_t cols, float epsilon, const float *scale,
+                       const float *bias, const float *x, float *y);
+    void (*lstm_cell)(const struct lstm_cell *cell);
+
+    void (*binary[EW_OP_COUNT][EW_FORM_COUNT])(int64_t count, const float *a,
+                                               const float *b, float *y);
+    void (*scale_shift)(int64_t count, float scale, float shift, const float *x,
+                        float *y);
+    void (*transpose)(int64_t rows, int64_t cols, const float *x, float *y);
+    float (*sum)(int64_t count, const float *x);
+    float (*max)(int64_t count, const float *x);
+};
+
+/* Where gemm_pack puts B[p,j]: an index into packed. */
+int64_t gemm_packed_index(int64_t k, int64_t n, int64_t p, int64_t j);
+
+/* Sets the clamps that make up `act`, infinite where it has none; returns what is left
+ * to be done after them: `act` itself or NULL. */
+const struct act *act_clamps(const struct act *act, float *floor, float *ceil);
+
+extern const struct kernels kernels_portable, kernels_avx2, kernels_avx512;
+
+/* The table of cpu_level(), or the one of the last kernels_select. */
+const struct kernels *kernels_current(void);
+
+/* Takes another level, which the processor must have: tests compare levels so. */
+void kernels_select(enum cpu_level level);
+
+#endif

@@ -1,0 +1,16 @@
+/* level_avx2.c - the kernels for AVX2; see kernels.h. */
+#include "engine/kernels/kernels.h"
+
+#include <math.h>
+
+#include "engine/kernels/simd_avx2.h"
+
+#define KERNELS kernels_avx2
+#define LEVEL CPU_AVX2
+
+#include "engine/kernels/math.inc"
+#include "engine/kernels/vmath.inc"
+#include "engine/kernels/loops.inc"
+#include "engine/kernels/gemm.inc"
+#include "engine/kernels/conv.inc"
+#include "engine/kernels/level.inc"

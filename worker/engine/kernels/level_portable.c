@@ -1,0 +1,101 @@
+/* level_portable.c - the kernels in plain C: what runs on any processor, and what the
+ * other levels are tested against; see kernels.h. */
+#include "engine/kernels/kernels.h"
+
+#include <math.h>
+
+#include "engine/kernels/simd_portable.h"
+
+#define KERNELS kernels_portable
+#define LEVEL CPU_PORTABLE
+#define TILE_ROWS 4
+
+#include "engine/kernels/vmath.inc"
+#include "engine/kernels/loops.inc"
+
+static float clamped(float x, float floor, float ceil) {
+    x = x < floor ? floor : x;
+    return x > ceil ? ceil : x;
+}
+
+static void gemm_row(const struct gemm_strip *s, int64_t row) {
+    float sums[GEMM_PANEL] = {0};
+    float *c = s->c + row * s->ldc;
+    if (s->from_c) {
+        memcpy(sums, c, (size_t)s->cols * sizeof(*c));
+    }
+    for (int64_t p = 0; p < s->k; p++) {
+        const float a = s->a[row * s->lda + p];
+        const float *b = s->b + p * s->ldb;
+        for (int64_t j = 0; j < s->cols; j++) {
+            sums[j] += a * b[j];
+        }
+    }
+    for (int64_t j = 0; j < s->cols && s->last; j++) {
+        float sum = sums[j] * s->alpha;
+        sum += s->bias != NULL ? s->bias[j] : 0.0F;
+        sum += s->row_bias != NULL ? s->row_bias[row] : 0.0F;
+        sums[j] = clamped(sum, s->floor, s->ceil);
+    }
+    memcpy(c, sums, (size_t)s->cols * sizeof(*c));
+}
+
+static void gemm_strip(const struct gemm_strip *s) {
+    for (int64_t row = 0; row < s->rows; row++) {
+        gemm_row(s, row);
+    }
+}
+
+static void gemm_few(const struct gemm_strip *s, int64_t n) {
+    for (int64_t col = 0; col < n; col += GEMM_PANEL) {
+        struct gemm_strip strip = *s;
+        const int64_t left = n - col;
+        strip.cols = left < GEMM_PANEL ? left : GEMM_PANEL;
+        strip.b = s->b + col * s->k;
+        strip.ldb = left > GEMM_PANEL_STEP ? GEMM_PANEL : GEMM_PANEL_STEP;
+        strip.c = s->c + col;
+        strip.bias = s->bias != NULL ? s->bias + col : NULL;
+        gemm_strip(&strip);
+    }
+}
+
+static float dot(int64_t count, const float *a, const float *b) {
+    float sum = 0.0F;
+    for (int64_t p = 0; p < count; p++) {
+        sum += a[p] * b[p];
+    }
+    return sum;
+}
+
+static void conv_pixel(const struct conv_strip *s, const float *x, float *sums) {
+    for (int64_t j = 0; j < s->cols; j++) {
+        sums[j] = s->bias != NULL ? s->bias[j] : 0.0F;
+    }
+    for (int64_t t = 0; t < s->k; t++) {
+        const float tap = x[s->taps[t]];
+        for (int64_t j = 0; j < s->cols; j++) {
+            sums[j] += tap * s->w[t * s->ldw + j];
+        }
+    }
+}
+
+static void conv_strip(const struct conv_strip *s) {
+    const int64_t size = s->pool_2x2 ? 2 : 1;
+    for (int64_t i = 0; i < s->out_h * s->out_w; i++) {
+        const int64_t row = i / s->out_w, column = i % s->out_w;
+        float *y = s->y + row * s->y_row + column * s->y_pixel;
+        for (int64_t q = 0; q < size * size; q++) {
+            float sums[GEMM_PANEL];
+            conv_pixel(s,
+                       s->x + (row * size + q / size) * s->x_row +
+                           (column * size + q % size) * s->x_pixel,
+                       sums);
+            for (int64_t j = 0; j < s->cols; j++) {
+                float sum = clamped(sums[j], s->floor, s->ceil);
+                y[j] = q == 0 || sum > y[j] ? sum : y[j];
+            }
+        }
+    }
+}
+
+#include "engine/kernels/level.inc"

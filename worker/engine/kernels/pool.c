@@ -1,0 +1,164 @@
+/* pool.c - see pool.h. */
+#include "engine/kernels/pool.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "engine/kernels/kernels.h"
+
+/* The part of one window, or of one window row's outputs, that lies in the image. */
+struct range {
+    int64_t first, end;
+};
+
+static int64_t min64(int64_t a, int64_t b) {
+    return a < b ? a : b;
+}
+
+static int64_t divide_up(int64_t a, int64_t b) {
+    return (a + b - 1) / b;
+}
+
+/* Outputs o in [0, outputs) with 0 <= o * stride + shift < size. */
+static struct range outputs_inside(int64_t outputs, int64_t stride, int64_t shift,
+                                   int64_t size) {
+    struct range r;
+    r.first = shift < 0 ? divide_up(-shift, stride) : 0;
+    r.end = shift < size ? min64((size - shift - 1) / stride + 1, outputs) : 0;
+    return r;
+}
+
+/* Taps of a window at `origin` (its first tap's place) that lie in [low, high). */
+static int64_t taps_inside(int64_t origin, int64_t taps, int64_t dilation, int64_t low,
+                           int64_t high) {
+    int64_t count = 0;
+    for (int64_t i = 0; i < taps; i++) {
+        const int64_t at = origin + i * dilation;
+        count += at >= low && at < high ? 1 : 0;
+    }
+    return count;
+}
+
+static void fill(int64_t count, float value, float *y) {
+    for (int64_t i = 0; i < count; i++) {
+        y[i] = value;
+    }
+}
+
+typedef void into_fn(int64_t count, const float *x, int64_t stride, float *y);
+
+/* One plane of NCHW: each tap of the window is a strided row added into an output row. */
+static void plane_nchw(const struct pool *pool, into_fn *into, const float *x, float *y) {
+    for (int64_t j = 0; j < pool->kernel_w; j++) {
+        const int64_t shift = j * pool->dilation_w - pool->pad_left;
+        const struct range columns =
+            outputs_inside(pool->out_w, pool->stride_w, shift, pool->in_w);
+        for (int64_t oy = 0; oy < pool->out_h && columns.first < columns.end; oy++) {
+            for (int64_t i = 0; i < pool->kernel_h; i++) {
+                const int64_t iy =
+                    oy * pool->stride_h - pool->pad_top + i * pool->dilation_h;
+                if (iy >= 0 && iy < pool->in_h) {
+                    into(columns.end - columns.first,
+                         x + iy * pool->in_w + columns.first * pool->stride_w + shift,
+                         pool->stride_w, y + oy * pool->out_w + columns.first);
+                }
+            }
+        }
+    }
+}
+
+/* One image of NHWC: each tap of the window is a pixel's channels. */
+static void image_nhwc(const struct pool *pool, into_fn *into, const float *x, float *y) {
+    for (int64_t pixel = 0; pixel < pool->out_h * pool->out_w; pixel++) {
+        const int64_t top = pixel / pool->out_w * pool->stride_h - pool->pad_top;
+        const int64_t left = pixel % pool->out_w * pool->stride_w - pool->pad_left;
+        for (int64_t i = 0; i < pool->kernel_h; i++) {
+            const int64_t iy = top + i * pool->dilation_h;
+            for (int64_t j = 0; j < pool->kernel_w; j++) {
+                const int64_t ix = left + j * pool->dilation_w;
+                if (iy >= 0 && iy < pool->in_h && ix >= 0 && ix < pool->in_w) {
+                    into(pool->channels, x + (iy * pool->in_w + ix) * pool->channels, 1,
+                         y + pixel * pool->channels);
+                }
+            }
+        }
+    }
+}
+
+/* Combines all windows of one image into y, which holds their start values. */
+static void run_image(const struct pool *pool, into_fn *into, const float *x, float *y) {
+    if (pool->layout == LAYOUT_NHWC) {
+        image_nhwc(pool, into, x, y);
+        return;
+    }
+    for (int64_t c = 0; c < pool->channels; c++) {
+        plane_nchw(pool, into, x, y);
+        x += pool->in_h * pool->in_w;
+        y += pool->out_h * pool->out_w;
+    }
+}
+
+static bool is_2x2(const struct pool *pool) {
+    return pool->layout == LAYOUT_NCHW && pool->kernel_h == 2 && pool->kernel_w == 2 &&
+           pool->stride_h == 2 && pool->stride_w == 2 && pool->dilation_h == 1 &&
+           pool->dilation_w == 1 && pool->pad_top == 0 && pool->pad_left == 0 &&
+           2 * pool->out_h <= pool->in_h && 2 * pool->out_w <= pool->in_w;
+}
+
+static void max_2x2(const struct pool *pool, int64_t planes, const float *x, float *y) {
+    const struct kernels *kernels = kernels_current();
+    for (int64_t p = 0; p < planes; p++, x += pool->in_h * pool->in_w) {
+        for (int64_t oy = 0; oy < pool->out_h; oy++, y += pool->out_w) {
+            const float *top = x + 2 * oy * pool->in_w;
+            kernels->pool_max_2x2(pool->out_w, top, top + pool->in_w, y);
+        }
+    }
+}
+
+void pool_max(const struct pool *pool, int64_t batch, const float *x, float *y) {
+    const int64_t x_count = pool->channels * pool->in_h * pool->in_w;
+    const int64_t y_count = pool->channels * pool->out_h * pool->out_w;
+    if (is_2x2(pool)) {
+        max_2x2(pool, batch * pool->channels, x, y);
+        return;
+    }
+    for (int64_t i = 0; i < batch; i++, x += x_count, y += y_count) {
+        fill(y_count, -INFINITY, y);
+        run_image(pool, kernels_current()->max_into, x, y);
+    }
+}
+
+/* Elements that the window of output (oy, ox) is divided by. */
+static int64_t divisor(const struct pool *pool, int64_t oy, int64_t ox) {
+    const int64_t top = oy * pool->stride_h - pool->pad_top;
+    const int64_t left = ox * pool->stride_w - pool->pad_left;
+    const bool pad = pool->count_include_pad;
+    return taps_inside(top, pool->kernel_h, pool->dilation_h, pad ? -pool->pad_top : 0,
+                       pool->in_h + (pad ? pool->pad_bottom : 0)) *
+           taps_inside(left, pool->kernel_w, pool->dilation_w, pad ? -pool->pad_left : 0,
+                       pool->in_w + (pad ? pool->pad_right : 0));
+}
+
+/* Divides the sums of all channels at one output. */
+static void divide(const struct pool *pool, int64_t oy, int64_t ox, float *y) {
+    const int64_t pixels = pool->out_h * pool->out_w, at = oy * pool->out_w + ox;
+    const int64_t count = divisor(pool, oy, ox);
+    const bool nhwc = pool->layout == LAYOUT_NHWC;
+    for (int64_t c = 0; c < pool->channels && count > 0; c++) {
+        y[nhwc ? at * pool->channels + c : c * pixels + at] /= (float)count;
+    }
+}
+
+void pool_average(const struct pool *pool, int64_t batch, const float *x, float *y) {
+    const int64_t x_count = pool->channels * pool->in_h * pool->in_w;
+    const int64_t y_count = pool->channels * pool->out_h * pool->out_w;
+    for (int64_t i = 0; i < batch; i++, x += x_count, y += y_count) {
+        fill(y_count, 0.0F, y);
+        run_image(pool, kernels_current()->add_into, x, y);
+        for (int64_t oy = 0; oy < pool->out_h; oy++) {
+            for (int64_t ox = 0; ox < pool->out_w; ox++) {
+                divide(pool, oy, ox, y);
+            }
+        }
+    }
+}

@@ -1,0 +1,107 @@
+/* simd_avx2.h - the vector type of the AVX2 kernels: 8 floats.  See simd_avx512.h for
+ * the meaning of the names.
+ *
+ * Depends on: immintrin.h.  Threads: pure. */
+#ifndef MILLRACE_ENGINE_KERNELS_SIMD_AVX2_H
+#define MILLRACE_ENGINE_KERNELS_SIMD_AVX2_H
+
+#include <immintrin.h>
+#include <stdint.h>
+
+#include "base/compiler.h"
+
+#define VL 8
+#define TILE_ROWS 6 /* rows by two vectors of sums fill 12 of the 16 registers */
+#define POOL_COLS 2 /* columns of a pooled tile: 2 x 2 pixels by two vectors */
+
+typedef __m256 vf;
+
+ALWAYS_INLINE __m256i vf_mask(int64_t n) {
+    const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n), lane);
+}
+ALWAYS_INLINE vf vf_set1(float x) {
+    return _mm256_set1_ps(x);
+}
+ALWAYS_INLINE vf vf_load(const float *x) {
+    return _mm256_loadu_ps(x);
+}
+ALWAYS_INLINE void vf_store(float *y, vf x) {
+    _mm256_storeu_ps(y, x);
+}
+ALWAYS_INLINE vf vf_load_n(const float *x, int64_t n) {
+    return _mm256_maskload_ps(x, vf_mask(n));
+}
+ALWAYS_INLINE void vf_store_n(float *y, vf x, int64_t n) {
+    _mm256_maskstore_ps(y, vf_mask(n), x);
+}
+ALWAYS_INLINE vf vf_add(vf a, vf b) {
+    return _mm256_add_ps(a, b);
+}
+ALWAYS_INLINE vf vf_sub(vf a, vf b) {
+    return _mm256_sub_ps(a, b);
+}
+ALWAYS_INLINE vf vf_mul(vf a, vf b) {
+    return _mm256_mul_ps(a, b);
+}
+ALWAYS_INLINE vf vf_div(vf a, vf b) {
+    return _mm256_div_ps(a, b);
+}
+ALWAYS_INLINE vf vf_fma(vf a, vf b, vf c) {
+    return _mm256_fmadd_ps(a, b, c);
+}
+ALWAYS_INLINE vf vf_max(vf a, vf b) {
+    return _mm256_max_ps(a, b);
+}
+ALWAYS_INLINE vf vf_min(vf a, vf b) {
+    return _mm256_min_ps(a, b);
+}
+ALWAYS_INLINE vf vf_sqrt(vf a) {
+    return _mm256_sqrt_ps(a);
+}
+ALWAYS_INLINE vf vf_abs(vf a) {
+    return _mm256_andnot_ps(_mm256_set1_ps(-0.0F), a);
+}
+ALWAYS_INLINE vf vf_copysign(vf size, vf sign) {
+    const vf bit = _mm256_set1_ps(-0.0F);
+    return _mm256_or_ps(_mm256_andnot_ps(bit, size), _mm256_and_ps(bit, sign));
+}
+ALWAYS_INLINE vf vf_where_lt(vf a, vf b, vf x, vf y) {
+    return _mm256_blendv_ps(y, x, _mm256_cmp_ps(a, b, _CMP_LT_OQ));
+}
+ALWAYS_INLINE vf vf_round(vf a) {
+    return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+/* 2^n for whole n in -126 .. 127. */
+ALWAYS_INLINE vf vf_power_of_two(__m256i n) {
+    __m256i bits = _mm256_slli_epi32(_mm256_add_epi32(n, _mm256_set1_epi32(127)), 23);
+    return _mm256_castsi256_ps(bits);
+}
+/* In two steps, because 2^n itself may be beyond a float where the product is not. */
+ALWAYS_INLINE vf vf_scale(vf x, vf n) {
+    __m256i whole = _mm256_cvtps_epi32(n);
+    __m256i half = _mm256_srai_epi32(whole, 1);
+    vf low = vf_power_of_two(half);
+    return vf_mul(vf_mul(x, low), vf_power_of_two(_mm256_sub_epi32(whole, half)));
+}
+ALWAYS_INLINE vf vf_split(vf x, vf *e) {
+    const vf tiny = _mm256_set1_ps(0x1p-126F);
+    vf normal = vf_where_lt(x, tiny, vf_mul(x, _mm256_set1_ps(0x1p24F)), x);
+    vf shift = vf_where_lt(x, tiny, _mm256_set1_ps(-151.0F), _mm256_set1_ps(-127.0F));
+    __m256i bits = _mm256_castps_si256(normal);
+    *e = vf_add(_mm256_cvtepi32_ps(_mm256_srli_epi32(bits, 23)), shift);
+    bits = _mm256_and_si256(bits, _mm256_set1_epi32(0x007fffff));
+    return _mm256_castsi256_ps(_mm256_or_si256(bits, _mm256_set1_epi32(0x3f800000)));
+}
+ALWAYS_INLINE float vf_sum(vf a) {
+    __m128 s = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+    s = _mm_add_ps(s, _mm_movehl_ps(s, s));
+    return _mm_cvtss_f32(_mm_add_ss(s, _mm_movehdup_ps(s)));
+}
+ALWAYS_INLINE float vf_highest(vf a) {
+    __m128 s = _mm_max_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+    s = _mm_max_ps(s, _mm_movehl_ps(s, s));
+    return _mm_cvtss_f32(_mm_max_ss(s, _mm_movehdup_ps(s)));
+}
+
+#endif

@@ -1,0 +1,97 @@
+/* simd_avx512.h - the vector type of the AVX-512 kernels: 16 floats.
+ *
+ * The simd_*.h headers define the same names, so that one text of a kernel serves all
+ * instruction sets; each is included by its own level_*.c and by nothing else.
+ *
+ *     vf_max(a, b), vf_min(a, b)    b where either is NaN
+ *     vf_where_lt(a, b, x, y)       a < b ? x : y, so y where a or b is NaN
+ *     vf_load_n, vf_store_n         the first n elements, 1 <= n <= VL; the rest is
+ *                                   zeros, or left alone
+ *     vf_scale(x, n)                x * 2^n for whole n
+ *     vf_split(x, e)                mantissa in [1, 2) and exponent of x > 0
+ *
+ * Depends on: immintrin.h.  Threads: pure. */
+#ifndef MILLRACE_ENGINE_KERNELS_SIMD_AVX512_H
+#define MILLRACE_ENGINE_KERNELS_SIMD_AVX512_H
+
+#include <immintrin.h>
+#include <stdint.h>
+
+#include "base/compiler.h"
+
+#define VL 16
+#define TILE_ROWS 14 /* rows by two vectors of sums fill 28 of the 32 registers */
+#define POOL_COLS 6  /* columns of a pooled tile: 2 x 6 pixels by two vectors */
+
+typedef __m512 vf;
+
+ALWAYS_INLINE __mmask16 vf_mask(int64_t n) {
+    return (__mmask16)((1U << n) - 1U);
+}
+ALWAYS_INLINE vf vf_set1(float x) {
+    return _mm512_set1_ps(x);
+}
+ALWAYS_INLINE vf vf_load(const float *x) {
+    return _mm512_loadu_ps(x);
+}
+ALWAYS_INLINE void vf_store(float *y, vf x) {
+    _mm512_storeu_ps(y, x);
+}
+ALWAYS_INLINE vf vf_load_n(const float *x, int64_t n) {
+    return _mm512_maskz_loadu_ps(vf_mask(n), x);
+}
+ALWAYS_INLINE void vf_store_n(float *y, vf x, int64_t n) {
+    _mm512_mask_storeu_ps(y, vf_mask(n), x);
+}
+ALWAYS_INLINE vf vf_add(vf a, vf b) {
+    return _mm512_add_ps(a, b);
+}
+ALWAYS_INLINE vf vf_sub(vf a, vf b) {
+    return _mm512_sub_ps(a, b);
+}
+ALWAYS_INLINE vf vf_mul(vf a, vf b) {
+    return _mm512_mul_ps(a, b);
+}
+ALWAYS_INLINE vf vf_div(vf a, vf b) {
+    return _mm512_div_ps(a, b);
+}
+ALWAYS_INLINE vf vf_fma(vf a, vf b, vf c) {
+    return _mm512_fmadd_ps(a, b, c);
+}
+ALWAYS_INLINE vf vf_max(vf a, vf b) {
+    return _mm512_max_ps(a, b);
+}
+ALWAYS_INLINE vf vf_min(vf a, vf b) {
+    return _mm512_min_ps(a, b);
+}
+ALWAYS_INLINE vf vf_sqrt(vf a) {
+    return _mm512_sqrt_ps(a);
+}
+ALWAYS_INLINE vf vf_abs(vf a) {
+    return _mm512_abs_ps(a);
+}
+ALWAYS_INLINE vf vf_copysign(vf size, vf sign) {
+    const vf bit = _mm512_set1_ps(-0.0F);
+    return _mm512_or_ps(_mm512_andnot_ps(bit, size), _mm512_and_ps(bit, sign));
+}
+ALWAYS_INLINE vf vf_where_lt(vf a, vf b, vf x, vf y) {
+    return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_LT_OQ), y, x);
+}
+ALWAYS_INLINE vf vf_round(vf a) {
+    return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+ALWAYS_INLINE vf vf_scale(vf x, vf n) {
+    return _mm512_scalef_ps(x, n);
+}
+ALWAYS_INLINE vf vf_split(vf x, vf *e) {
+    *e = _mm512_getexp_ps(x);
+    return _mm512_getmant_ps(x, _MM_MANT_NORM_1_2, _MM_MANT_SIGN_src);
+}
+ALWAYS_INLINE float vf_sum(vf a) {
+    return _mm512_reduce_add_ps(a);
+}
+ALWAYS_INLINE float vf_highest(vf a) {
+    return _mm512_reduce_max_ps(a);
+}
+
+#endif

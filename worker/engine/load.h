@@ -1,0 +1,33 @@
+/* load.h - an imported graph made ready: prepared, folded, rewritten, packed.
+ *
+ * Depends on: engine/graph.h, engine/op.h, engine/passes/passes.h.
+ * Ownership: all it makes belongs to the graph.
+ * Threads: one. */
+#ifndef MILLRACE_ENGINE_LOAD_H
+#define MILLRACE_ENGINE_LOAD_H
+
+#include "engine/graph.h"
+
+/* Constants larger than this, in bytes, are computed by sessions instead of at load. */
+#define LOAD_FOLD_SIZE_MAX ((size_t)64 << 20)
+
+/* When a node is computed. */
+enum phase {
+    PHASE_PREPARE, /* by session_prepare: it follows from shapes and constants */
+    PHASE_RUN,     /* by session_run, into memory planned by session_prepare */
+    PHASE_DYNAMIC  /* by session_run, shaped there too: its shape follows from data */
+};
+
+/* `passes` is a bit for each entry of the pass table; ~0 for all. */
+MUST_CHECK enum status load_graph(struct graph *graph, unsigned passes,
+                                  struct error *err);
+
+/* Sets the phase of every node; `made_in` has room for every value and gets the phase
+ * of what makes it: PHASE_PREPARE for constants, PHASE_RUN for inputs. */
+void load_phases(const struct graph *graph, enum phase *phases, enum phase *made_in);
+
+/* Prepares a node that a pass has added or changed; folds nothing. */
+MUST_CHECK enum status load_node(struct graph *graph, struct node *node,
+                                 struct error *err);
+
+#endif

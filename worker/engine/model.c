@@ -1,0 +1,204 @@
+/* model.c - see model.h. */
+#include "engine/model.h"
+
+#include <assert.h>
+#include <onnx.pb-c.h>
+
+#include "engine/kernels/blas.h"
+#include "engine/model_impl.h"
+#include "engine/op.h"
+#include "engine/passes/passes.h"
+
+static enum status no_memory(struct error *err) {
+    return error_set(err, STATUS_NO_MEMORY, "out of memory");
+}
+
+static void count_parameters(struct model *model) {
+    for (int v = 0; v < model->graph.value_count; v++) {
+        if (model->graph.values[v].constant != NULL) {
+            model->parameter_count += tensor_count(model->graph.values[v].constant);
+        }
+    }
+}
+
+/* Phases, and until when each value's data is wanted. */
+static enum status schedule(struct model *model, struct error *err) {
+    struct graph *graph = &model->graph;
+    size_t nodes = (size_t)graph->node_count, values = (size_t)graph->value_count;
+    model->phases = arena_alloc(&graph->arena, nodes, sizeof(*model->phases));
+    model->made_in = arena_alloc(&graph->arena, values, sizeof(*model->made_in));
+    model->last_read = arena_alloc(&graph->arena, values, sizeof(*model->last_read));
+    if (model->phases == NULL || model->made_in == NULL || model->last_read == NULL) {
+        return no_memory(err);
+    }
+    load_phases(graph, model->phases, model->made_in);
+    for (int v = 0; v < graph->value_count; v++) {
+        model->last_read[v] = -1;
+    }
+    for (int n = 0; n < graph->node_count; n++) {
+        const struct node *node = &graph->nodes[n];
+        for (int i = 0; model->phases[n] != PHASE_PREPARE && i < node->input_count; i++) {
+            if (node->inputs[i] != VALUE_NONE) {
+                model->last_read[node->inputs[i]] = n;
+            }
+        }
+    }
+    for (int i = 0; i < graph->output_count; i++) {
+        model->last_read[graph->outputs[i]] = graph->node_count;
+    }
+    return STATUS_OK;
+}
+
+/* The declared dtype of an output must be the one its node makes. */
+static enum status check_outputs(const struct model *model, struct error *err) {
+    for (int i = 0; i < model->graph.output_count; i++) {
+        const struct model_port *port = &model->ports.outputs[i];
+        enum dtype dtype = model->graph.values[model->graph.outputs[i]].dtype;
+        if (dtype != port->type.dtype) {
+            return error_set(err, STATUS_INVALID,
+                             "output '%.200s' is declared %s, its node makes %s",
+                             port->name, dtype_name(port->type.dtype), dtype_name(dtype));
+        }
+    }
+    return STATUS_OK;
+}
+
+static enum status build(struct model *model, unsigned passes, struct error *err) {
+    struct graph *graph = &model->graph;
+    enum status status = onnx_import(graph->file, graph, &model->ports, err);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    count_parameters(model);
+    status = load_graph(graph, passes, err);
+    if (status == STATUS_OK) {
+        status = check_outputs(model, err);
+    }
+    return status == STATUS_OK ? schedule(model, err) : status;
+}
+
+/* An empty model with its file still to be read. */
+static struct model *create(void) {
+    struct model *model = calloc(1, sizeof(*model));
+    if (model == NULL) {
+        return NULL;
+    }
+    arena_init(&model->graph.arena, 0);
+    model->graph.file = calloc(1, sizeof(struct onnx_file));
+    if (model->graph.file == NULL) {
+        free(model);
+        return NULL;
+    }
+    return model;
+}
+
+enum status model_open_bytes(struct span bytes, unsigned passes, struct model **out,
+                             struct error *err) {
+    struct model *model = create();
+    enum status status;
+    *out = NULL;
+    if (model == NULL) {
+        return no_memory(err);
+    }
+    status = onnx_unpack(model->graph.file, bytes, &onnx__model_proto__descriptor, err);
+    if (status == STATUS_OK) {
+        status = build(model, passes, err);
+    }
+    if (status != STATUS_OK) {
+        model_close(model);
+        return status;
+    }
+    *out = model;
+    return STATUS_OK;
+}
+
+enum status model_open(const char *path, struct model **out, struct error *err) {
+    struct model *model = create();
+    enum status status;
+    assert(path != NULL);
+    *out = NULL;
+    if (model == NULL) {
+        return no_memory(err);
+    }
+    (void)blas_load(); /* without it the kernels' own loops are used */
+    model->path = strdup(path);
+    status = model->path == NULL ? no_memory(err) : STATUS_OK;
+    if (status == STATUS_OK) {
+        status = onnx_read(model->graph.file, path, MODEL_FILE_SIZE_MAX,
+                           &onnx__model_proto__descriptor, err);
+    }
+    if (status == STATUS_OK) {
+        status = build(model, PASSES_ALL, err);
+    }
+    if (status != STATUS_OK) {
+        error_prefix(err, "%.300s", path);
+        model_close(model);
+        return status;
+    }
+    *out = model;
+    return STATUS_OK;
+}
+
+void model_close(struct model *model) {
+    if (model == NULL) {
+        return;
+    }
+    graph_release(&model->graph);
+    free(model->path);
+    free(model);
+}
+
+void model_info(const struct model *model, struct model_info *info) {
+    const struct graph *graph = &model->graph;
+    *info = (struct model_info){
+        .path = model->path == NULL ? "" : model->path,
+        .opset = graph->opset,
+        .parameter_count = model->parameter_count,
+        .weight_size = graph->block_size,
+        .node_count = (size_t)graph->node_count,
+    };
+    for (int v = 0; v < graph->value_count; v++) {
+        const struct value *value = &graph->values[v];
+        if (value->constant != NULL && value->use_count > 0) {
+            info->weight_size += tensor_size(value->constant);
+        }
+    }
+}
+
+int model_input_count(const struct model *model) {
+    return model->graph.input_count;
+}
+
+int model_output_count(const struct model *model) {
+    return model->graph.output_count;
+}
+
+const struct model_port *model_input(const struct model *model, int index) {
+    assert(index >= 0 && index < model->graph.input_count);
+    return &model->ports.inputs[index];
+}
+
+const struct model_port *model_output(const struct model *model, int index) {
+    assert(index >= 0 && index < model->graph.output_count);
+    return &model->ports.outputs[index];
+}
+
+static int find_port(const struct model_port *ports, int count, struct span name) {
+    if (name.size == 0) {
+        return count == 1 ? 0 : -1;
+    }
+    for (int i = 0; i < count; i++) {
+        if (span_is(name, ports[i].name)) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+int model_input_find(const struct model *model, struct span name) {
+    return find_port(model->ports.inputs, model->graph.input_count, name);
+}
+
+int model_output_find(const struct model *model, struct span name) {
+    return find_port(model->ports.outputs, model->graph.output_count, name);
+}

@@ -1,0 +1,252 @@
+/* onnx_tensor.c - see onnx_tensor.h. */
+#include "engine/onnx_tensor.h"
+
+#include <onnx.pb-c.h>
+
+#include "base/compiler.h"
+#include "base/size.h"
+#include "engine/onnx_file.h"
+
+_Static_assert((int)DTYPE_BF16 == (int)ONNX__TENSOR_PROTO__DATA_TYPE__BFLOAT16,
+               "dtypes have ONNX's numbers");
+
+/* Which typed field of TensorProto holds a dtype. */
+enum field {
+    FIELD_NONE,
+    FIELD_F32,
+    FIELD_I32,
+    FIELD_TEXT,
+    FIELD_I64,
+    FIELD_F64,
+    FIELD_U64
+};
+
+static const enum field fields[DTYPE_COUNT] = {
+    [DTYPE_F32] = FIELD_F32, [DTYPE_U8] = FIELD_I32,      [DTYPE_I8] = FIELD_I32,
+    [DTYPE_U16] = FIELD_I32, [DTYPE_I16] = FIELD_I32,     [DTYPE_I32] = FIELD_I32,
+    [DTYPE_I64] = FIELD_I64, [DTYPE_STRING] = FIELD_TEXT, [DTYPE_BOOL] = FIELD_I32,
+    [DTYPE_F16] = FIELD_I32, [DTYPE_F64] = FIELD_F64,     [DTYPE_U32] = FIELD_U64,
+    [DTYPE_U64] = FIELD_U64, [DTYPE_BF16] = FIELD_I32,
+};
+
+enum dtype onnx_dtype(int32_t number) {
+    if (number <= 0 || number >= DTYPE_COUNT || fields[number] == FIELD_NONE) {
+        return DTYPE_NONE;
+    }
+    return (enum dtype)number;
+}
+
+static enum status tensor_error(const Onnx__TensorProto *proto, struct error *err,
+                                enum status status, const char *what) {
+    const char *name = proto->name == NULL ? "" : proto->name;
+    return error_set(err, status, "tensor '%.200s': %s", name, what);
+}
+
+static enum status read_dims(const Onnx__TensorProto *proto, struct tensor *out,
+                             size_t *count, struct error *err) {
+    size_t bytes;
+    if (proto->n_dims > TENSOR_RANK_MAX) {
+        return error_set(
+            err, STATUS_UNSUPPORTED, "tensor '%.200s': rank %zu, at most %d are handled",
+            proto->name == NULL ? "" : proto->name, proto->n_dims, TENSOR_RANK_MAX);
+    }
+    out->rank = (int)proto->n_dims;
+    for (int i = 0; i < out->rank; i++) {
+        out->dims[i] = proto->dims[i];
+    }
+    if (!tensor_dims_count(out->dims, out->rank, count) ||
+        !size_mul(*count, dtype_size(out->dtype), &bytes)) {
+        return tensor_error(proto, err, STATUS_INVALID, "bad dimensions");
+    }
+    return STATUS_OK;
+}
+
+static size_t field_count(const Onnx__TensorProto *proto, enum field field) {
+    switch (field) {
+    case FIELD_NONE:
+        return 0;
+    case FIELD_F32:
+        return proto->n_float_data;
+    case FIELD_I32:
+        return proto->n_int32_data;
+    case FIELD_TEXT:
+        return proto->n_string_data;
+    case FIELD_I64:
+        return proto->n_int64_data;
+    case FIELD_F64:
+        return proto->n_double_data;
+    case FIELD_U64:
+        return proto->n_uint64_data;
+    }
+    return 0;
+}
+
+/* int32_data holds every smaller type, f16 and bf16 as their bits. */
+static void copy_int32(const int32_t *from, size_t count, struct tensor *to) {
+    uint8_t *bytes = to->data;
+    size_t size = dtype_size(to->dtype);
+    for (size_t i = 0; i < count; i++) {
+        if (size == 1) {
+            bytes[i] = to->dtype == DTYPE_BOOL ? (uint8_t)(from[i] != 0)
+                                               : (uint8_t)(uint32_t)from[i];
+        } else if (size == 2) {
+            ((uint16_t *)to->data)[i] = (uint16_t)(uint32_t)from[i];
+        } else {
+            ((int32_t *)to->data)[i] = from[i];
+        }
+    }
+}
+
+static void copy_fields(const Onnx__TensorProto *proto, enum field field, size_t count,
+                        struct tensor *to) {
+    switch (field) {
+    case FIELD_NONE:
+        break;
+    case FIELD_F32:
+        memcpy(to->data, proto->float_data, count * sizeof(float));
+        break;
+    case FIELD_I32:
+        copy_int32(proto->int32_data, count, to);
+        break;
+    case FIELD_TEXT:
+        for (size_t i = 0; i < count; i++) {
+            ((struct span *)to->data)[i] =
+                span_of(proto->string_data[i].data, proto->string_data[i].len);
+        }
+        break;
+    case FIELD_I64:
+        memcpy(to->data, proto->int64_data, count * sizeof(int64_t));
+        break;
+    case FIELD_F64:
+        memcpy(to->data, proto->double_data, count * sizeof(double));
+        break;
+    case FIELD_U64:
+        for (size_t i = 0; i < count; i++) {
+            if (to->dtype == DTYPE_U64) {
+                ((uint64_t *)to->data)[i] = proto->uint64_data[i];
+            } else {
+                ((uint32_t *)to->data)[i] = (uint32_t)proto->uint64_data[i];
+            }
+        }
+        break;
+    }
+}
+
+/* raw_data is little-endian, as is every machine this runs on. */
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "raw data is used as it is");
+
+static enum status read_raw(const Onnx__TensorProto *proto, struct arena *arena,
+                            size_t size, struct tensor *out, struct error *err) {
+    uint8_t *raw = proto->raw_data.data;
+    if (proto->raw_data.len != size) {
+        return error_set(err, STATUS_INVALID,
+                         "tensor '%.200s': %zu bytes of data where its shape needs %zu",
+                         proto->name == NULL ? "" : proto->name, proto->raw_data.len,
+                         size);
+    }
+    out->data = raw;
+    if (size == 0 || (uintptr_t)raw % dtype_size(out->dtype) != 0) {
+        out->data = arena_alloc(arena, size_max(size, 1), 1);
+        if (out->data == NULL) {
+            return tensor_error(proto, err, STATUS_NO_MEMORY, "out of memory");
+        }
+        if (size > 0) {
+            memcpy(out->data, raw, size);
+        }
+    }
+    if (out->dtype == DTYPE_BOOL) {
+        uint8_t *values = out->data;
+        for (size_t i = 0; i < size; i++) {
+            values[i] = values[i] != 0; /* a bool other than 0 or 1 breaks our loops */
+        }
+    }
+    return STATUS_OK;
+}
+
+enum status onnx_tensor(const struct Onnx__TensorProto *proto, struct arena *arena,
+                        struct tensor *out, struct error *err) {
+    enum status status;
+    enum field field;
+    size_t count = 0;
+    *out = (struct tensor){.dtype = onnx_dtype(proto->data_type)};
+    if (out->dtype == DTYPE_NONE) {
+        return error_set(err, STATUS_UNSUPPORTED,
+                         "tensor '%.200s': data type number %d is not supported",
+                         proto->name == NULL ? "" : proto->name, proto->data_type);
+    }
+    if (proto->data_location == ONNX__TENSOR_PROTO__DATA_LOCATION__EXTERNAL ||
+        proto->n_external_data > 0) {
+        return tensor_error(
+            proto, err, STATUS_UNSUPPORTED,
+            "its data is in another file; store weights inside the model");
+    }
+    status = read_dims(proto, out, &count, err);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    field = fields[out->dtype];
+    if (out->dtype != DTYPE_STRING &&
+        (proto->has_raw_data || field_count(proto, field) == 0)) {
+        return read_raw(proto, arena, count * dtype_size(out->dtype), out, err);
+    }
+    if (field_count(proto, field) != count) {
+        return error_set(
+            err, STATUS_INVALID, "tensor '%.200s': %zu values where its shape needs %zu",
+            proto->name == NULL ? "" : proto->name, field_count(proto, field), count);
+    }
+    out->data = arena_alloc(arena, size_max(count, 1), dtype_size(out->dtype));
+    if (out->data == NULL) {
+        return tensor_error(proto, err, STATUS_NO_MEMORY, "out of memory");
+    }
+    copy_fields(proto, field, count, out);
+    return STATUS_OK;
+}
+
+/* Brings what still lies in the message into the arena. */
+static bool settle(struct tensor *x, struct arena *arena) {
+    size_t size = tensor_size(x);
+    void *copy = arena_alloc(arena, size_max(size, 1), 1);
+    if (copy == NULL) {
+        return false;
+    }
+    if (size > 0) {
+        memcpy(copy, x->data, size);
+    }
+    x->data = copy;
+    for (size_t i = 0; x->dtype == DTYPE_STRING && i < tensor_count(x); i++) {
+        struct span *text = &((struct span *)copy)[i];
+        text->data = (const uint8_t *)arena_text(arena, text->data, text->size);
+        if (text->data == NULL) {
+            return false;
+        }
+    }
+    return true;
+}
+
+enum status onnx_tensor_read(struct span bytes, struct arena *arena, struct tensor *out,
+                             const char **name, struct error *err) {
+    struct onnx_file file = {0};
+    const Onnx__TensorProto *proto;
+    const char *own_name = "";
+    enum status status = onnx_unpack(&file, bytes, &onnx__tensor_proto__descriptor, err);
+    if (status != STATUS_OK) {
+        goto done;
+    }
+    proto = (const Onnx__TensorProto *)file.message;
+    status = onnx_tensor(proto, arena, out, err);
+    if (status != STATUS_OK) {
+        goto done;
+    }
+    if (proto->name != NULL) {
+        own_name = arena_text(arena, proto->name, strlen(proto->name));
+    }
+    if (own_name == NULL || !settle(out, arena)) {
+        status = tensor_error(proto, err, STATUS_NO_MEMORY, "out of memory");
+    }
+    if (name != NULL) {
+        *name = own_name;
+    }
+done:
+    onnx_release(&file);
+    return status;
+}

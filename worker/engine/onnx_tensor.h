@@ -1,0 +1,30 @@
+/* onnx_tensor.h - ONNX's TensorProto, from weights and from test data.
+ *
+ * Depends on: base/arena.h, base/tensor.h, engine/onnx_file.h.
+ * Ownership: the tensor's data lies in the message where it can be used as it is
+ * (aligned raw data of the right size), otherwise in the arena.
+ * Threads: one at a time for an arena. */
+#ifndef MILLRACE_ENGINE_ONNX_TENSOR_H
+#define MILLRACE_ENGINE_ONNX_TENSOR_H
+
+#include "base/arena.h"
+#include "base/tensor.h"
+
+struct Onnx__TensorProto;
+
+/* The dtype of ONNX's number, or DTYPE_NONE where we have none for it. */
+enum dtype onnx_dtype(int32_t number);
+
+/* Converts.  `proto` must outlive the tensor.  STATUS_INVALID where data and dims do
+ * not agree, STATUS_UNSUPPORTED for dtypes, ranks and external data we do not take. */
+MUST_CHECK enum status onnx_tensor(const struct Onnx__TensorProto *proto,
+                                   struct arena *arena, struct tensor *out,
+                                   struct error *err);
+
+/* Reads a serialised TensorProto (ONNX's input_0.pb); all of *out and *name is in the
+ * arena.  `name` may be NULL. */
+MUST_CHECK enum status onnx_tensor_read(struct span bytes, struct arena *arena,
+                                        struct tensor *out, const char **name,
+                                        struct error *err);
+
+#endif

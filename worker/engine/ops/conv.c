@@ -1,0 +1,241 @@
+/* conv.c - Conv over one or two spatial axes, float32. */
+#include "engine/kernels/conv.h"
+
+#include "engine/ops/ops.h"
+#include "engine/ops/window.h"
+
+struct conv_state {
+    struct window_spec window;
+    int64_t groups;
+    bool pool_nhwc;      /* the result is max-pooled 2x2 and stored channels last */
+    const float *packed; /* weights, or NULL where they are not constant */
+};
+
+struct conv_memo {
+    struct conv conv;
+    int64_t batch;
+    size_t pack_size; /* bytes at the front of scratch for weights packed by run */
+};
+
+/* Images and weights larger than this, in elements, are refused. */
+#define CONV_COUNT_MAX ((size_t)INT32_MAX)
+
+static enum status prepare(struct load *load, struct error *err) {
+    struct conv_state *state = load_state(load, struct conv_state);
+    enum status status;
+    if (state == NULL) {
+        return load_no_memory(load, err);
+    }
+    status = window_prepare(load, &state->window, false, err);
+    if (status == STATUS_OK) {
+        status = attr_int_in(load->node, "group", 1, 1, INT32_MAX, &state->groups, err);
+    }
+    return status;
+}
+
+bool conv_fuse_pool(const struct graph *graph, struct node *conv) {
+    struct conv_state *state = conv->state;
+    const struct tensor *w = graph_constant(graph, conv, 1);
+    if (w == NULL || w->rank != 4) {
+        return false;
+    }
+    state->pool_nhwc = true;
+    return true;
+}
+
+/* What weights and attributes tell; sizes of the image are left at 1. */
+static void describe(const struct node *node, const struct tensor *w, struct conv *conv) {
+    const struct conv_state *state = node->state;
+    *conv = (struct conv){
+        .channels_in = w->dims[1] * state->groups,
+        .channels_out = w->dims[0],
+        .groups = state->groups,
+        .in_h = 1,
+        .in_w = 1,
+        .out_h = 1,
+        .out_w = 1,
+        .kernel_h = w->rank > 3 ? w->dims[2] : 1,
+        .kernel_w = w->dims[w->rank - 1],
+        .stride_h = 1,
+        .stride_w = 1,
+        .dilation_h = 1,
+        .dilation_w = 1,
+        .x_layout = LAYOUT_NCHW,
+        .y_layout = state->pool_nhwc ? LAYOUT_NHWC : LAYOUT_NCHW,
+        .pool_2x2 = state->pool_nhwc,
+        .act = node->act,
+    };
+    if (state->window.strides.count > 0) {
+        conv->stride_w = state->window.strides.values[state->window.strides.count - 1];
+    }
+}
+
+static enum status check_weights(const struct node *node, const struct tensor *w,
+                                 struct error *err) {
+    const struct conv_state *state = node->state;
+    char text[TENSOR_SHAPE_TEXT_MAX];
+    if (w->rank != 3 && w->rank != 4) {
+        return node_error(node, err, STATUS_UNSUPPORTED,
+                          "weights have shape %s, one or two spatial axes are handled",
+                          tensor_shape_text(w->dims, w->rank, text, sizeof(text)));
+    }
+    if (tensor_count(w) == 0 || tensor_count(w) > CONV_COUNT_MAX ||
+        w->dims[0] % state->groups != 0) {
+        return node_error(node, err, STATUS_INVALID,
+                          "weights have shape %s, which does not suit group=%lld",
+                          tensor_shape_text(w->dims, w->rank, text, sizeof(text)),
+                          (long long)state->groups);
+    }
+    return STATUS_OK;
+}
+
+static enum status pack(struct load *load, struct error *err) {
+    struct conv_state *state = load->node->state;
+    const struct tensor *w = graph_constant(load->graph, load->node, 1);
+    struct conv conv;
+    size_t size;
+    float *packed;
+    enum status status;
+    if (w == NULL) {
+        return STATUS_OK;
+    }
+    status = check_weights(load->node, w, err);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    describe(load->node, w, &conv);
+    size = conv_pack_size(&conv);
+    packed = size == SIZE_MAX ? NULL : graph_memory(load->graph, size);
+    if (packed == NULL) {
+        return load_no_memory(load, err);
+    }
+    conv_pack(&conv, w->data, packed);
+    state->packed = packed;
+    return STATUS_OK;
+}
+
+static enum status check_input(const struct exec *exec, const struct conv *conv,
+                               struct error *err) {
+    const struct tensor *x = exec->x[0], *w = exec->x[1];
+    char have[TENSOR_SHAPE_TEXT_MAX], weights[TENSOR_SHAPE_TEXT_MAX];
+    if (x->rank != w->rank || x->dims[1] != conv->channels_in) {
+        return node_error(exec->node, err, STATUS_POISON,
+                          "input %s does not suit weights %s with group=%lld",
+                          tensor_shape_text(x->dims, x->rank, have, sizeof(have)),
+                          tensor_shape_text(w->dims, w->rank, weights, sizeof(weights)),
+                          (long long)conv->groups);
+    }
+    if (exec_has(exec, 2) &&
+        (exec->x[2]->rank != 1 || exec->x[2]->dims[0] != conv->channels_out)) {
+        return node_error(exec->node, err, STATUS_POISON,
+                          "bias must hold %lld numbers, one for each channel",
+                          (long long)conv->channels_out);
+    }
+    return STATUS_OK;
+}
+
+static void set_axes(struct conv *conv, const struct window_axis *axes, int count) {
+    static const struct window_axis flat = {1, 1, 1, 1, 1, 0, 0};
+    const struct window_axis *h = count > 1 ? &axes[0] : &flat, *w = &axes[count - 1];
+    conv->in_h = h->in;
+    conv->in_w = w->in;
+    conv->out_h = h->out;
+    conv->out_w = w->out;
+    conv->stride_h = h->stride;
+    conv->stride_w = w->stride;
+    conv->dilation_h = h->dilation;
+    conv->dilation_w = w->dilation;
+    conv->pad_top = h->pad_begin;
+    conv->pad_left = w->pad_begin;
+}
+
+/* The padded image and the result, one of each, must be of a reasonable size. */
+static bool sizes_fit(const struct conv *conv, const struct window_axis *axes,
+                      int count) {
+    struct tensor padded = {.rank = count + 1, .dims = {conv->channels_in}};
+    struct tensor out = {.rank = count + 1, .dims = {conv->channels_out}};
+    size_t in_count, out_count;
+    for (int i = 0; i < count; i++) {
+        padded.dims[i + 1] = axes[i].in + axes[i].pad_begin + axes[i].pad_end;
+        out.dims[i + 1] = axes[i].out;
+    }
+    return tensor_dims_count(padded.dims, padded.rank, &in_count) &&
+           tensor_dims_count(out.dims, out.rank, &out_count) &&
+           in_count <= CONV_COUNT_MAX && out_count <= CONV_COUNT_MAX;
+}
+
+static void set_output(struct exec *exec, const struct conv_memo *memo, int axes) {
+    const struct conv *conv = &memo->conv;
+    struct tensor *y = exec->y[0];
+    int64_t size = conv->pool_2x2 ? 2 : 1;
+    bool nhwc = conv->y_layout == LAYOUT_NHWC;
+    y->rank = axes + 2;
+    y->dims[0] = memo->batch;
+    y->dims[nhwc ? y->rank - 1 : 1] = conv->channels_out;
+    if (axes > 1) {
+        y->dims[nhwc ? 1 : 2] = conv->out_h / size;
+    }
+    y->dims[nhwc ? y->rank - 2 : y->rank - 1] = conv->out_w / size;
+}
+
+static enum status shape(struct exec *exec, struct error *err) {
+    const struct conv_state *state = exec->node->state;
+    const struct tensor *w = exec->x[1];
+    struct conv_memo *memo = exec->memo;
+    struct window_axis axes[WINDOW_AXES_MAX];
+    enum status status = check_weights(exec->node, w, err);
+    if (status == STATUS_OK) {
+        describe(exec->node, w, &memo->conv);
+        status = check_input(exec, &memo->conv, err);
+    }
+    if (status == STATUS_OK) {
+        status = window_axes(exec, &state->window, w->dims + 2, axes, err);
+    }
+    if (status != STATUS_OK) {
+        return status;
+    }
+    set_axes(&memo->conv, axes, w->rank - 2);
+    if (!sizes_fit(&memo->conv, axes, w->rank - 2)) {
+        return node_error(exec->node, err, STATUS_POISON,
+                          "an image would have more than %zu elements", CONV_COUNT_MAX);
+    }
+    memo->batch = exec->x[0]->dims[0];
+    memo->pack_size = state->packed == NULL ? conv_pack_size(&memo->conv) : 0;
+    exec->scratch_size = memo->pack_size + conv_scratch_size(&memo->conv);
+    set_output(exec, memo, w->rank - 2);
+    return STATUS_OK;
+}
+
+static enum status run(struct exec *exec, struct error *err) {
+    const struct conv_state *state = exec->node->state;
+    const struct conv_memo *memo = exec->memo;
+    const float *bias = exec_has(exec, 2) ? exec->x[2]->data : NULL;
+    const float *packed = state->packed;
+    uint8_t *scratch = exec->scratch;
+    (void)err; /* cannot fail */
+    if (packed == NULL) {
+        conv_pack(&memo->conv, exec->x[1]->data, exec->scratch);
+        packed = exec->scratch;
+    }
+    conv_run(&memo->conv, memo->batch, exec->x[0]->data, packed, bias, exec->y[0]->data,
+             scratch == NULL ? NULL : scratch + memo->pack_size);
+    return STATUS_OK;
+}
+
+static const struct op ops[] = {
+    {
+        .name = "Conv",
+        .since = 1,
+        .inputs_min = 2,
+        .inputs_max = 3,
+        .flags = OP_FUSES_ACTIVATION | OP_FUSES_BIAS,
+        .types = {TYPES_F32},
+        .memo_size = sizeof(struct conv_memo),
+        .prepare = prepare,
+        .pack = pack,
+        .shape = shape,
+        .run = run,
+    },
+};
+
+const struct op_list ops_conv = OP_LIST(ops);

@@ -1,0 +1,30 @@
+/* ops.h - the operators' files, one list each; see README.md for how to add one.
+ *
+ * Depends on: engine/op.h.
+ * Ownership: static and immutable.
+ * Threads: read-only. */
+#ifndef MILLRACE_ENGINE_OPS_OPS_H
+#define MILLRACE_ENGINE_OPS_OPS_H
+
+#include "engine/op.h"
+
+extern const struct op_list ops_binary, ops_cast, ops_clip, ops_concat, ops_constant,
+    ops_conv, ops_expand, ops_gather, ops_gemm, ops_logic, ops_matmul, ops_pool,
+    ops_reshape, ops_rnn, ops_shape, ops_slice, ops_softmax, ops_transpose, ops_unary;
+
+/* The activation a node computes and nothing else, for fusing; NULL where it is none, or
+ * its parameters are not known at load.  (unary.c, clip.c) */
+const struct act *unary_act(const struct node *node);
+const struct act *clip_act(const struct node *node);
+
+/* Tells a convolution to max-pool its result 2x2 and to store it with channels last.
+ * False where this one cannot.  Call before pack.  (conv.c) */
+bool conv_fuse_pool(const struct graph *graph, struct node *conv);
+
+/* True where `node` is a max pooling 2x2 with stride 2 and no padding.  (pool.c) */
+bool pool_is_max_2x2(const struct node *node);
+
+/* The axes a Transpose puts in order 0, 1, ..; NULL for "reversed".  (transpose.c) */
+const int64_t *transpose_perm(const struct node *node, int *rank);
+
+#endif

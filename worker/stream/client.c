@@ -1,0 +1,335 @@
+#include "stream/client.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#define VALUE_TEXT_MAX 64
+#define REASON_TEXT_MAX 512
+
+/* Cooperative rebalancing is sound from this librdkafka on. */
+#define COOPERATIVE_SINCE 0x020601ff
+#define LOG_LINES_PER_SECOND 20
+
+struct default_property {
+    const char *name;
+    const char *value;
+};
+
+/* The user's properties are set after these and win. */
+static const struct default_property common_defaults[] = {
+    /* A half-open connection is noticed before the group gives us up. */
+    {"socket.timeout.ms", "10000"},
+    {"socket.connection.setup.timeout.ms", "10000"},
+    {"socket.keepalive.enable", "true"},
+    /* The first connection to each broker is made sooner. */
+    {"reconnect.backoff.ms", "20"},
+    {"reconnect.backoff.max.ms", "2000"},
+    /* A topic made after the start is found this soon. */
+    {"topic.metadata.refresh.interval.ms", "30000"},
+};
+
+static const struct default_property consumer_defaults[] = {
+    {"auto.offset.reset", "earliest"},
+    {"partition.assignment.strategy", "range"},
+    /* A worker that died is replaced this soon; with the transaction's timeout it bounds
+     * how long its partitions stand still. */
+    {"session.timeout.ms", "15000"},
+    {"heartbeat.interval.ms", "3000"},
+    /* Large fetches, enough of them ahead to last through a commit, memory bounded. */
+    {"fetch.message.max.bytes", "4194304"},
+    {"fetch.wait.max.ms", "50"},
+    {"fetch.error.backoff.ms", "100"},
+    {"queued.min.messages", "1000000"},
+    {"queued.max.messages.kbytes", "65536"},
+};
+
+static const struct default_property producer_defaults[] = {
+    {"linger.ms", "5"},
+    {"batch.num.messages", "100000"},
+    {"batch.size", "1000000"},
+    {"queue.buffering.max.messages", "2000000"},
+    /* A transaction that begins while the brokers still write the markers of the last one
+     * is told to try again; the default of 100 would be most of its duration. */
+    {"retry.backoff.ms", "10"},
+};
+
+/* Readers and the next owner of our partitions wait this long for a transaction that
+ * nobody ends; a transaction that spans a broker's failover has to fit in. */
+static const struct default_property transaction_defaults[] = {
+    {"transaction.timeout.ms", "20000"},
+};
+
+/* What our promises rest on.  Set after the user's properties, which may not name them.
+ */
+static const struct default_property consumer_fixed[] = {
+    {"enable.auto.commit", "false"},
+    {"enable.auto.offset.store", "false"},
+    {"isolation.level", "read_committed"},
+};
+
+static const struct default_property producer_fixed[] = {
+    {"enable.idempotence", "true"},
+};
+
+struct reserved_property {
+    const char *name;
+    const char *reason;
+};
+
+static const struct reserved_property reserved[] = {
+    {"enable.auto.commit", "offsets are committed with the results"},
+    {"auto.commit.enable", "offsets are committed with the results"},
+    {"auto.commit.interval.ms", "offsets are committed with the results"},
+    {"enable.auto.offset.store", "offsets are committed with the results"},
+    {"offset.store.method", "offsets are committed with the results"},
+    {"isolation.level", "aborted records must not be read"},
+    {"group.id", "it is the setting of the group"},
+    {"transactional.id", "it is made of the group and the instance name"},
+    {"enable.idempotence", "results must not be doubled or change their order"},
+    {"enable.gapless.guarantee", "a result that fails is replayed by the worker"},
+    {"acks", "a result counts when all replicas in sync have it"},
+    {"request.required.acks", "a result counts when all replicas in sync have it"},
+    {"delivery.report.only.error", "every delivery is counted"},
+    {"queuing.strategy", "results keep their order"},
+    {"log.queue", "log lines go to the worker's log"},
+    {"test.mock.num.brokers", "each client would get a cluster of its own"},
+};
+
+/* Their values are not repeated in an error. */
+static const char *const secrets[] = {"password", "secret", "pem",  "key",
+                                      "username", "config", "token"};
+
+static bool is_secret(const char *name) {
+    for (size_t i = 0; i < ARRAY_COUNT(secrets); i++) {
+        if (strstr(name, secrets[i]) != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum status set_property(rd_kafka_conf_t *conf, const char *name,
+                                const char *value, struct error *err) {
+    char reason[REASON_TEXT_MAX];
+
+    switch (rd_kafka_conf_set(conf, name, value, reason, sizeof reason)) {
+    case RD_KAFKA_CONF_OK:
+        return STATUS_OK;
+    case RD_KAFKA_CONF_UNKNOWN:
+        return error_set(err, STATUS_INVALID, "librdkafka knows no property %s", name);
+    case RD_KAFKA_CONF_INVALID:
+        break;
+    }
+    return error_set(err, STATUS_INVALID, "property %s: %s", name,
+                     is_secret(name) ? "its value is not valid (not shown)" : reason);
+}
+
+static enum status set_defaults(rd_kafka_conf_t *conf,
+                                const struct default_property *defaults, size_t count,
+                                struct error *err) {
+    enum status status = STATUS_OK;
+
+    for (size_t i = 0; i < count && status == STATUS_OK; i++) {
+        status = set_property(conf, defaults[i].name, defaults[i].value, err);
+    }
+    return status;
+}
+
+static enum status check_property(const struct stream_property *property,
+                                  struct error *err) {
+    for (size_t i = 0; i < ARRAY_COUNT(reserved); i++) {
+        if (strcmp(property->name, reserved[i].name) == 0) {
+            return error_set(err, STATUS_INVALID, "property %s may not be set: %s",
+                             reserved[i].name, reserved[i].reason);
+        }
+    }
+    if (strcmp(property->name, "partition.assignment.strategy") == 0 &&
+        strstr(property->value, "cooperative") != NULL &&
+        rd_kafka_version() < COOPERATIVE_SINCE) {
+        return error_set(
+            err, STATUS_INVALID,
+            "property %s: cooperative rebalancing can loop before librdkafka "
+            "2.6.1, and this is %s",
+            property->name, rd_kafka_version_str());
+    }
+    return STATUS_OK;
+}
+
+static enum status set_properties(rd_kafka_conf_t *conf,
+                                  const struct stream_property *properties, size_t count,
+                                  struct error *err) {
+    for (size_t i = 0; i < count; i++) {
+        enum status status = check_property(&properties[i], err);
+
+        if (status == STATUS_OK) {
+            status = set_property(conf, properties[i].name, properties[i].value, err);
+        }
+        if (status != STATUS_OK) {
+            return status;
+        }
+    }
+    return STATUS_OK;
+}
+
+static void copy_text(char *out, size_t size, const char *text) {
+    snprintf(out, size, "%s", text);
+}
+
+/* Whether this second has room for one more of librdkafka's lines: a broker that is down
+ * must not fill the log. */
+static bool may_log(void) {
+    static _Atomic int64_t second;
+    static _Atomic int lines;
+    int64_t now = clock_now_us() / 1000000;
+
+    if (atomic_exchange(&second, now) != now) {
+        atomic_store(&lines, 0);
+    }
+    return atomic_fetch_add(&lines, 1) < LOG_LINES_PER_SECOND;
+}
+
+/* Runs on: librdkafka's threads.  `level` is syslog's: 3 error, 4 warning, 7 debug. */
+static void on_log(const rd_kafka_t *client, int level, const char *facility,
+                   const char *text) {
+    enum log_level ours = level <= 3   ? LOG_ERROR
+                          : level == 4 ? LOG_WARN
+                          : level < 7  ? LOG_INFO
+                                       : LOG_DEBUG;
+
+    if (ours != LOG_DEBUG && !may_log()) {
+        return;
+    }
+    log_event(ours, "librdkafka", LOG_TEXT("client", rd_kafka_name(client)),
+              LOG_TEXT("facility", facility), LOG_TEXT("text", text));
+}
+
+/* Runs on: the thread that polls the client. */
+static void on_error(rd_kafka_t *client, int code, const char *reason, void *opaque) {
+    struct client_context *context = opaque;
+
+    (void)client;
+    switch (code) {
+    case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
+        problems_report(
+            context->problems, PROBLEM_BROKER,
+            "no broker of %s answers; check the address, the network and that the "
+            "brokers run",
+            context->brokers);
+        break;
+    case RD_KAFKA_RESP_ERR__AUTHENTICATION:
+        problems_report(
+            context->problems, PROBLEM_BROKER,
+            "the brokers of %s refuse us; check security.protocol and the sasl.* "
+            "properties: %s",
+            context->brokers, reason);
+        break;
+    case RD_KAFKA_RESP_ERR__SSL:
+        problems_report(context->problems, PROBLEM_BROKER,
+                        "no secure connection to %s; check the ssl.* properties: %s",
+                        context->brokers, reason);
+        break;
+    default:
+        break; /* librdkafka retries, and has logged it */
+    }
+}
+
+int64_t client_number(const rd_kafka_conf_t *conf, const char *name, int64_t otherwise) {
+    char text[VALUE_TEXT_MAX];
+    size_t size = sizeof text;
+
+    if (rd_kafka_conf_get(conf, name, text, &size) != RD_KAFKA_CONF_OK) {
+        return otherwise;
+    }
+    return (int64_t)strtoll(text, NULL, 10);
+}
+
+static enum status fill_consumer(const struct stream_opts *opts, const char *group,
+                                 rd_kafka_conf_t *conf, struct error *err) {
+    enum status status =
+        set_defaults(conf, consumer_defaults, ARRAY_COUNT(consumer_defaults), err);
+
+    if (status == STATUS_OK) {
+        status = set_properties(conf, opts->common, opts->common_count, err);
+    }
+    if (status == STATUS_OK) {
+        status = set_properties(conf, opts->consumer, opts->consumer_count, err);
+    }
+    if (status == STATUS_OK) {
+        status = set_defaults(conf, consumer_fixed, ARRAY_COUNT(consumer_fixed), err);
+    }
+    return status == STATUS_OK ? set_property(conf, "group.id", group, err) : status;
+}
+
+static enum status fill_producer(const struct stream_opts *opts, const char *id,
+                                 rd_kafka_conf_t *conf, struct error *err) {
+    bool exactly_once = opts->delivery == STREAM_EXACTLY_ONCE;
+    enum status status =
+        set_defaults(conf, producer_defaults, ARRAY_COUNT(producer_defaults), err);
+
+    if (status == STATUS_OK && exactly_once) {
+        status = set_defaults(conf, transaction_defaults,
+                              ARRAY_COUNT(transaction_defaults), err);
+    }
+    if (status == STATUS_OK) {
+        status = set_properties(conf, opts->common, opts->common_count, err);
+    }
+    if (status == STATUS_OK) {
+        status = set_properties(conf, opts->producer, opts->producer_count, err);
+    }
+    if (status == STATUS_OK) {
+        status = set_defaults(conf, producer_fixed, ARRAY_COUNT(producer_fixed), err);
+    }
+    if (status == STATUS_OK && exactly_once) {
+        status = set_property(conf, "transactional.id", id, err);
+    }
+    return status;
+}
+
+enum status client_conf(enum client_role role, const struct stream_opts *opts,
+                        const char *name, struct client_context *context,
+                        rd_kafka_conf_t **conf, struct error *err) {
+    rd_kafka_conf_t *made = rd_kafka_conf_new();
+    char brokers[REASON_TEXT_MAX] = "";
+    size_t size = sizeof brokers;
+    enum status status =
+        set_defaults(made, common_defaults, ARRAY_COUNT(common_defaults), err);
+
+    *conf = NULL;
+    if (status == STATUS_OK) {
+        status = role == CLIENT_CONSUMER ? fill_consumer(opts, name, made, err)
+                                         : fill_producer(opts, name, made, err);
+    }
+    if (status == STATUS_OK && (rd_kafka_conf_get(made, "bootstrap.servers", brokers,
+                                                  &size) != RD_KAFKA_CONF_OK ||
+                                brokers[0] == '\0')) {
+        status = error_set(err, STATUS_INVALID, "property bootstrap.servers is not set");
+    }
+    if (status != STATUS_OK) {
+        rd_kafka_conf_destroy(made);
+        return status;
+    }
+    copy_text(context->brokers, sizeof context->brokers, brokers);
+    rd_kafka_conf_set_log_cb(made, on_log);
+    rd_kafka_conf_set_error_cb(made, on_error);
+    rd_kafka_conf_set_opaque(made, context);
+    *conf = made;
+    return STATUS_OK;
+}
+
+enum status client_create(enum client_role role, rd_kafka_conf_t **conf,
+                          rd_kafka_t **client, struct error *err) {
+    char reason[REASON_TEXT_MAX];
+
+    *client =
+        rd_kafka_new(role == CLIENT_CONSUMER ? RD_KAFKA_CONSUMER : RD_KAFKA_PRODUCER,
+                     *conf, reason, sizeof reason);
+    if (*client == NULL) {
+        rd_kafka_conf_destroy(*conf);
+    }
+    *conf = NULL;
+    return *client != NULL ? STATUS_OK
+                           : error_set(err, STATUS_INVALID, "librdkafka: %s", reason);
+}

@@ -1,0 +1,53 @@
+/* internal.h - struct stream: the parts of this layer and who may touch which.
+ *
+ *     source     poll thread: consumer, leases, pausing, rebalances
+ *     window     both: records in flight
+ *     txn        commit thread: the state machine around the producer
+ *     producer   commit thread: results and dead letters out, delivery reports
+ *     topics     commit thread: do the topics exist, how many partitions have they
+ *     problems     any: what is wrong
+ *
+ * Depends on: the headers below.  Only stream/ includes it.
+ * Ownership: struct stream owns all of it.
+ * Threads: as above; counters are atomic. */
+#ifndef MILLRACE_STREAM_INTERNAL_H
+#define MILLRACE_STREAM_INTERNAL_H
+
+#include "stream/client.h"
+#include "stream/problems.h"
+#include "stream/identity.h"
+#include "stream/producer.h"
+#include "stream/source.h"
+#include "stream/stream.h"
+#include "stream/topics.h"
+#include "stream/txn.h"
+#include "stream/watchdog.h"
+#include "stream/window.h"
+
+struct counters {
+    _Atomic uint64_t records_in, results_out, dead_letters_out;
+    _Atomic uint64_t records_replayed, records_lost;
+    _Atomic uint64_t committed, aborted, rebalances, pauses;
+};
+
+struct stream {
+    struct stream_opts opts; /* group and instance are our copies; properties are gone */
+    char *group;             /* owned */
+    struct client_context context;
+    struct problems problems;
+    struct identity identity;
+    struct window window;
+    struct source source;
+    struct topics topics;
+    struct producer producer;
+    struct txn txn;
+    struct watchdog watchdog;
+    struct counters counters;
+    _Atomic bool draining;
+    _Atomic bool closing; /* the other threads have ended: nobody to wait for */
+};
+
+/* Destroys the record's message, gives its holder back and clears it. */
+void stream_let_go(struct stream *stream, struct slot *slot);
+
+#endif

@@ -1,0 +1,283 @@
+#include "stream/rebalance.h"
+
+#include <assert.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "stream/internal.h"
+
+/* ---- generation ---- */
+
+struct generation *source_generation_take(struct stream *stream) {
+    struct generation *generation;
+
+    pthread_mutex_lock(&stream->window.lock);
+    generation = stream->source.generation;
+    if (generation != NULL) {
+        generation->references++;
+    }
+    pthread_mutex_unlock(&stream->window.lock);
+    return generation;
+}
+
+void source_generation_drop(struct stream *stream, struct generation *generation) {
+    bool last;
+
+    if (generation == NULL) {
+        return;
+    }
+    pthread_mutex_lock(&stream->window.lock);
+    last = --generation->references == 0;
+    pthread_mutex_unlock(&stream->window.lock);
+    if (last) {
+        rd_kafka_consumer_group_metadata_destroy(generation->metadata);
+        free(generation);
+    }
+}
+
+static void set_generation(struct stream *stream, struct generation *generation) {
+    struct generation *old;
+
+    pthread_mutex_lock(&stream->window.lock);
+    old = stream->source.generation;
+    stream->source.generation = generation;
+    pthread_mutex_unlock(&stream->window.lock);
+    source_generation_drop(stream, old);
+}
+
+/* The group's metadata, or NULL while we are no member: the broker fences nothing that
+ * comes without a member's name, so such metadata must never be used.  The name is asked
+ * for before and after, because it may go at any moment. */
+static rd_kafka_consumer_group_metadata_t *member_metadata(rd_kafka_t *consumer) {
+    char *before = rd_kafka_memberid(consumer), *after = NULL;
+    rd_kafka_consumer_group_metadata_t *metadata = NULL;
+
+    if (before != NULL && before[0] != '\0') {
+        metadata = rd_kafka_consumer_group_metadata(consumer);
+        after = rd_kafka_memberid(consumer);
+    }
+    if (metadata != NULL && (after == NULL || strcmp(before, after) != 0)) {
+        rd_kafka_consumer_group_metadata_destroy(metadata);
+        metadata = NULL;
+    }
+    if (before != NULL) {
+        rd_kafka_mem_free(consumer, before);
+    }
+    if (after != NULL) {
+        rd_kafka_mem_free(consumer, after);
+    }
+    return metadata;
+}
+
+void rebalance_refresh(struct stream *stream) {
+    rd_kafka_consumer_group_metadata_t *metadata =
+        member_metadata(stream->source.consumer);
+    struct generation *generation = NULL;
+
+    if (metadata != NULL) {
+        generation = malloc(sizeof *generation);
+        if (generation == NULL) {
+            rd_kafka_consumer_group_metadata_destroy(metadata);
+        } else {
+            *generation = (struct generation){.metadata = metadata, .references = 1};
+        }
+    }
+    set_generation(stream, generation);
+    /* Without a generation nothing can be committed, so ask again at the next poll. */
+    if (generation == NULL) {
+        atomic_store(&stream->source.generation_stale, true);
+    }
+}
+
+/* ---- leases ---- */
+
+static int route_of(const struct stream *stream, const char *topic) {
+    for (size_t i = 0; i < stream->opts.route_count; i++) {
+        if (strcmp(stream->opts.routes[i].input, topic) == 0) {
+            return (int)i;
+        }
+    }
+    return -1;
+}
+
+/* Where the table keeps the partition's lease; NULL for what is not of our routes. */
+static struct lease **lease_place(struct stream *stream,
+                                  const rd_kafka_topic_partition_t *partition) {
+    int route = route_of(stream, partition->topic);
+    struct lease_table *table;
+    size_t index = (size_t)partition->partition;
+    struct lease **grown;
+
+    if (route < 0 || partition->partition < 0) {
+        return NULL;
+    }
+    table = &stream->source.tables[route];
+    if (index >= table->count) {
+        grown = realloc(table->leases, (index + 1) * sizeof *grown);
+        if (grown == NULL) {
+            return NULL;
+        }
+        memset(grown + table->count, 0, (index + 1 - table->count) * sizeof *grown);
+        table->leases = grown;
+        table->count = index + 1;
+    }
+    return &table->leases[index];
+}
+
+static void add_leases(struct stream *stream,
+                       const rd_kafka_topic_partition_list_t *partitions) {
+    for (int i = 0; i < partitions->cnt; i++) {
+        struct lease **place = lease_place(stream, &partitions->elems[i]);
+
+        /* Records of a partition without a lease are ignored, not lost: their offsets
+         * are never committed. */
+        if (place != NULL && *place == NULL) {
+            *place = window_lease(&stream->window,
+                                  route_of(stream, partitions->elems[i].topic),
+                                  partitions->elems[i].partition);
+        }
+    }
+}
+
+/* Takes back from the batch, which nobody else has seen, what is of a revoked lease. */
+static void discard_batch(struct stream *stream) {
+    struct source *source = &stream->source;
+    struct slot *slot = source->batch_first;
+
+    source->batch_first = source->batch_last = NULL;
+    source->batch_count = source->batch_size = 0;
+    while (slot != NULL) {
+        struct slot *next = slot->link;
+        if (slot->lease->state != LEASE_HELD) { /* only this thread writes it */
+            slot->lease->polled--;
+            stream_let_go(stream, slot);
+            window_untake(&stream->window, slot);
+        } else {
+            slot->link = NULL;
+            slot->record.next = NULL;
+            if (source->batch_last == NULL) {
+                source->batch_first = slot;
+            } else {
+                source->batch_last->link = slot;
+                source->batch_last->record.next = &slot->record;
+            }
+            source->batch_last = slot;
+            source->batch_count++;
+            source->batch_size += slot->size;
+        }
+        slot = next;
+    }
+}
+
+static void revoke_leases(struct stream *stream,
+                          const rd_kafka_topic_partition_list_t *partitions, bool wait) {
+    int64_t deadline_us = clock_now_us() + stream->source.revoke_wait_us;
+
+    for (int i = 0; i < partitions->cnt; i++) {
+        struct lease **place = lease_place(stream, &partitions->elems[i]);
+        if (place != NULL && *place != NULL) {
+            window_revoke(&stream->window, *place);
+        }
+    }
+    discard_batch(stream);
+    for (int i = 0; i < partitions->cnt; i++) {
+        struct lease **place = lease_place(stream, &partitions->elems[i]);
+        if (place == NULL || *place == NULL) {
+            continue;
+        }
+        if (wait) {
+            (void)window_wait_drained(&stream->window, *place, deadline_us);
+        }
+        window_lose(&stream->window, *place);
+        *place = NULL;
+    }
+}
+
+/* ---- pausing ---- */
+
+void rebalance_pause(struct stream *stream, bool pause) {
+    struct source *source = &stream->source;
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(16);
+
+    for (size_t r = 0; r < stream->opts.route_count; r++) {
+        for (size_t p = 0; p < source->tables[r].count; p++) {
+            struct lease *lease = source->tables[r].leases[p];
+            if (lease == NULL || lease->paused == pause) {
+                continue;
+            }
+            rd_kafka_topic_partition_list_add(list, stream->opts.routes[r].input,
+                                              lease->partition);
+            lease->paused = pause;
+        }
+    }
+    if (list->cnt > 0) {
+        /* It fails only for partitions that are not ours any more. */
+        (void)(pause ? rd_kafka_pause_partitions(source->consumer, list)
+                     : rd_kafka_resume_partitions(source->consumer, list));
+    }
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
+/* ---- the callback ---- */
+
+static void check_error(rd_kafka_error_t *error, const char *call) {
+    if (error != NULL) {
+        log_event(LOG_WARN, "rebalance_failed", LOG_TEXT("call", call),
+                  LOG_TEXT("reason", rd_kafka_error_string(error)));
+        rd_kafka_error_destroy(error);
+    }
+}
+
+static void assign(struct stream *stream, rd_kafka_topic_partition_list_t *partitions,
+                   bool cooperative) {
+    rd_kafka_t *consumer = stream->source.consumer;
+
+    if (cooperative) {
+        check_error(rd_kafka_incremental_assign(consumer, partitions),
+                    "incremental_assign");
+    } else {
+        (void)rd_kafka_assign(consumer, partitions); /* an error comes by the poll, too */
+    }
+    add_leases(stream, partitions);
+    if (stream->source.paused) {
+        rebalance_pause(stream, true);
+    }
+    rebalance_refresh(stream);
+}
+
+static void revoke(struct stream *stream, rd_kafka_topic_partition_list_t *partitions,
+                   bool cooperative) {
+    rd_kafka_t *consumer = stream->source.consumer;
+    bool lost = rd_kafka_assignment_lost(consumer);
+
+    revoke_leases(stream, partitions, !lost && !atomic_load(&stream->closing));
+    if (cooperative) {
+        check_error(rd_kafka_incremental_unassign(consumer, partitions),
+                    "incremental_unassign");
+    } else {
+        set_generation(stream, NULL);
+        (void)rd_kafka_assign(consumer, NULL);
+    }
+}
+
+void rebalance_cb(rd_kafka_t *consumer, rd_kafka_resp_err_t code,
+                  rd_kafka_topic_partition_list_t *partitions, void *opaque) {
+    struct client_context *context = opaque;
+    struct stream *stream = context->owner;
+    bool assigning = code == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
+    const char *protocol = rd_kafka_rebalance_protocol(consumer);
+    bool cooperative = protocol != NULL && strcmp(protocol, "COOPERATIVE") == 0;
+
+    atomic_fetch_add(&stream->counters.rebalances, 1);
+    stream->source.last_topic = NULL;
+    log_event(LOG_INFO, "rebalance",
+              LOG_TEXT("kind", assigning                            ? "assigned"
+                               : rd_kafka_assignment_lost(consumer) ? "lost"
+                                                                    : "revoked"),
+              LOG_INT("partitions", partitions->cnt));
+    if (assigning) {
+        assign(stream, partitions, cooperative);
+    } else {
+        revoke(stream, partitions, cooperative);
+    }
+}

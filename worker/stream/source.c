@@ -1,0 +1,375 @@
+#include "stream/source.h"
+
+#include <assert.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/size.h"
+#include "stream/internal.h"
+#include "stream/rebalance.h"
+
+/* Most records of one poll: enough to make the hand-over cheap, few enough that the
+ * pipeline is not kept waiting. */
+#define POLL_RECORDS_MAX 512
+/* Pausing throws away what librdkafka has fetched ahead, so a short stall is waited out.
+ */
+#define HOLD_BACK_US 300000
+#define PAUSED_WAIT_US 100000
+#define LAG_INTERVAL_US 1000000
+#define REVOKE_WAIT_MAX_US 5000000
+
+static enum status subscribe(struct stream *stream, struct error *err) {
+    rd_kafka_topic_partition_list_t *topics =
+        rd_kafka_topic_partition_list_new((int)stream->opts.route_count);
+    rd_kafka_resp_err_t code;
+
+    for (size_t i = 0; i < stream->opts.route_count; i++) {
+        rd_kafka_topic_partition_list_add(topics, stream->opts.routes[i].input,
+                                          RD_KAFKA_PARTITION_UA);
+    }
+    code = rd_kafka_subscribe(stream->source.consumer, topics);
+    rd_kafka_topic_partition_list_destroy(topics);
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        return error_set(err, STATUS_INVALID, "cannot subscribe to the input topics: %s",
+                         rd_kafka_err2str(code));
+    }
+    return STATUS_OK;
+}
+
+enum status source_open(struct stream *stream, const struct stream_opts *opts,
+                        struct error *err) {
+    struct source *source = &stream->source;
+    rd_kafka_conf_t *conf;
+    enum status status;
+
+    atomic_store(&source->lag, -1);
+    source->tables = calloc(opts->route_count, sizeof *source->tables);
+    if (source->tables == NULL) {
+        return error_set(err, STATUS_NO_MEMORY, "no memory for %zu routes",
+                         opts->route_count);
+    }
+    status =
+        client_conf(CLIENT_CONSUMER, opts, opts->group, &stream->context, &conf, err);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    /* Waiting longer would cost us the membership that we wait for. */
+    source->revoke_wait_us = client_number(conf, "session.timeout.ms", 15000) * 1000 / 3;
+    if (source->revoke_wait_us > REVOKE_WAIT_MAX_US) {
+        source->revoke_wait_us = REVOKE_WAIT_MAX_US;
+    }
+    rd_kafka_conf_set_rebalance_cb(conf, rebalance_cb);
+    status = client_create(CLIENT_CONSUMER, &conf, &source->consumer, err);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    rd_kafka_poll_set_consumer(source->consumer);
+    return subscribe(stream, err);
+}
+
+/* ---- pausing ---- */
+
+static void pause_all(struct stream *stream) {
+    rebalance_pause(stream, true);
+    stream->source.paused = true;
+    atomic_fetch_add(&stream->counters.pauses, 1);
+}
+
+static void resume_all(struct stream *stream) {
+    rebalance_pause(stream, false);
+    stream->source.paused = false;
+    stream->source.full_since_us = 0;
+}
+
+/* Whether records may be polled now; if not, it has waited a little for room. */
+static bool wait_for_room(struct stream *stream, int64_t timeout_us) {
+    struct source *source = &stream->source;
+    struct window *window = &stream->window;
+    size_t records, size;
+    int64_t now_us, left_us;
+
+    if (source->drained) {
+        return false;
+    }
+    if (atomic_load(&stream->draining)) {
+        pause_all(stream);
+        source->drained = true;
+        return false;
+    }
+    if (source->paused) {
+        if (window_wait_room(window, 2,
+                             timeout_us < PAUSED_WAIT_US ? timeout_us : PAUSED_WAIT_US)) {
+            resume_all(stream);
+        }
+        return !source->paused;
+    }
+    if (window_room(window, &records, &size)) {
+        source->full_since_us = 0;
+        return true;
+    }
+    now_us = clock_now_us();
+    if (source->full_since_us == 0) {
+        source->full_since_us = now_us;
+    }
+    left_us = source->full_since_us + HOLD_BACK_US - now_us;
+    if (left_us <= 0) {
+        pause_all(stream);
+        return false;
+    }
+    if (!window_wait_room(window, 8, timeout_us < left_us ? timeout_us : left_us)) {
+        return false;
+    }
+    source->full_since_us = 0;
+    return true;
+}
+
+/* ---- polling ---- */
+
+static int find_route(struct stream *stream, const rd_kafka_message_t *message) {
+    struct source *source = &stream->source;
+    const char *name;
+
+    if (source->last_topic == message->rkt) {
+        return source->last_route;
+    }
+    name = rd_kafka_topic_name(message->rkt);
+    for (size_t i = 0; i < stream->opts.route_count; i++) {
+        if (strcmp(stream->opts.routes[i].input, name) == 0) {
+            source->last_topic = message->rkt;
+            source->last_route = (int)i;
+            return (int)i;
+        }
+    }
+    return -1;
+}
+
+static struct lease *find_lease(struct stream *stream,
+                                const rd_kafka_message_t *message) {
+    int route = find_route(stream, message);
+    const struct lease_table *table;
+
+    if (route < 0) {
+        return NULL;
+    }
+    table = &stream->source.tables[route];
+    return message->partition >= 0 && (size_t)message->partition < table->count
+               ? table->leases[message->partition]
+               : NULL;
+}
+
+static void fill(struct slot *slot, struct lease *lease, rd_kafka_message_t *message,
+                 int64_t now_us) {
+    struct record *record = &slot->record;
+    rd_kafka_timestamp_type_t type;
+
+    *record = (struct record){
+        .route = lease->route,
+        .partition = lease->partition,
+        .offset = message->offset,
+        .timestamp_ms = rd_kafka_message_timestamp(message, &type),
+        .received_us = now_us,
+        .key = span_of(message->key, message->key_len),
+        .value = span_of(message->payload, message->len),
+        .message = message,
+        .slot = slot,
+    };
+    slot->lease = lease;
+    slot->link = NULL;
+    slot->cut = 0;
+    slot->size = message->len + message->key_len;
+}
+
+/* Puts a message that is new into the batch; another one is destroyed. */
+static enum status take_in(struct stream *stream, rd_kafka_message_t *message,
+                           int64_t now_us, struct error *err) {
+    struct source *source = &stream->source;
+    struct lease *lease = find_lease(stream, message);
+    struct slot *slot;
+
+    /* Resuming may deliver again what we have; while draining, nothing is handed out. */
+    if (lease == NULL || message->offset <= lease->last_offset || source->drained) {
+        rd_kafka_message_destroy(message);
+        return STATUS_OK;
+    }
+    slot = window_take(&stream->window);
+    if (slot == NULL) {
+        rd_kafka_message_destroy(message);
+        return error_set(err, STATUS_FATAL, "no memory for a polled record");
+    }
+    fill(slot, lease, message, now_us);
+    lease->last_offset = message->offset;
+    lease->polled++;
+    if (source->batch_last == NULL) {
+        source->batch_first = slot;
+    } else {
+        source->batch_last->link = slot;
+        source->batch_last->record.next = &slot->record;
+    }
+    source->batch_last = slot;
+    source->batch_count++;
+    source->batch_size += slot->size;
+    return STATUS_OK;
+}
+
+/* An error that the consumer hands out in place of a message. */
+static enum status consume_error(struct stream *stream, const rd_kafka_message_t *message,
+                                 struct error *err) {
+    char reason[PROBLEM_TEXT_MAX];
+
+    switch ((int)message->err) {
+    case RD_KAFKA_RESP_ERR__PARTITION_EOF:
+        return STATUS_OK;
+    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
+        topics_suspect(&stream->topics);
+        return STATUS_OK;
+    case RD_KAFKA_RESP_ERR__FATAL:
+        rd_kafka_fatal_error(stream->source.consumer, reason, sizeof reason);
+        return error_set(err, STATUS_FATAL, "the consumer cannot go on: %s", reason);
+    case RD_KAFKA_RESP_ERR__MAX_POLL_EXCEEDED:
+        log_plain(LOG_WARN, "max_poll_interval_exceeded");
+        return STATUS_OK;
+    default:
+        problems_report(&stream->problems, PROBLEM_GROUP, "consuming: %s",
+                        rd_kafka_message_errstr(message));
+        return STATUS_OK;
+    }
+}
+
+static enum status poll_batch(struct stream *stream, int timeout_ms, struct error *err) {
+    struct source *source = &stream->source;
+    size_t records, size;
+    int64_t now_us = 0;
+    enum status status = STATUS_OK;
+
+    if (!window_room(&stream->window, &records, &size)) {
+        records = 1; /* paused: only for what the group has to say */
+    }
+    records = size_min(records, POLL_RECORDS_MAX);
+    while (status == STATUS_OK && source->batch_count < records &&
+           source->batch_size <= size) {
+        rd_kafka_message_t *message = rd_kafka_consumer_poll(
+            source->consumer, source->batch_count > 0 ? 0 : timeout_ms);
+        if (message == NULL) {
+            break;
+        }
+        if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+            status = consume_error(stream, message, err);
+            rd_kafka_message_destroy(message);
+            timeout_ms = 0;
+            continue;
+        }
+        if (source->batch_count == 0) {
+            now_us = clock_now_us();
+        }
+        status = take_in(stream, message, now_us, err);
+    }
+    return status;
+}
+
+/* Hands the batch over: to the window, and as a chain to the pipeline. */
+static struct record *hand_out(struct stream *stream) {
+    struct source *source = &stream->source;
+    struct slot *first = source->batch_first;
+
+    if (first == NULL) {
+        return NULL;
+    }
+    atomic_fetch_add(&stream->counters.records_in, source->batch_count);
+    window_append(&stream->window, first, source->batch_last, source->batch_count,
+                  source->batch_size);
+    source->batch_first = source->batch_last = NULL;
+    source->batch_count = source->batch_size = 0;
+    problems_clear(&stream->problems, PROBLEM_GROUP);
+    return &first->record;
+}
+
+/* ---- lag ---- */
+
+/* Records behind the high watermark, -1 where that is not known yet.  A partition of
+ * which nothing has come counts as read: what it has is fetched at once. */
+static int64_t lag_of(struct stream *stream, const struct lease *lease) {
+    int64_t low, high;
+
+    if (rd_kafka_get_watermark_offsets(
+            stream->source.consumer, stream->opts.routes[lease->route].input,
+            lease->partition, &low, &high) != RD_KAFKA_RESP_ERR_NO_ERROR ||
+        high < 0) {
+        return -1;
+    }
+    if (lease->last_offset < 0 || high <= lease->last_offset) {
+        return 0;
+    }
+    return high - lease->last_offset - 1;
+}
+
+static void refresh_lag(struct stream *stream) {
+    struct source *source = &stream->source;
+    int64_t sum = 0, now_us = clock_now_us();
+
+    if (now_us < source->lag_due_us) {
+        return;
+    }
+    source->lag_due_us = now_us + LAG_INTERVAL_US;
+    for (size_t r = 0; r < stream->opts.route_count && sum >= 0; r++) {
+        const struct lease_table *table = &source->tables[r];
+        for (size_t p = 0; p < table->count && sum >= 0; p++) {
+            int64_t lag = table->leases[p] != NULL ? lag_of(stream, table->leases[p]) : 0;
+            sum = lag < 0 ? -1 : sum + lag;
+        }
+    }
+    atomic_store(&source->lag, sum);
+}
+
+enum status source_poll(struct stream *stream, int timeout_ms, struct record **chain,
+                        struct error *err) {
+    struct source *source = &stream->source;
+    enum status status;
+
+    *chain = NULL;
+    watchdog_check(&stream->watchdog);
+    refresh_lag(stream);
+    if (atomic_exchange(&source->generation_stale, false)) {
+        rebalance_refresh(stream);
+    }
+    if (!wait_for_room(stream, (int64_t)timeout_ms * 1000)) {
+        if (!source->paused) {
+            return STATUS_OK; /* held back: what is fetched stays with librdkafka */
+        }
+        timeout_ms = source->drained ? timeout_ms : 0;
+    }
+    status = poll_batch(stream, timeout_ms, err);
+    if (status == STATUS_OK) {
+        *chain = hand_out(stream);
+    }
+    return status;
+}
+
+/* ---- the end ---- */
+
+void source_close(struct stream *stream) {
+    struct source *source = &stream->source;
+
+    if (source->consumer == NULL) {
+        return;
+    }
+    rd_kafka_consumer_close(source->consumer);
+    rd_kafka_destroy(source->consumer);
+    source->consumer = NULL;
+}
+
+void source_release(struct stream *stream) {
+    struct source *source = &stream->source;
+
+    source_generation_drop(stream, source->generation);
+    source->generation = NULL;
+    if (source->tables == NULL) {
+        return;
+    }
+    for (size_t r = 0; r < stream->opts.route_count; r++) {
+        free(source->tables[r].leases);
+    }
+    free(source->tables);
+    source->tables = NULL;
+}

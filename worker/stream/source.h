@@ -1,0 +1,64 @@
+/* source.h - the consumer: polls records into the window, and answers rebalances.
+ *
+ * Depends on: stream/window.h, librdkafka.
+ * Ownership: owns the consumer; leases are the window's.
+ * Threads: poll thread, but for source_generation_* (any). */
+#ifndef MILLRACE_STREAM_SOURCE_H
+#define MILLRACE_STREAM_SOURCE_H
+
+#include <librdkafka/rdkafka.h>
+#include <stdatomic.h>
+
+#include "stream/stream.h"
+#include "stream/window.h"
+
+/* The group's metadata as of an assignment.  Offsets sent with it are refused by the
+ * broker once the group has moved on, however late we hear of that. */
+struct generation {
+    rd_kafka_consumer_group_metadata_t *metadata;
+    int references; /* window->lock */
+};
+
+struct lease_table {
+    struct lease **leases; /* owned array; by partition, NULL where not ours */
+    size_t count;
+};
+
+struct source {
+    rd_kafka_t *consumer;
+    struct lease_table *tables; /* owned array; by route */
+    /* Polled and not handed out yet. */
+    struct slot *batch_first, *batch_last;
+    size_t batch_count, batch_size;
+    bool paused;
+    bool drained;          /* paused for good */
+    int64_t full_since_us; /* 0 while there is room */
+    int64_t lag_due_us;
+    int64_t revoke_wait_us;
+    const rd_kafka_topic_t *last_topic; /* the route of the last message */
+    int last_route;
+    struct generation *generation; /* window->lock; NULL when not a member */
+    _Atomic bool generation_stale; /* the broker refused it */
+    _Atomic int64_t lag;
+};
+
+struct stream;
+
+/* Creates the consumer and subscribes. */
+MUST_CHECK enum status source_open(struct stream *stream, const struct stream_opts *opts,
+                                   struct error *err);
+
+MUST_CHECK enum status source_poll(struct stream *stream, int timeout_ms,
+                                   struct record **chain, struct error *err);
+
+/* The current generation with a reference for the caller, or NULL. */
+struct generation *source_generation_take(struct stream *stream);
+void source_generation_drop(struct stream *stream, struct generation *generation);
+
+/* Leaves the group and destroys the consumer; may block. */
+void source_close(struct stream *stream);
+
+/* Frees what source_open allocated, but for the consumer. */
+void source_release(struct stream *stream);
+
+#endif

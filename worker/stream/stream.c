@@ -1,0 +1,268 @@
+#include "stream/stream.h"
+
+#include <assert.h>
+#include <inttypes.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "stream/internal.h"
+
+/* ---- records ---- */
+
+void record_set_result(struct record *record, struct span result, void *holder) {
+    record->result = result;
+    record->holder = holder;
+    atomic_store_explicit(&record->state, RECORD_RESULT, memory_order_release);
+}
+
+void record_set_dead(struct record *record, const char *stage, const char *model,
+                     const char *reason) {
+    record->stage = stage;
+    record->model = model;
+    free(record->reason);
+    record->reason = strdup(reason); /* without memory the letter says less */
+    atomic_store_explicit(&record->state, RECORD_DEAD, memory_order_release);
+}
+
+void stream_let_go(struct stream *stream, struct slot *slot) {
+    struct record *record = &slot->record;
+
+    if (record->holder != NULL && stream->opts.release != NULL) {
+        stream->opts.release(record->holder);
+    }
+    rd_kafka_message_destroy(record->message);
+    free(record->reason);
+    record->message = NULL;
+    record->holder = NULL;
+    record->reason = NULL;
+}
+
+/* ---- opening ---- */
+
+static enum status check_opts(const struct stream_opts *opts, struct error *err) {
+    if (opts->route_count == 0 || opts->route_count > STREAM_ROUTES_MAX) {
+        return error_set(err, STATUS_INVALID, "%zu routes: 1 to %d are possible",
+                         opts->route_count, STREAM_ROUTES_MAX);
+    }
+    if (opts->group == NULL || opts->group[0] == '\0') {
+        return error_set(err, STATUS_INVALID, "the consumer group has no name");
+    }
+    if (opts->window_records_max == 0 || opts->window_size_max == 0) {
+        return error_set(err, STATUS_INVALID, "a window of nothing lets nothing through");
+    }
+    for (size_t i = 0; i < opts->route_count; i++) {
+        const char *input = opts->routes[i].input;
+        for (size_t j = 0; j < opts->route_count; j++) {
+            if (j < i && strcmp(input, opts->routes[j].input) == 0) {
+                return error_set(err, STATUS_INVALID,
+                                 "topic '%s' is the input of two routes", input);
+            }
+            /* Its answers would come back to it for ever. */
+            if (strcmp(input, opts->routes[j].output) == 0 ||
+                strcmp(input, opts->routes[j].dead_letter) == 0) {
+                return error_set(err, STATUS_INVALID,
+                                 "topic '%s' is both an input and an output", input);
+            }
+        }
+    }
+    return STATUS_OK;
+}
+
+static enum status open_parts(struct stream *stream, const struct stream_opts *opts,
+                              struct error *err) {
+    enum status status = window_init(&stream->window, opts->window_records_max,
+                                     opts->window_size_max, err);
+
+    if (status == STATUS_OK) {
+        status = identity_claim(&stream->identity, opts->group, opts->instance, err);
+    }
+    if (status == STATUS_OK) {
+        status = topics_init(&stream->topics, opts->route_count, err);
+    }
+    if (status == STATUS_OK) {
+        status = producer_open(stream, opts, err);
+    }
+    if (status == STATUS_OK) {
+        status = source_open(stream, opts, err);
+    }
+    return status == STATUS_OK ? txn_open(stream, err) : status;
+}
+
+static void destroy(struct stream *stream);
+
+enum status stream_open(const struct stream_opts *opts, struct stream **stream,
+                        struct error *err) {
+    struct stream *made;
+    enum status status = check_opts(opts, err);
+
+    *stream = NULL;
+    if (status != STATUS_OK) {
+        return status;
+    }
+    made = calloc(1, sizeof *made);
+    if (made == NULL || !problems_init(&made->problems)) {
+        free(made);
+        return error_set(err, STATUS_NO_MEMORY, "no memory for the stream");
+    }
+    made->opts = *opts;
+    made->identity.claim = -1;
+    made->watchdog.limit_us = opts->watchdog_us;
+    made->context.problems = &made->problems;
+    made->context.owner = made;
+    made->group = strdup(opts->group);
+    status = made->group == NULL
+                 ? error_set(err, STATUS_NO_MEMORY, "no memory for a name")
+                 : open_parts(made, opts, err);
+    /* The caller may free its lists now; nothing below looks at them. */
+    made->opts.common = made->opts.consumer = made->opts.producer = NULL;
+    made->opts.group = made->group;
+    made->opts.instance = NULL;
+    if (status != STATUS_OK) {
+        atomic_store(&made->closing, true);
+        source_close(made);
+        destroy(made);
+        return status;
+    }
+    log_event(LOG_INFO, "stream_open", LOG_TEXT("group", made->group),
+              LOG_TEXT("transactional_id", made->identity.name),
+              LOG_TEXT("brokers", made->context.brokers),
+              LOG_TEXT("librdkafka", rd_kafka_version_str()));
+    *stream = made;
+    return STATUS_OK;
+}
+
+/* ---- running ---- */
+
+enum status stream_poll(struct stream *stream, int timeout_ms, struct record **chain,
+                        struct error *err) {
+    return source_poll(stream, timeout_ms, chain, err);
+}
+
+enum status stream_commit(struct stream *stream, int timeout_ms, size_t *committed,
+                          struct error *err) {
+    return txn_commit(stream, timeout_ms, committed, err);
+}
+
+void stream_wake(struct stream *stream) {
+    window_wake(&stream->window);
+}
+
+void stream_drain(struct stream *stream) {
+    atomic_store(&stream->draining, true);
+}
+
+void stream_stats(struct stream *stream, struct stream_stats *stats) {
+    const struct counters *counters = &stream->counters;
+
+    watchdog_check(&stream->watchdog);
+    *stats = (struct stream_stats){
+        .records_in = atomic_load(&counters->records_in),
+        .results_out = atomic_load(&counters->results_out),
+        .dead_letters_out = atomic_load(&counters->dead_letters_out),
+        .records_replayed = atomic_load(&counters->records_replayed),
+        .records_lost = atomic_load(&counters->records_lost),
+        .transactions_committed = atomic_load(&counters->committed),
+        .transactions_aborted = atomic_load(&counters->aborted),
+        .rebalances = atomic_load(&counters->rebalances),
+        .pauses = atomic_load(&counters->pauses),
+        .lag = atomic_load(&stream->source.lag),
+        .broker_up = problems_is_clear(&stream->problems, PROBLEM_BROKER),
+        .topics_ready = atomic_load(&stream->topics.ready),
+    };
+    pthread_mutex_lock(&stream->window.lock);
+    stats->records_in_flight = stream->window.records;
+    stats->bytes_in_flight = stream->window.size;
+    stats->partitions_assigned = stream->window.leases_held;
+    pthread_mutex_unlock(&stream->window.lock);
+    problems_text(&stream->problems, stats->problem, sizeof stats->problem);
+}
+
+/* ---- closing ---- */
+
+/* Frees what is left once the consumer is gone; accepts a stream that was half opened. */
+static void destroy(struct stream *stream) {
+    producer_release(stream);
+    source_release(stream);
+    topics_release(&stream->topics);
+    window_release(&stream->window);
+    identity_release(&stream->identity);
+    problems_release(&stream->problems);
+    free(stream->group);
+    free(stream);
+}
+
+static void visit_let_go(void *context, struct slot *slot) {
+    stream_let_go(context, slot);
+}
+
+/* What the closing thread and the one that waits for it share. */
+struct closing {
+    struct stream *stream;
+    int timeout_ms;
+    pthread_mutex_t lock;
+    pthread_cond_t ended;
+    bool done; /* lock */
+};
+
+static void *close_all(void *argument) {
+    struct closing *closing = argument;
+    struct stream *stream = closing->stream;
+
+    txn_close(stream, closing->timeout_ms / 2);
+    /* Messages must be gone before their consumer. */
+    stream->source.batch_first = stream->source.batch_last = NULL;
+    window_each(&stream->window, visit_let_go, stream);
+    producer_disconnect(stream);
+    source_close(stream);
+    pthread_mutex_lock(&closing->lock);
+    closing->done = true;
+    pthread_cond_signal(&closing->ended);
+    pthread_mutex_unlock(&closing->lock);
+    return NULL;
+}
+
+static bool wait_closed(struct closing *closing) {
+    int64_t deadline_us = clock_now_us() + (int64_t)closing->timeout_ms * 1000;
+    bool done;
+
+    pthread_mutex_lock(&closing->lock);
+    while (!closing->done &&
+           window_cond_wait(&closing->ended, &closing->lock, deadline_us)) {
+    }
+    done = closing->done;
+    pthread_mutex_unlock(&closing->lock);
+    return done;
+}
+
+/* librdkafka's closing calls have no deadline and have been known to hang, so they run on
+ * a thread that is left behind when they do: the process is about to end. */
+void stream_close(struct stream *stream, int timeout_ms) {
+    struct closing *closing;
+    pthread_t thread;
+
+    if (stream == NULL) {
+        return;
+    }
+    atomic_store(&stream->closing, true);
+    closing = calloc(1, sizeof *closing);
+    if (closing == NULL) {
+        return; /* the process is about to end */
+    }
+    closing->stream = stream;
+    closing->timeout_ms = timeout_ms;
+    pthread_mutex_init(&closing->lock, NULL);
+    if (!window_cond_init(&closing->ended) ||
+        pthread_create(&thread, NULL, close_all, closing) != 0) {
+        log_plain(LOG_ERROR, "stream_close_failed");
+        return;
+    }
+    if (!wait_closed(closing)) {
+        log_event(LOG_ERROR, "stream_close_hangs", LOG_INT("timeout_ms", timeout_ms));
+        return;
+    }
+    pthread_join(thread, NULL);
+    pthread_cond_destroy(&closing->ended);
+    pthread_mutex_destroy(&closing->lock);
+    free(closing);
+    destroy(stream);
+}

@@ -1,0 +1,46 @@
+/* topics.h - do the routes' topics exist, and how many partitions do they have?
+ *
+ * Asked at the start and every few seconds while one is missing, through the consumer,
+ * which never creates a topic by asking.  A route's outcomes wait until its output and
+ * dead-letter topics are there.
+ *
+ * Depends on: stream/stream.h, librdkafka.
+ * Ownership: topics owns its arrays.
+ * Threads: commit thread, but for topics_suspect and `ready` (any). */
+#ifndef MILLRACE_STREAM_TOPICS_H
+#define MILLRACE_STREAM_TOPICS_H
+
+#include <librdkafka/rdkafka.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "base/status.h"
+
+struct stream;
+
+/* Partition counts; 0 for a topic that is missing. */
+struct topic_counts {
+    int32_t input, output, dead_letter;
+};
+
+struct topics {
+    struct topic_counts *routes; /* owned */
+    int64_t next_check_us;
+    _Atomic bool suspect; /* an error spoke of a missing topic */
+    _Atomic bool ready;   /* all are there */
+};
+
+MUST_CHECK enum status topics_init(struct topics *topics, size_t route_count,
+                                   struct error *err);
+void topics_release(struct topics *topics);
+
+/* Look again soon.  Any thread. */
+void topics_suspect(struct topics *topics);
+
+/* Asks the brokers if a look is due.  May block for some seconds while none answers. */
+void topics_check(struct stream *stream);
+
+/* Whether the route's outcomes can be published. */
+bool topics_can_publish(const struct topics *topics, int route);
+
+#endif

@@ -1,0 +1,402 @@
+#include "stream/window.h"
+
+#include <assert.h>
+#include <errno.h>
+
+#include "base/clock.h"
+#include "base/size.h"
+
+/* Slots added where the window overflows: a rebalance may deliver a little after full. */
+#define SLOTS_GROWTH 256
+
+struct slot_chunk {
+    struct slot_chunk *next;
+    size_t count;
+    struct slot slots[];
+};
+
+static bool grow(struct window *window, size_t count) {
+    size_t size;
+    struct slot_chunk *chunk;
+
+    if (!size_mul(count, sizeof(struct slot), &size) ||
+        !size_add(size, sizeof *chunk, &size)) {
+        return false;
+    }
+    chunk = calloc(1, size);
+    if (chunk == NULL) {
+        return false;
+    }
+    chunk->count = count;
+    for (size_t i = 0; i < count; i++) {
+        chunk->slots[i].link = i + 1 < count ? &chunk->slots[i + 1] : window->spare;
+    }
+    window->spare = &chunk->slots[0];
+    chunk->next = window->chunks;
+    window->chunks = chunk;
+    return true;
+}
+
+bool window_cond_init(pthread_cond_t *cond) {
+    pthread_condattr_t attr;
+    bool good;
+
+    if (pthread_condattr_init(&attr) != 0) {
+        return false;
+    }
+    good = pthread_condattr_setclock(&attr, CLOCK_MONOTONIC) == 0 &&
+           pthread_cond_init(cond, &attr) == 0;
+    pthread_condattr_destroy(&attr);
+    return good;
+}
+
+enum status window_init(struct window *window, size_t records_max, size_t size_max,
+                        struct error *err) {
+    *window = (struct window){.records_max = records_max, .size_max = size_max};
+    if (pthread_mutex_init(&window->lock, NULL) != 0) {
+        return error_set(err, STATUS_NO_MEMORY, "no mutex for the window");
+    }
+    if (!window_cond_init(&window->room) || !window_cond_init(&window->outcome)) {
+        return error_set(err, STATUS_NO_MEMORY, "no condition for the window");
+    }
+    if (!grow(window, records_max)) {
+        return error_set(err, STATUS_NO_MEMORY, "no memory for a window of %zu records",
+                         records_max);
+    }
+    return STATUS_OK;
+}
+
+bool window_cond_wait(pthread_cond_t *cond, pthread_mutex_t *lock, int64_t deadline_us) {
+    struct timespec at = {.tv_sec = (time_t)(deadline_us / 1000000),
+                          .tv_nsec = (long)(deadline_us % 1000000) * 1000};
+
+    return pthread_cond_timedwait(cond, lock, &at) != ETIMEDOUT;
+}
+
+static void free_leases(struct lease *lease) {
+    while (lease != NULL) {
+        struct lease *next = lease->next;
+        free(lease);
+        lease = next;
+    }
+}
+
+void window_release(struct window *window) {
+    if (window->chunks == NULL) {
+        return; /* was not initialised, or is released */
+    }
+    while (window->fresh != NULL) {
+        struct lease *lease = window->fresh;
+        window->fresh = lease->fresh_next;
+        free(lease);
+    }
+    free_leases(window->leases);
+    while (window->chunks != NULL) {
+        struct slot_chunk *next = window->chunks->next;
+        free(window->chunks);
+        window->chunks = next;
+    }
+    pthread_cond_destroy(&window->room);
+    pthread_cond_destroy(&window->outcome);
+    pthread_mutex_destroy(&window->lock);
+    *window = (struct window){0};
+}
+
+/* ---- the poll thread's side ---- */
+
+struct slot *window_take(struct window *window) {
+    struct slot *slot = window->spare;
+
+    if (slot == NULL) {
+        pthread_mutex_lock(&window->lock);
+        window->spare = window->returned;
+        window->returned = NULL;
+        if (window->spare == NULL && !grow(window, SLOTS_GROWTH)) {
+            pthread_mutex_unlock(&window->lock);
+            return NULL;
+        }
+        pthread_mutex_unlock(&window->lock);
+        slot = window->spare;
+    }
+    window->spare = slot->link;
+    slot->link = NULL;
+    return slot;
+}
+
+void window_untake(struct window *window, struct slot *slot) {
+    slot->link = window->spare;
+    window->spare = slot;
+}
+
+void window_append(struct window *window, struct slot *first, struct slot *last,
+                   size_t count, size_t size) {
+    pthread_mutex_lock(&window->lock);
+    if (window->incoming == NULL) {
+        window->incoming = first;
+    } else {
+        window->incoming_last->link = first;
+    }
+    window->incoming_last = last;
+    window->records += count;
+    window->size += size;
+    pthread_mutex_unlock(&window->lock);
+}
+
+bool window_room(struct window *window, size_t *records, size_t *size) {
+    bool room;
+
+    pthread_mutex_lock(&window->lock);
+    room = window->records < window->records_max && window->size < window->size_max;
+    *records = room ? window->records_max - window->records : 0;
+    *size = room ? window->size_max - window->size : 0;
+    pthread_mutex_unlock(&window->lock);
+    return room;
+}
+
+/* Locks: window->lock held. */
+static bool part_is_free(const struct window *window, size_t part) {
+    return window->records <=
+               window->records_max - size_max(1, window->records_max / part) &&
+           window->size <= window->size_max - size_max(1, window->size_max / part);
+}
+
+bool window_wait_room(struct window *window, size_t part, int64_t timeout_us) {
+    int64_t deadline_us = clock_now_us() + timeout_us;
+    bool room;
+
+    pthread_mutex_lock(&window->lock);
+    while (!(room = part_is_free(window, part)) &&
+           window_cond_wait(&window->room, &window->lock, deadline_us)) {
+    }
+    pthread_mutex_unlock(&window->lock);
+    return room;
+}
+
+struct lease *window_lease(struct window *window, int route, int32_t partition) {
+    struct lease *lease = calloc(1, sizeof *lease);
+
+    if (lease == NULL) {
+        return NULL;
+    }
+    lease->route = route;
+    lease->partition = partition;
+    lease->last_offset = -1;
+    pthread_mutex_lock(&window->lock);
+    lease->fresh_next = window->fresh;
+    window->fresh = lease;
+    window->leases_held++;
+    pthread_mutex_unlock(&window->lock);
+    return lease;
+}
+
+void window_revoke(struct window *window, struct lease *lease) {
+    pthread_mutex_lock(&window->lock);
+    assert(lease->state == LEASE_HELD);
+    lease->state = LEASE_REVOKED;
+    window->revoking = true;
+    window->woken = true;
+    pthread_cond_signal(&window->outcome);
+    pthread_mutex_unlock(&window->lock);
+}
+
+bool window_wait_drained(struct window *window, const struct lease *lease,
+                         int64_t deadline_us) {
+    bool drained;
+
+    pthread_mutex_lock(&window->lock);
+    while (!(drained = lease->released == lease->polled) &&
+           window_cond_wait(&window->room, &window->lock, deadline_us)) {
+    }
+    pthread_mutex_unlock(&window->lock);
+    return drained;
+}
+
+void window_lose(struct window *window, struct lease *lease) {
+    pthread_mutex_lock(&window->lock);
+    assert(lease->state != LEASE_LOST);
+    lease->state = LEASE_LOST;
+    window->leases_held--;
+    window->woken = true;
+    pthread_cond_signal(&window->outcome);
+    pthread_mutex_unlock(&window->lock);
+}
+
+/* ---- the commit thread's side ---- */
+
+void window_wake(struct window *window) {
+    pthread_mutex_lock(&window->lock);
+    window->woken = true;
+    pthread_cond_signal(&window->outcome);
+    pthread_mutex_unlock(&window->lock);
+}
+
+void window_wait(struct window *window, int64_t timeout_us) {
+    int64_t deadline_us = clock_now_us() + timeout_us;
+
+    pthread_mutex_lock(&window->lock);
+    while (!window->woken &&
+           window_cond_wait(&window->outcome, &window->lock, deadline_us)) {
+    }
+    window->woken = false;
+    pthread_mutex_unlock(&window->lock);
+}
+
+static bool is_done(const struct slot *slot) {
+    return atomic_load_explicit(&slot->record.state, memory_order_acquire) !=
+           RECORD_PENDING;
+}
+
+static void add(struct lease *lease, struct slot *slot) {
+    slot->link = NULL;
+    if (lease->tail == NULL) {
+        lease->head = slot;
+    } else {
+        lease->tail->link = slot;
+    }
+    lease->tail = slot;
+    if (lease->pending == NULL) {
+        lease->pending = slot;
+    }
+}
+
+size_t window_collect(struct window *window) {
+    struct slot *slot;
+    size_t records;
+
+    pthread_mutex_lock(&window->lock);
+    slot = window->incoming;
+    window->incoming = window->incoming_last = NULL;
+    records = window->records;
+    while (window->fresh != NULL) {
+        struct lease *lease = window->fresh;
+        window->fresh = lease->fresh_next;
+        lease->next = window->leases;
+        window->leases = lease;
+    }
+    pthread_mutex_unlock(&window->lock);
+
+    while (slot != NULL) {
+        struct slot *next = slot->link;
+        add(slot->lease, slot);
+        slot = next;
+    }
+    window->ready_count = 0;
+    for (struct lease *lease = window->leases; lease != NULL; lease = lease->next) {
+        while (lease->pending != NULL && is_done(lease->pending)) {
+            lease->pending = lease->pending->link;
+            lease->ready_count++;
+        }
+        window->ready_count += lease->ready_count;
+    }
+    return records;
+}
+
+bool window_owns_taken(struct window *window) {
+    bool owns = true;
+
+    pthread_mutex_lock(&window->lock);
+    for (const struct lease *lease = window->leases; lease != NULL; lease = lease->next) {
+        owns = owns && (lease->taken_count == 0 || lease->state != LEASE_LOST);
+    }
+    pthread_mutex_unlock(&window->lock);
+    return owns;
+}
+
+struct slot *window_pop(struct window *window, struct lease *lease, size_t count) {
+    struct slot *first = lease->head, *last = NULL;
+
+    assert(count <= lease->ready_count);
+    for (size_t i = 0; i < count; i++) {
+        last = lease->head;
+        lease->head = last->link;
+    }
+    if (last == NULL) {
+        return NULL;
+    }
+    last->link = NULL;
+    if (lease->head == NULL) {
+        lease->tail = NULL;
+    }
+    lease->ready_count -= count;
+    window->ready_count -= count;
+    return first;
+}
+
+void window_return(struct window *window, struct lease *lease, struct slot *chain) {
+    struct slot *last = chain;
+    size_t count = 0, size = 0;
+
+    for (struct slot *slot = chain; slot != NULL; slot = slot->link) {
+        count++;
+        size += slot->size;
+        last = slot;
+    }
+    if (count == 0) {
+        return;
+    }
+    pthread_mutex_lock(&window->lock);
+    last->link = window->returned;
+    window->returned = chain;
+    lease->released += count;
+    window->records -= count;
+    window->size -= size;
+    pthread_cond_signal(&window->room);
+    pthread_mutex_unlock(&window->lock);
+}
+
+/* The first lease becomes the last. */
+static void rotate(struct window *window) {
+    struct lease *first = window->leases, **link = &window->leases;
+
+    if (first == NULL || first->next == NULL) {
+        return;
+    }
+    window->leases = first->next;
+    while (*link != NULL) {
+        link = &(*link)->next;
+    }
+    first->next = NULL;
+    *link = first;
+}
+
+void window_sweep(struct window *window) {
+    struct lease **link = &window->leases;
+
+    pthread_mutex_lock(&window->lock);
+    window->revoking = false;
+    while (*link != NULL) {
+        struct lease *lease = *link;
+        if (lease->state == LEASE_REVOKED && lease->released != lease->polled) {
+            window->revoking = true;
+        }
+        /* `polled` is final once the lease is lost. */
+        if (lease->state == LEASE_LOST && lease->released == lease->polled) {
+            *link = lease->next;
+            free(lease);
+        } else {
+            link = &lease->next;
+        }
+    }
+    pthread_mutex_unlock(&window->lock);
+    rotate(window);
+}
+
+bool window_is_lost(struct window *window, const struct lease *lease) {
+    bool lost;
+
+    pthread_mutex_lock(&window->lock);
+    lost = lease->state == LEASE_LOST;
+    pthread_mutex_unlock(&window->lock);
+    return lost;
+}
+
+void window_each(struct window *window, void (*visit)(void *context, struct slot *slot),
+                 void *context) {
+    for (struct slot_chunk *chunk = window->chunks; chunk != NULL; chunk = chunk->next) {
+        for (size_t i = 0; i < chunk->count; i++) {
+            if (chunk->slots[i].record.message != NULL) {
+                visit(context, &chunk->slots[i]);
+            }
+        }
+    }
+}

@@ -1,0 +1,156 @@
+/* window.h - the records in flight: where they stand, and whose partition they are of.
+ *
+ *     poll thread                          commit thread
+ *     take slots, fill them   --append-->  incoming  --collect-->  one FIFO a lease
+ *     spare slots             <----------------------release-----  head of the FIFO
+ *
+ * A lease is one partition for as long as this worker owns it; when the partition is
+ * taken away and given back, that is another lease.  Records point to theirs, so that an
+ * outcome that comes too late is known by its lease.  Slots stay allocated until close:
+ * the batch path allocates nothing.
+ *
+ * Depends on: stream/record.h, base/.
+ * Ownership: the window owns slots and leases.  A lease is freed by the commit thread
+ * once it is lost and empty; the poll thread lets go of it by window_lose().
+ * Threads: as each function says; `lock` guards what both sides touch, and is taken per
+ * batch, never per record. */
+#ifndef MILLRACE_STREAM_WINDOW_H
+#define MILLRACE_STREAM_WINDOW_H
+
+#include <pthread.h>
+#include <stdbool.h>
+
+#include "stream/record.h"
+
+enum lease_state {
+    LEASE_HELD,
+    LEASE_REVOKED, /* on its way out: no new records, what is done may still be published
+                    */
+    LEASE_LOST     /* another worker's by now: outcomes are dropped */
+};
+
+struct slot {
+    struct record record; /* first: a record's slot is found by its address */
+    struct slot *link;    /* in incoming, a FIFO or the spare ones */
+    struct lease *lease;
+    size_t size; /* bytes it counts for in the window */
+    int cut;     /* enum dead_letter_cut: what its dead letter has to leave out */
+};
+
+struct lease {
+    int route;
+    int32_t partition;
+    /* Poll thread. */
+    int64_t last_offset; /* delivered; -1 for none yet */
+    bool paused;
+    uint64_t polled;
+    /* window->lock. */
+    enum lease_state state;
+    uint64_t released;
+    struct lease *fresh_next;
+    /* Commit thread. */
+    struct lease *next;       /* in window->leases */
+    struct slot *head, *tail; /* records in offset order */
+    struct slot *pending;     /* the first without an outcome, NULL for none */
+    size_t ready_count;       /* those in front of it */
+    size_t taken_count;       /* of these, in the open transaction */
+    int64_t taken_offset;     /* the offset to commit for them */
+};
+
+struct slot_chunk;
+
+struct window {
+    size_t records_max, size_max;
+
+    pthread_mutex_t lock;
+    pthread_cond_t room;    /* the poll thread waits for released records */
+    pthread_cond_t outcome; /* the commit thread waits for outcomes */
+    /* Under lock. */
+    bool woken;
+    size_t records, size; /* in flight */
+    size_t leases_held;
+    struct slot *incoming, *incoming_last;
+    struct slot *returned; /* free slots on their way back */
+    struct lease *fresh;   /* leases the commit thread has not seen */
+    struct slot_chunk *chunks;
+
+    struct slot *spare;   /* free slots; poll thread */
+    struct lease *leases; /* those the commit thread has seen */
+    size_t ready_count;   /* records with an outcome that may be published */
+    bool revoking;        /* a revoked lease waits for the commit thread */
+};
+
+MUST_CHECK enum status window_init(struct window *window, size_t records_max,
+                                   size_t size_max, struct error *err);
+/* Frees all slots and leases; the records must have been let go (window_each). */
+void window_release(struct window *window);
+
+/* A free slot; more are allocated only where the window overflows, so that a record once
+ * polled always has a place.  NULL without memory.  Runs on: poll thread. */
+struct slot *window_take(struct window *window);
+
+/* Gives back a slot that was not appended.  Runs on: poll thread. */
+void window_untake(struct window *window, struct slot *slot);
+
+/* Records in flight from now on: `first` to `last` by link.  Runs on: poll thread. */
+void window_append(struct window *window, struct slot *first, struct slot *last,
+                   size_t count, size_t size);
+
+/* A condition on the monotonic clock, so that a change of the wall clock moves no wait,
+ * and waiting for it until deadline_us by clock_now_us(); false past that. Locks: `lock`
+ * held. */
+MUST_CHECK bool window_cond_init(pthread_cond_t *cond);
+bool window_cond_wait(pthread_cond_t *cond, pthread_mutex_t *lock, int64_t deadline_us);
+
+/* How much may still be polled; false if nothing.  Runs on: poll thread. */
+bool window_room(struct window *window, size_t *records, size_t *size);
+
+/* Waits until at least one part in `part` of the window is free, for timeout_us at most;
+ * whether it is.  Runs on: poll thread. */
+bool window_wait_room(struct window *window, size_t part, int64_t timeout_us);
+
+/* A new lease, or NULL without memory.  Runs on: poll thread. */
+struct lease *window_lease(struct window *window, int route, int32_t partition);
+
+/* Says that the lease is on its way out, and wakes the commit thread. */
+void window_revoke(struct window *window, struct lease *lease);
+
+/* Waits until no record of the lease is in flight, or deadline_us. */
+bool window_wait_drained(struct window *window, const struct lease *lease,
+                         int64_t deadline_us);
+
+/* The lease is over; it must not be touched after.  Runs on: poll thread. */
+void window_lose(struct window *window, struct lease *lease);
+
+/* Any thread: there are outcomes. */
+void window_wake(struct window *window);
+
+/* Waits for a wake, for timeout_us at most.  Runs on: commit thread. */
+void window_wait(struct window *window, int64_t timeout_us);
+
+/* Takes the incoming records to their leases and looks how far each has outcomes;
+ * returns the records in flight.  Runs on: commit thread. */
+size_t window_collect(struct window *window);
+
+/* Whether every lease with records in the open transaction is still ours.
+ * Locks: takes window->lock. */
+bool window_owns_taken(struct window *window);
+
+/* Takes up to `count` records with outcomes from the head of the lease, as a chain by
+ * link; the caller gives them to window_return.  Runs on: commit thread. */
+struct slot *window_pop(struct window *window, struct lease *lease, size_t count);
+
+/* The slots of a chain, all of one lease, are free.  Runs on: commit thread. */
+void window_return(struct window *window, struct lease *lease, struct slot *chain);
+
+/* Frees the leases that are lost and empty, and lets another one come first in the next
+ * transaction.  Runs on: commit thread. */
+void window_sweep(struct window *window);
+
+bool window_is_lost(struct window *window, const struct lease *lease);
+
+/* Calls `visit` for every slot with a message.  With no other thread about. */
+void window_each(struct window *window, void (*visit)(void *context, struct slot *slot),
+                 void *context);
+
+#endif
