@@ -15,7 +15,7 @@ ifeq ($(origin CC),default)
 CC := gcc
 endif
 CLANG_FORMAT ?= clang-format-14
-PKGS := rdkafka avro-c openblas libconfig libmicrohttpd jansson libprotobuf-c libcrypto zlib
+PKGS := rdkafka openblas libconfig libmicrohttpd jansson libprotobuf-c
 
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion \
   -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition -Wpointer-arith \
@@ -32,7 +32,7 @@ CPPFLAGS += -D_POSIX_C_SOURCE=200809L -Iworker -I. -I$(BUILD)/gen -include base/
   $(shell pkg-config --cflags-only-I $(PKGS) 2>/dev/null | sed 's/-I/-isystem /g')
 CFLAGS += -std=c11 -O2 -g -ffp-contract=off -fno-math-errno -fPIC -pthread \
   $(WARNINGS) $(SAN_FLAGS)
-LDFLAGS += -pthread $(SAN_FLAGS)
+LDFLAGS += -pthread -Wl,--as-needed $(SAN_FLAGS)
 # The sanitizer does not know the C11 threads that librdkafka uses.
 LDFLAGS += $(if $(filter tsan,$(SAN)),tests/tsan_threads.c)
 # OpenBLAS is opened at run time, once its variables are set: see engine/kernels/blas.h.
@@ -114,7 +114,7 @@ UNIT_BINS := $(patsubst %.c,$(BUILD)/%,$(UNIT_SRCS))
 define unit_rule
 $(BUILD)/tests/unit/$(1)/test_%: $(BUILD)/tests/unit/$(1)/test_%.o $(call layer_libs,$(deps_$(1)))
 	$$(if $$(Q),@echo "  LD  $$@")
-	$$(Q)$$(CC) $$(LDFLAGS) -o $$@ $$^ $$(LDLIBS) -lcheck -lsubunit -lrt -lm
+	$$(Q)$$(CC) $$(LDFLAGS) -o $$@ $$^ $$(LDLIBS) -lcheck -lsubunit -lavro -lrt -lm
 endef
 $(foreach layer,$(LAYERS) tools,$(eval $(call unit_rule,$(layer))))
 # Check's own macros are older than some of our warnings.
@@ -138,12 +138,13 @@ FUZZ_DIR := $(BUILD)/fuzz
 $(FUZZ_DIR)/fuzz_job: tests/fuzz/fuzz_job.c $(call sources,codec) $(call sources,base) \
   $(wildcard worker/codec/*.h worker/base/*.h) $(BUILD)/gen/schemas.h
 	@mkdir -p $(@D)
+	@command -v $(FUZZ_CC) >/dev/null || tools/packages.sh fuzz
 	$(Q)$(FUZZ_CC) $(CPPFLAGS) -D_GNU_SOURCE -std=c11 -O1 -g -fno-omit-frame-pointer \
 	  -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
 	  -o $@ $(filter %.c,$^) -lm -pthread
 
 .PHONY: fuzz-codec bench-codec
-fuzz-codec: $(FUZZ_DIR)/fuzz_job ## fuzz jobs and results for FUZZ_SECONDS (needs clang-14)
+fuzz-codec: $(FUZZ_DIR)/fuzz_job ## fuzz jobs and results for FUZZ_SECONDS
 	@mkdir -p $(FUZZ_DIR)/corpus-job
 	@grep -o '"message": "[0-9a-f]*"' tests/data/codec/goldens.json | cut -d'"' -f4 | \
 	  while read -r hex; do n=$$((n + 1)); \
@@ -152,14 +153,14 @@ fuzz-codec: $(FUZZ_DIR)/fuzz_job ## fuzz jobs and results for FUZZ_SECONDS (need
 	  -artifact_prefix=$(FUZZ_DIR)/ $(FUZZ_DIR)/corpus-job
 
 $(BUILD)/bench_codec: $(BUILD)/tests/bench/bench_codec.o $(call layer_libs,$(deps_codec))
-	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lavro
 
 bench-codec: $(BUILD)/bench_codec ## nanoseconds a job and a result, beside Avro-C
 	@$(BUILD)/bench_codec
 
 # ---- checks ------------------------------------------------------------------------
 # `check` is everything a change must pass; `check-fast` leaves out Kafka and TSan.
-.PHONY: layers format lint flow models packages packages-test
+.PHONY: layers format lint flow models ops packages packages-test
 packages: ## install the Debian packages that the build needs and that are missing
 	@tools/packages.sh build
 packages-test: ## the same, and those that `make check` needs
@@ -172,6 +173,8 @@ lint: ## static analysis
 	@tools/lint.sh
 models: $(BUILD)/millrace ## the demo models against their golden outputs
 	@$(BUILD)/millrace model test conf/models/digits conf/models/text conf/models/attention
+ops: $(BUILD)/millrace ## ONNX's own operator tests
+	@MILLRACE=$(BUILD)/millrace tests/ops/run.sh
 flow: $(BUILD)/millrace ## whole workers on the embedded broker
 	@MILLRACE=$(BUILD)/millrace tests/flow/run.sh
 
@@ -183,6 +186,7 @@ check-fast: packages-test ## units, ASan and UBSan, layers, format, lint, flow
 	@$(MAKE) --no-print-directory lint
 
 check: check-fast ## all that a change must pass: check-fast, TSan, real Kafka
+	@$(MAKE) --no-print-directory ops
 	@$(MAKE) --no-print-directory SAN=tsan unit flow
 	@$(MAKE) --no-print-directory kafka
 

@@ -12,6 +12,7 @@ int submit_command(int argc, char **argv);
 int collect_command(int argc, char **argv);
 int broker_command(int argc, char **argv);
 int topics_command(int argc, char **argv);
+int schema_command(int argc, char **argv);
 
 int model_command(int argc, char **argv); /* dispatches to those below */
 int model_inspect_command(int argc, char **argv);

@@ -51,9 +51,9 @@ static void print_problem(void *opaque, const char *problem) {
 static int check_config(const struct options *options) {
     struct config *config = NULL;
     struct error err = {0};
-    enum status status = config_load_verbose(options->config, options->overrides.items,
-                                             (size_t)options->overrides.count,
-                                             print_problem, NULL, &config, &err);
+    enum status status =
+        config_load(options->config, options->overrides.items,
+                    (size_t)options->overrides.count, print_problem, NULL, &config, &err);
     config_free(config);
     if (status == STATUS_INVALID) {
         return EXIT_WRONG_USE; /* print_problem has said it all */

@@ -20,6 +20,7 @@ static const struct cli_entry entries[] = {
     {"submit", "send rows of a file as jobs", submit_command},
     {"collect", "read results back and check them", collect_command},
     {"model", "look into a model file: inspect, run, test, bench", model_command},
+    {"schema", "the Avro schemas of jobs and results", schema_command},
     {"topics", "make topics on a real broker", topics_command},
     {"broker", "a throw-away broker for demos; not for production", broker_command},
     {"version", "this program's version; also --version", version_command},

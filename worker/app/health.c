@@ -79,15 +79,6 @@ static int64_t busy_us(const struct health_stage *stage, int64_t now_us) {
     return since_us > now_us ? 0 : now_us - since_us; /* HEALTH_IDLE is never past */
 }
 
-bool health_is_alive(const struct health *health, int64_t now_us) {
-    for (size_t i = 0; i < atomic_load(&health->stage_count); i++) {
-        if (busy_us(&health->stages[i], now_us) > health->stall_us) {
-            return false;
-        }
-    }
-    return true;
-}
-
 /* ---- conditions ----------------------------------------------------------------- */
 
 void health_meet(struct health *health, enum health_condition condition) {

@@ -70,10 +70,11 @@ void health_unmeet(struct health *health, enum health_condition condition,
                    const char *reason);
 
 bool health_is_ready(struct health *health);
-bool health_is_alive(const struct health *health, int64_t now_us);
 
-/* The same, and writes why as a JSON object. */
+/* The same, and writes why not as a JSON object. */
 bool health_ready_report(struct health *health, FILE *to);
+
+/* Is no stage stalled at now_us?  Writes the stalled ones as a JSON object. */
 bool health_alive_report(const struct health *health, int64_t now_us, FILE *to);
 
 #endif

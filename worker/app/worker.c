@@ -294,8 +294,8 @@ int worker_run(const struct worker_opts *opts) {
     (void)sigaddset(&set, SIGINT);
     (void)pthread_sigmask(SIG_BLOCK, &set, NULL);
     (void)signal(SIGPIPE, SIG_IGN);
-    status = config_load_verbose(opts->config_path, opts->overrides, opts->override_count,
-                                 print_problem, NULL, &w.config, &err);
+    status = config_load(opts->config_path, opts->overrides, opts->override_count,
+                         print_problem, NULL, &w.config, &err);
     if (status != STATUS_OK) {
         if (status != STATUS_INVALID) { /* of which print_problem has said it all */
             (void)fprintf(stderr, "millrace: %s\n", err.text);

@@ -29,15 +29,6 @@ void log_setup(enum log_level level, enum log_format format) {
     format_wanted = format;
 }
 
-int log_level_parse(const char *name) {
-    for (size_t i = 0; i < ARRAY_COUNT(level_names); i++) {
-        if (strcmp(name, level_names[i]) == 0) {
-            return (int)i;
-        }
-    }
-    return -1;
-}
-
 /* Two bytes stay free for the closing brace and the line's end. */
 static void put(struct line *line, const char *fmt, ...) PRINTF_LIKE(2, 3);
 

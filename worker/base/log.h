@@ -50,7 +50,4 @@ void log_setup(enum log_level level, enum log_format format);
 
 void log_write(enum log_level level, const char *event, const struct log_field *fields);
 
-/* LOG_DEBUG.. for "debug", "info", "warn", "error"; -1 for another word. */
-int log_level_parse(const char *name);
-
 #endif

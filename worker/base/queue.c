@@ -145,14 +145,6 @@ void queue_close(struct queue *queue) {
     unlock(queue);
 }
 
-bool queue_is_done(struct queue *queue) {
-    bool done;
-    lock(queue);
-    done = queue->closed && queue->count == 0;
-    unlock(queue);
-    return done;
-}
-
 size_t queue_count(struct queue *queue) {
     size_t count;
     lock(queue);

@@ -47,7 +47,7 @@ void queue_release(struct queue *queue);
 MUST_CHECK bool queue_push(struct queue *queue, void *item, int64_t timeout_us);
 
 /* The oldest item, waiting up to timeout_us while the queue is empty.  NULL: still
- * empty, or closed and empty (queue_is_done tells which). */
+ * empty after timeout_us, or closed and empty. */
 MUST_CHECK void *queue_pop(struct queue *queue, int64_t timeout_us);
 
 /* Up to `max` of the oldest items into `items`, waiting as above for the first only;
@@ -57,9 +57,6 @@ MUST_CHECK size_t queue_pop_many(struct queue *queue, void **items, size_t max,
 
 /* No more pushes; wakes everyone.  Idempotent. */
 void queue_close(struct queue *queue);
-
-/* Closed and empty: nothing will ever come out again. */
-bool queue_is_done(struct queue *queue);
 
 /* Items inside at this moment; already past when it returns. */
 size_t queue_count(struct queue *queue);

@@ -115,16 +115,12 @@ struct config {
 typedef void config_problem_fn(void *opaque, const char *problem);
 
 /* Reads the file at `path`, the environment, and `count` overrides of the form
- * "section.key=value".  All problems are found in one go: STATUS_INVALID, with the
+ * "section.key=value".  All problems are found in one go: each is handed to `on_problem`
+ * (may be NULL), up to CONFIG_PROBLEMS_MAX, and the status is STATUS_INVALID, with the
  * first one and "and N more" in *err and *out NULL.  STATUS_NO_MEMORY likewise. */
 MUST_CHECK enum status config_load(const char *path, const char *const *overrides,
-                                   size_t count, struct config **out, struct error *err);
-
-/* The same, and hands every problem to `on_problem`, up to CONFIG_PROBLEMS_MAX. */
-MUST_CHECK enum status config_load_verbose(const char *path, const char *const *overrides,
-                                           size_t count, config_problem_fn *on_problem,
-                                           void *opaque, struct config **out,
-                                           struct error *err);
+                                   size_t count, config_problem_fn *on_problem,
+                                   void *opaque, struct config **out, struct error *err);
 
 /* Accepts NULL. */
 void config_free(struct config *config);

@@ -220,9 +220,9 @@ static void load_all(struct loader *loader) {
     check_config(loader);
 }
 
-enum status config_load_verbose(const char *path, const char *const *overrides,
-                                size_t count, config_problem_fn *on_problem, void *opaque,
-                                struct config **out, struct error *err) {
+enum status config_load(const char *path, const char *const *overrides, size_t count,
+                        config_problem_fn *on_problem, void *opaque, struct config **out,
+                        struct error *err) {
     struct loader loader = {
         .path = path,
         .overrides = overrides,
@@ -258,11 +258,6 @@ enum status config_load_verbose(const char *path, const char *const *overrides,
         config_free(&loader.box->config);
     }
     return status;
-}
-
-enum status config_load(const char *path, const char *const *overrides, size_t count,
-                        struct config **out, struct error *err) {
-    return config_load_verbose(path, overrides, count, NULL, NULL, out, err);
 }
 
 void config_free(struct config *config) {

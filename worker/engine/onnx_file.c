@@ -19,7 +19,7 @@ enum wire { WIRE_VARINT = 0, WIRE_FIXED64 = 1, WIRE_BYTES = 2, WIRE_FIXED32 = 5 
 
 /* One open message of the walk. */
 struct level {
-    const ProtobufCMessageDescriptor *type; /* NULL inside an unknown field */
+    const ProtobufCMessageDescriptor *type;
     size_t end;
 };
 

@@ -276,6 +276,7 @@ static Onnx__AttributeProto__AttributeType attr_type(const Onnx__AttributeProto 
 
 static enum status import_attr(struct import *import, const Onnx__AttributeProto *proto,
                                struct attr *attr) {
+    static const int64_t no_ints[1];
     Onnx__AttributeProto__AttributeType type = attr_type(proto);
     attr->name = proto->name == NULL ? "" : proto->name;
     attr->kind = ATTR_OTHER;
@@ -295,7 +296,7 @@ static enum status import_attr(struct import *import, const Onnx__AttributeProto
     } else if (type == ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INTS) {
         attr->kind = ATTR_INTS;
         attr->count = proto->n_ints;
-        attr->as.ints = proto->ints;
+        attr->as.ints = proto->n_ints > 0 ? proto->ints : no_ints; /* never NULL */
     } else if (type == ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__STRINGS) {
         return import_texts(import, proto, attr);
     } else if (type == ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__TENSOR &&

@@ -49,3 +49,7 @@ write("unknown_ops",
       [helper.make_node("Frobnicate", ["x"], ["m"]),
        helper.make_node("Defenestrate", ["m"], ["y"])],
       [value("x", F32, ["batch", 2])], [value("y", F32, ["batch", 2])])
+
+# Its output has no rows: a worker must refuse it too.
+write("rowless", [helper.make_node("Shape", ["x"], ["sizes"])],
+      [value("x", F32, ["batch", 2])], [value("sizes", I64, ["n"])])

@@ -90,14 +90,6 @@ START_TEST(no_text_is_written_as_empty) {
 }
 END_TEST
 
-START_TEST(levels_are_read_by_name) {
-    ck_assert_int_eq(log_level_parse("debug"), LOG_DEBUG);
-    ck_assert_int_eq(log_level_parse("error"), LOG_ERROR);
-    ck_assert_int_eq(log_level_parse("Error"), -1);
-    ck_assert_int_eq(log_level_parse(""), -1);
-}
-END_TEST
-
 int main(void) {
     const TTest *const tests[] = {
         json_line_holds_every_field,
@@ -106,7 +98,6 @@ int main(void) {
         lines_below_the_level_are_dropped,
         a_line_too_long_is_cut_but_stays_a_line,
         no_text_is_written_as_empty,
-        levels_are_read_by_name,
     };
     return suite_run("log", tests, ARRAY_COUNT(tests));
 }

@@ -1,6 +1,7 @@
 /* fixture.h - what the tests of batching share: tiny models and jobs for them.
  *
- * Ownership: everything is freed with the test's process (Check forks each test). */
+ * Ownership: jobs lie in memory of the fixture's own; fixture_model_close closes what
+ * fixture_model opened. */
 #ifndef MILLRACE_TESTS_BATCH_FIXTURE_H
 #define MILLRACE_TESTS_BATCH_FIXTURE_H
 
@@ -20,6 +21,15 @@ static inline struct batch_model fixture_model(const char *path, int rows_max) {
         item.outputs[item.output_count++] = i;
     }
     return item;
+}
+
+static inline void fixture_model_close(struct batch_model *item) {
+    union {
+        const struct model *borrowed; /* as all but its owner may use it */
+        struct model *owned;
+    } model = {.borrowed = item->model};
+    model_close(model.owned);
+    *item = (struct batch_model){.model = NULL};
 }
 
 /* A parsed job with one array of longs or floats per input. */

@@ -11,6 +11,7 @@ struct world {
     struct batch_model models[2];
     struct batch *spare[2][EMITTED_MAX];
     int spare_count[2];
+    struct batch *all[2][SPARE];
     struct batch *emitted[EMITTED_MAX];
     int emitted_count;
     struct batcher batcher;
@@ -49,12 +50,22 @@ static void world_init(struct world *world) {
     world->models[1] = fixture_model("tests/data/models/pair.onnx", 4);
     for (int m = 0; m < 2; m++) {
         for (int i = 0; i < SPARE; i++) {
-            ck_assert_int_eq(
-                batch_create(&world->models[m], m, &world->spare[m][i], &err), STATUS_OK);
+            ck_assert_int_eq(batch_create(&world->models[m], m, &world->all[m][i], &err),
+                             STATUS_OK);
+            world->spare[m][i] = world->all[m][i];
         }
         world->spare_count[m] = SPARE;
     }
     batcher_init(&world->batcher, &opts);
+}
+
+static void world_release(struct world *world) {
+    for (int m = 0; m < 2; m++) {
+        for (int i = 0; i < SPARE; i++) {
+            batch_destroy(world->all[m][i]);
+        }
+        fixture_model_close(&world->models[m]);
+    }
 }
 
 static enum status add(struct world *world, int model, const struct job *job,
@@ -82,6 +93,7 @@ START_TEST(batch_leaves_when_it_is_full) {
     ck_assert_int_eq(world.emitted[0]->count, 4);
     ck_assert_int_eq(world.emitted[0]->inputs[0].dims[0], 4);
     ck_assert_int_eq(batcher_due_us(&world.batcher), INT64_MAX);
+    world_release(&world);
 }
 END_TEST
 
@@ -96,6 +108,7 @@ START_TEST(batch_leaves_when_its_oldest_job_is_due) {
     batcher_flush(&world.batcher, 1100, false);
     ck_assert_int_eq(world.emitted_count, 1);
     ck_assert_int_eq(world.emitted[0]->inputs[0].dims[0], 2);
+    world_release(&world);
 }
 END_TEST
 
@@ -107,6 +120,7 @@ START_TEST(batch_leaves_at_once_when_nothing_more_is_waiting) {
     ck_assert_int_eq(world.emitted_count, 1);
     batcher_flush(&world.batcher, 100, true);
     ck_assert_int_eq(world.emitted_count, 1);
+    world_release(&world);
 }
 END_TEST
 
@@ -119,6 +133,7 @@ START_TEST(batch_is_not_held_past_a_deadline) {
     fixture_lookup_job(&job, "hurry", 1, 2, 3);
     ck_assert_int_eq(add(&world, 0, &job, 200, 300, &err), STATUS_OK);
     ck_assert_int_eq(batcher_due_us(&world.batcher), 300);
+    world_release(&world);
 }
 END_TEST
 
@@ -141,6 +156,7 @@ START_TEST(jobs_of_other_models_and_shapes_do_not_mix) {
     ck_assert_float_eq(((float *)batch_at(world.emitted[1], 1, 1))[2], 3.0F);
     ck_assert_int_eq(world.emitted[2]->count, 1);
     ck_assert_int_eq(world.emitted[2]->inputs[0].dims[1], 5);
+    world_release(&world);
 }
 END_TEST
 
@@ -154,6 +170,7 @@ START_TEST(more_shapes_than_batches_send_off_the_oldest) {
         ck_assert_int_eq(add(&world, 1, &job, length, INT64_MAX, &err), STATUS_OK);
     }
     ck_assert_int_le(world.batcher.lane_count, SPARE);
+    world_release(&world);
 }
 END_TEST
 
@@ -183,6 +200,7 @@ START_TEST(a_job_that_does_not_fit_leaves_its_neighbours_alone) {
     ck_assert_int_eq(world.emitted_count, 1);
     ck_assert_int_eq(world.emitted[0]->count, 1);
     ck_assert_int_eq(((int64_t *)batch_at(world.emitted[0], 0, 0))[2], 3);
+    world_release(&world);
 }
 END_TEST
 
@@ -199,6 +217,7 @@ START_TEST(nan_is_refused_only_where_the_model_says_so) {
     ck_assert_int_eq(add(&world, 1, &job, 0, INT64_MAX, &err), STATUS_POISON);
     fixture_pair_job(&job, "fine", 3, 1.0F);
     ck_assert_int_eq(add(&world, 1, &job, 0, INT64_MAX, &err), STATUS_OK);
+    world_release(&world);
 }
 END_TEST
 

@@ -47,7 +47,7 @@ static void on_failed(void *opaque, void *tag, const char *reason) {
 
 /* Runs ROWS lookups; row i is bad where bad[i]. */
 static void run(const bool *bad, struct heard *heard, struct answers_pool *pool) {
-    static struct batch_model model;
+    static struct batch_model model; /* answers do not point into it */
     struct batcher_opts opts = {
         .models = &model, .model_count = 1, .take = take, .emit = emit};
     struct batcher batcher;
@@ -72,6 +72,9 @@ static void run(const bool *bad, struct heard *heard, struct answers_pool *pool)
     ck_assert(answers_pool_init(pool));
     infer_run(session, ready, pool, &sink, clock_now_us, &times);
     ck_assert_int_eq(times.answered + times.failed, ROWS);
+    session_destroy(session);
+    batch_destroy(ready);
+    fixture_model_close(&model);
 }
 
 static void check_answer(const struct heard *heard, int row) {

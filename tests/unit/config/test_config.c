@@ -67,7 +67,7 @@ static enum status load_with(const char *text, const char *const *flags, size_t 
     write_file("a.conf", text);
     (void)snprintf(path, sizeof(path), "%s", place("a.conf"));
     problem_count = 0;
-    return config_load_verbose(path, flags, count, note_problem, NULL, config, err);
+    return config_load(path, flags, count, note_problem, NULL, config, err);
 }
 
 /* What must load. */
@@ -307,7 +307,8 @@ START_TEST(included_files_are_read_and_listed) {
     write_file("sub/models.conf", MODELS);
     write_file("top.conf", KAFKA "  @include \"sub/models.conf\"\n" ROUTES);
     (void)snprintf(path, sizeof(path), "%s", place("top.conf"));
-    ck_assert_msg(config_load(path, NULL, 0, &config, &err) == STATUS_OK, "%s", err.text);
+    ck_assert_msg(config_load(path, NULL, 0, NULL, NULL, &config, &err) == STATUS_OK,
+                  "%s", err.text);
     ck_assert_uint_eq(config->file_count, 2);
     ck_assert_str_eq(config->files[0], path);
     ck_assert_str_eq(config->files[1], place("sub/models.conf"));
@@ -323,8 +324,9 @@ START_TEST(a_file_named_without_a_folder_is_relative_to_the_working_one) {
     make_folder();
     write_file("here.conf", LEAST);
     ck_assert_int_eq(chdir(folder), 0);
-    ck_assert_msg(config_load("here.conf", NULL, 0, &config, &err) == STATUS_OK, "%s",
-                  err.text);
+    ck_assert_msg(config_load("here.conf", NULL, 0, NULL, NULL, &config, &err) ==
+                      STATUS_OK,
+                  "%s", err.text);
     ck_assert_str_eq(config->models[0].path, "m/model.onnx");
     config_free(config);
 }
@@ -334,7 +336,8 @@ END_TEST
 START_TEST(the_example_is_fine) {
     struct config *config;
     struct error err = {0};
-    ck_assert_msg(config_load("conf/millrace.conf", NULL, 0, &config, &err) == STATUS_OK,
+    ck_assert_msg(config_load("conf/millrace.conf", NULL, 0, NULL, NULL, &config, &err) ==
+                      STATUS_OK,
                   "%s", err.text);
     ck_assert_uint_eq(config->model_count, 3);
     ck_assert_str_eq(config->models[0].path, "conf/models/digits/model.onnx");
@@ -570,24 +573,28 @@ START_TEST(odd_files_are_refused_before_libconfig_sees_them) {
     FILE *file;
     ck_assert_int_eq(load_with(LEAST, NULL, 0, &config, &err), STATUS_OK);
     config_free(config);
-    ck_assert_int_eq(config_load(folder, NULL, 0, &config, &err), STATUS_INVALID);
+    ck_assert_int_eq(config_load(folder, NULL, 0, NULL, NULL, &config, &err),
+                     STATUS_INVALID);
     ck_assert_ptr_nonnull(strstr(err.text, "not a regular file"));
-    ck_assert_int_eq(config_load("/nonexistent/a", NULL, 0, &config, &err),
+    ck_assert_int_eq(config_load("/nonexistent/a", NULL, 0, NULL, NULL, &config, &err),
                      STATUS_INVALID);
     ck_assert_ptr_nonnull(strstr(err.text, "No such file"));
     (void)snprintf(name, sizeof(name), "%s", place("pipe"));
     ck_assert_int_eq(mkfifo(name, 0600), 0);
-    ck_assert_int_eq(config_load(name, NULL, 0, &config, &err), STATUS_INVALID);
+    ck_assert_int_eq(config_load(name, NULL, 0, NULL, NULL, &config, &err),
+                     STATUS_INVALID);
     ck_assert_ptr_nonnull(strstr(err.text, "not a regular file"));
     (void)snprintf(name, sizeof(name), "%s", place("nul"));
     file = fopen(name, "w");
     ck_assert_ptr_nonnull(file);
     ck_assert_uint_eq(fwrite("a\0b", 1, 3, file), 3);
     ck_assert_int_eq(fclose(file), 0);
-    ck_assert_int_eq(config_load(name, NULL, 0, &config, &err), STATUS_INVALID);
+    ck_assert_int_eq(config_load(name, NULL, 0, NULL, NULL, &config, &err),
+                     STATUS_INVALID);
     ck_assert_ptr_nonnull(strstr(err.text, "not a text file"));
     ck_assert_int_eq(truncate(name, (off_t)CONFIG_FILE_SIZE_MAX + 1), 0);
-    ck_assert_int_eq(config_load(name, NULL, 0, &config, &err), STATUS_INVALID);
+    ck_assert_int_eq(config_load(name, NULL, 0, NULL, NULL, &config, &err),
+                     STATUS_INVALID);
     ck_assert_ptr_nonnull(strstr(err.text, "larger than"));
 }
 END_TEST
@@ -609,7 +616,7 @@ START_TEST(no_cut_of_a_good_file_does_harm) {
         memcpy(cut, text, size);
         cut[size] = 0;
         write_file("a.conf", cut);
-        if (config_load(path, NULL, 0, &config, &err) == STATUS_OK) {
+        if (config_load(path, NULL, 0, NULL, NULL, &config, &err) == STATUS_OK) {
             config_free(config);
         }
     }

@@ -10,6 +10,7 @@ static const struct cli_entry commands[] = {
     {"worker", "", worker_command},
     {"submit", "", submit_command},
     {"collect", "", collect_command},
+    {"schema", "", schema_command},
     {"topics", "", topics_command},
     {"broker", "", broker_command},
     {"model", "", model_command},

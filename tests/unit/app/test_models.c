@@ -1,0 +1,117 @@
+/* test_models.c - what can serve jobs is loaded and proved; what cannot is named. */
+#include "app/models.h"
+
+#include "tests/unit/suite.h"
+
+#define LOOKUP "tests/data/models/lookup.onnx"
+#define PAIR "tests/data/models/pair.onnx"
+
+static struct models models;
+static struct error err;
+
+static enum status open_all(const struct config_model *items, size_t count) {
+    struct config config = {.models = items, .model_count = count};
+    return models_open(&config, &models, &err);
+}
+
+/* What must not load, and what the error says. */
+static void refuses(struct config_model item, enum status status, const char *text) {
+    ck_assert_int_eq(open_all(&item, 1), status);
+    ck_assert_ptr_null(models.items);
+    ck_assert_msg(strstr(err.text, text) != NULL, "%s", err.text);
+    ck_assert_msg(strncmp(err.text, "model 'm': ", 11) == 0, "%s", err.text);
+}
+
+START_TEST(models_are_found_by_their_configured_name) {
+    const struct config_model items[] = {
+        {.name = "a", .path = LOOKUP, .version = "7", .batch_max = 8, .linger_ms = 3},
+        {.name = "b", .path = PAIR, .batch_max = 4, .nan = CONFIG_NAN_REJECT},
+    };
+    ck_assert_msg(open_all(items, 2) == STATUS_OK, "%s", err.text);
+    ck_assert_int_eq(models_find(&models, span_text("a")), 0);
+    ck_assert_int_eq(models_find(&models, span_text("b")), 1);
+    ck_assert_int_eq(models_find(&models, span_text("c")), -1);
+    ck_assert_str_eq(models.items[0].version, "7");
+    ck_assert_str_eq(models.items[1].version, "");
+    ck_assert_int_eq(models.items[0].rows_max, 8);
+    ck_assert_int_eq(models.items[0].linger_us, 3000);
+    ck_assert(!models.items[0].nan_rejected);
+    ck_assert(models.items[1].nan_rejected);
+    models_close(&models);
+    models_close(&models); /* a closed one is a zeroed one */
+}
+END_TEST
+
+START_TEST(only_the_wanted_outputs_are_answered) {
+    const char *const known[] = {"rows"};
+    const char *const unknown[] = {"columns"};
+    struct config_model item = {.name = "m", .path = LOOKUP, .batch_max = 8};
+    item.outputs = known;
+    item.output_count = 1;
+    ck_assert_msg(open_all(&item, 1) == STATUS_OK, "%s", err.text);
+    ck_assert_int_eq(models.items[0].output_count, 1);
+    models_close(&models);
+    item.outputs = unknown;
+    refuses(item, STATUS_INVALID, "no output 'columns'; its first one is 'rows'");
+}
+END_TEST
+
+START_TEST(what_cannot_serve_is_refused_with_the_reason) {
+    refuses((struct config_model){.name = "m", .path = "nowhere.onnx", .batch_max = 8},
+            STATUS_INVALID, "nowhere.onnx");
+    refuses((struct config_model){.name = "m", .path = "Makefile", .batch_max = 8},
+            STATUS_INVALID, "Makefile");
+    refuses((struct config_model){.name = "m",
+                                  .path = "tests/data/models/fixed.onnx",
+                                  .batch_max = 8},
+            STATUS_UNSUPPORTED, "input 'x' has the shape [4,2]");
+    refuses((struct config_model){.name = "m",
+                                  .path = "tests/data/models/unknown_ops.onnx",
+                                  .batch_max = 8},
+            STATUS_UNSUPPORTED, "Defenestrate");
+}
+END_TEST
+
+/* The largest batch is planned at start where the rows' shape is the model's own. */
+START_TEST(sessions_are_ready_for_the_largest_batch) {
+    struct config_model items[] = {{.name = "a", .path = LOOKUP, .batch_max = 8},
+                                   {.name = "b", .path = PAIR, .batch_max = 4}};
+    struct session **sessions;
+    ck_assert_msg(open_all(items, 2) == STATUS_OK, "%s", err.text);
+    ck_assert_msg(models_sessions(&models, &sessions, &err) == STATUS_OK, "%s", err.text);
+    ck_assert_int_eq(session_output(sessions[0], 0)->dims[0], 8);
+    models_sessions_destroy(&models, sessions);
+    models_sessions_destroy(&models, NULL);
+    models_close(&models);
+}
+END_TEST
+
+START_TEST(outputs_without_a_row_for_each_job_are_refused) {
+    struct config_model item = {
+        .name = "m", .path = "tests/data/models/rowless.onnx", .batch_max = 8};
+    struct session **sessions;
+    enum status status = open_all(&item, 1);
+    if (status == STATUS_OK) { /* the file does not give it away, the first run does */
+        status = models_sessions(&models, &sessions, &err);
+        models_close(&models);
+    }
+    ck_assert_int_eq(status, STATUS_UNSUPPORTED);
+    ck_assert_msg(strstr(err.text, "output 'sizes' has the shape [2]") != NULL, "%s",
+                  err.text);
+}
+END_TEST
+
+static void be_quiet(void) {
+    log_setup(LOG_ERROR, LOG_FORMAT_JSON);
+}
+
+int main(void) {
+    const TTest *const tests[] = {
+        models_are_found_by_their_configured_name,
+        only_the_wanted_outputs_are_answered,
+        what_cannot_serve_is_refused_with_the_reason,
+        sessions_are_ready_for_the_largest_batch,
+        outputs_without_a_row_for_each_job_are_refused,
+    };
+    return suite_run_with("models", tests, ARRAY_COUNT(tests), be_quiet, NULL);
+}
