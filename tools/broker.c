@@ -5,7 +5,7 @@
 
 #include "tools/cli.h"
 #include "tools/commands.h"
-#include "tools/kafka_io.h"
+#include "tools/kafka_broker.h"
 
 struct options {
     const char *topics, *address_file;

@@ -2,7 +2,6 @@
 #include "tools/kafka_io.h"
 
 #include <librdkafka/rdkafka.h>
-#include <librdkafka/rdkafka_mock.h>
 
 #include "base/clock.h"
 #include "tools/topic_spec.h"
@@ -50,11 +49,6 @@ struct kafka_reader {
     rd_kafka_t *client;
     rd_kafka_message_t *message; /* lent out by the last next */
     struct report report;
-};
-
-struct kafka_broker {
-    rd_kafka_t *client; /* the mock cluster lives inside a client */
-    rd_kafka_mock_cluster_t *cluster;
 };
 
 const char *kafka_io_version(void) {
@@ -467,67 +461,4 @@ enum status kafka_io_create_topics(const struct kafka_io_opts *opts, const char 
         rd_kafka_destroy(client);
     }
     return status;
-}
-
-/* ---- a broker in this process ------------------------------------------------------ */
-
-enum status kafka_broker_open(int brokers, struct kafka_broker **broker,
-                              struct error *err) {
-    char why[RDKAFKA_TEXT_MAX];
-    struct kafka_broker *made = calloc(1, sizeof(*made));
-    rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    *broker = NULL;
-    if (made == NULL) {
-        rd_kafka_conf_destroy(conf);
-        return error_set(err, STATUS_NO_MEMORY, "no memory for a broker");
-    }
-    rd_kafka_conf_set_log_cb(conf, on_log);
-    made->client = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof(why));
-    if (made->client == NULL) {
-        rd_kafka_conf_destroy(conf);
-        kafka_broker_close(made);
-        return error_set(err, STATUS_FATAL, "%s", why);
-    }
-    made->cluster = rd_kafka_mock_cluster_new(made->client, brokers);
-    if (made->cluster == NULL) {
-        kafka_broker_close(made);
-        return error_set(err, STATUS_FATAL, "librdkafka's mock cluster does not start");
-    }
-    *broker = made;
-    return STATUS_OK;
-}
-
-void kafka_broker_close(struct kafka_broker *broker) {
-    if (broker == NULL) {
-        return;
-    }
-    if (broker->cluster != NULL) {
-        rd_kafka_mock_cluster_destroy(broker->cluster);
-    }
-    if (broker->client != NULL) {
-        rd_kafka_destroy(broker->client);
-    }
-    free(broker);
-}
-
-enum status kafka_broker_add_topics(struct kafka_broker *broker, const char *topics,
-                                    struct error *err) {
-    while (*topics != 0) {
-        struct topic_spec spec;
-        enum status status = topic_spec_take(&topics, &spec, err);
-        if (status != STATUS_OK) {
-            return status;
-        }
-        rd_kafka_resp_err_t code =
-            rd_kafka_mock_topic_create(broker->cluster, spec.name, spec.partitions, 1);
-        if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
-            return error_set(err, STATUS_INVALID, "topic '%s': %s", spec.name,
-                             rd_kafka_err2str(code));
-        }
-    }
-    return STATUS_OK;
-}
-
-const char *kafka_broker_address(const struct kafka_broker *broker) {
-    return rd_kafka_mock_cluster_bootstraps(broker->cluster);
 }

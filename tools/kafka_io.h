@@ -1,9 +1,9 @@
-/* kafka_io.h - what the tools need of Kafka: send jobs, read results, a toy broker.
+/* kafka_io.h - what the tools need of Kafka: send jobs, read results, make topics.
  *
  * The worker has its own, far more careful way (stream/); this one is for commands that
  * may simply say what went wrong and end.
  *
- * Depends on: tools/cli.h.  The tools' only file with librdkafka in it.
+ * Depends on: tools/cli.h; librdkafka, which is in kafka_*.c only.
  * Ownership: opaque clients, closed by their close function, which accepts NULL.
  * Threads: one thread per client. */
 #ifndef MILLRACE_TOOLS_KAFKA_IO_H
@@ -80,20 +80,5 @@ MUST_CHECK enum status kafka_reader_next(struct kafka_reader *reader, int timeou
 MUST_CHECK enum status kafka_io_create_topics(const struct kafka_io_opts *opts,
                                               const char *topics, int replicas,
                                               struct error *err);
-
-/* ---- a broker in this process ---------------------------------------------------- */
-
-struct kafka_broker;
-
-MUST_CHECK enum status kafka_broker_open(int brokers, struct kafka_broker **broker,
-                                         struct error *err);
-void kafka_broker_close(struct kafka_broker *broker);
-
-/* Makes the topics of "NAME[:PARTITIONS],...". */
-MUST_CHECK enum status kafka_broker_add_topics(struct kafka_broker *broker,
-                                               const char *topics, struct error *err);
-
-/* "127.0.0.1:PORT", borrowed until close. */
-const char *kafka_broker_address(const struct kafka_broker *broker);
 
 #endif

@@ -346,7 +346,7 @@ cmd_run() {
 
 command=${1:-}
 [ $# -gt 0 ] && shift
-brokers=1 port= signal=KILL
+brokers=1 port='' signal=KILL
 advertise=() settings=() operands=()
 while [ $# -gt 0 ]; do
     case $1 in

@@ -90,7 +90,7 @@ static struct result describe(const struct run *run, int row) {
     return (struct result){
         .id = job->id,
         .model = span_text(batch->model->name),
-        .version = version[0] == 0 ? (struct span){0} : span_text(version),
+        .version = version[0] == 0 ? span_of(NULL, 0) : span_text(version),
         .headers = job->headers,
         .job_timestamp_ms = job->timestamp_ms,
         .batch_size = batch->count,

@@ -276,7 +276,6 @@ static Onnx__AttributeProto__AttributeType attr_type(const Onnx__AttributeProto 
 
 static enum status import_attr(struct import *import, const Onnx__AttributeProto *proto,
                                struct attr *attr) {
-    static const int64_t no_ints[1];
     Onnx__AttributeProto__AttributeType type = attr_type(proto);
     attr->name = proto->name == NULL ? "" : proto->name;
     attr->kind = ATTR_OTHER;
@@ -296,7 +295,7 @@ static enum status import_attr(struct import *import, const Onnx__AttributeProto
     } else if (type == ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INTS) {
         attr->kind = ATTR_INTS;
         attr->count = proto->n_ints;
-        attr->as.ints = proto->n_ints > 0 ? proto->ints : no_ints; /* never NULL */
+        attr->as.ints = proto->ints;
     } else if (type == ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__STRINGS) {
         return import_texts(import, proto, attr);
     } else if (type == ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__TENSOR &&
@@ -373,6 +372,25 @@ static const char *node_label(const Onnx__NodeProto *proto) {
     return proto->n_output > 0 ? proto->output[0] : "";
 }
 
+/* An empty name is an output that is not wanted; one at least must be. */
+static enum status import_outputs_of(struct import *import, const Onnx__NodeProto *proto,
+                                     struct node *node) {
+    bool wanted = false;
+    for (size_t i = 0; i < proto->n_output; i++) {
+        enum status status;
+        if (proto->output[i][0] == 0) {
+            continue;
+        }
+        status = define(import, proto->output[i], &node->outputs[i]);
+        if (status != STATUS_OK) {
+            return status;
+        }
+        wanted = true;
+    }
+    return wanted ? STATUS_OK
+                  : node_error(node, import->err, STATUS_INVALID, "makes no output");
+}
+
 static enum status import_node(struct import *import, const Onnx__NodeProto *proto) {
     struct graph *graph = import->graph;
     const char *domain = default_domain(proto->domain) ? NULL : proto->domain;
@@ -397,12 +415,7 @@ static enum status import_node(struct import *import, const Onnx__NodeProto *pro
     if (status == STATUS_OK) {
         status = import_attrs(import, proto, node);
     }
-    for (size_t i = 0; status == STATUS_OK && i < proto->n_output; i++) {
-        if (proto->output[i][0] != 0) {
-            status = define(import, proto->output[i], &node->outputs[i]);
-        }
-    }
-    return status;
+    return status == STATUS_OK ? import_outputs_of(import, proto, node) : status;
 }
 
 /* ---- operators we lack ------------------------------------------------------------ */

@@ -140,6 +140,33 @@ START_TEST(convolution_from_nhwc_to_nhwc) {
 }
 END_TEST
 
+/* As ONNX's 1-D convolutions are computed. */
+START_TEST(one_row_is_a_1d_convolution) {
+    FOR_EACH_LEVEL(level) {
+        for (int round = 0; round < 60; round++) {
+            const enum layout x_layout = (enum layout)(round % 2);
+            struct conv v =
+                conv_random(x_layout, round % 3 == 0 ? LAYOUT_NHWC : x_layout);
+            v.in_h = v.out_h = v.kernel_h = v.stride_h = v.dilation_h = 1;
+            v.pad_top = 0;
+            v.pool_2x2 = false;
+            check_conv(&v);
+        }
+    }
+}
+END_TEST
+
+START_TEST(empty_batch_writes_nothing) {
+    for (int round = 0; round < 20; round++) {
+        const struct conv v = conv_random(LAYOUT_NCHW, (enum layout)(round % 2));
+        const struct images d = images_of(&v, 0);
+        float x = 7.0F;
+        conv_run(&v, 0, d.x, d.packed, d.bias, &x, d.scratch);
+        ck_assert(x == 7.0F);
+    }
+}
+END_TEST
+
 static struct conv conv_square(int64_t inputs, int64_t outputs, int64_t side,
                                int64_t kernel, int64_t pad) {
     return (struct conv){
@@ -320,6 +347,7 @@ int main(void) {
     const TTest *const tests[] = {
         convolution_from_nchw_to_nchw,        convolution_from_nchw_to_nhwc,
         convolution_from_nhwc_to_nhwc,        convolution_larger_than_its_blocks,
+        one_row_is_a_1d_convolution,          empty_batch_writes_nothing,
         convolution_relu_and_pool_in_one,     image_has_the_same_bits_in_any_batch,
         col2im_is_the_adjoint_of_convolution, pooling_takes_every_window,
     };

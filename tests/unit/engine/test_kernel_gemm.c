@@ -218,6 +218,25 @@ START_TEST(empty_product_is_the_bias) {
 }
 END_TEST
 
+/* One job's bad numbers are its own. */
+START_TEST(nan_stays_in_its_row) {
+    FOR_EACH_LEVEL(level) {
+        for (int64_t m = 1; m < 40; m++) {
+            const struct sizes s = {m, 35, 300};
+            const int64_t bad = number_between(0, m - 1);
+            float *a = floats_random(s.m * s.k), *c = floats_random(s.m * s.n);
+            const float *packed = pack(&s, floats_random(s.n * s.k), s.n, false);
+            const struct gemm_tail tail = {.alpha = 1.0F, .act = {ACT_RELU, 0, 0}};
+            a[bad * s.k + number_between(0, s.k - 1)] = NAN;
+            gemm_run(s.m, s.n, s.k, a, s.k, packed, &tail, c, s.n);
+            for (int64_t i = 0; i < s.m * s.n; i++) {
+                ck_assert(isnan(c[i]) == (i / s.n == bad));
+            }
+        }
+    }
+}
+END_TEST
+
 START_TEST(size_beyond_memory_is_told) {
     ck_assert_uint_eq(gemm_pack_size(INT64_MAX, INT64_MAX / 2), SIZE_MAX);
 }
@@ -228,7 +247,8 @@ int main(void) {
         packed_product_is_the_product,   row_has_the_same_bits_in_any_batch,
         vector_levels_agree_to_the_bit,  dynamic_product_takes_every_form,
         double_product_takes_every_form, integer_product_wraps,
-        empty_product_is_the_bias,       size_beyond_memory_is_told,
+        empty_product_is_the_bias,       nan_stays_in_its_row,
+        size_beyond_memory_is_told,
     };
     return suite_run_kernels("engine kernels: gemm", tests, ARRAY_COUNT(tests));
 }

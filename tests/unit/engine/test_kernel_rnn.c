@@ -210,10 +210,26 @@ START_TEST(sequence_has_the_same_bits_in_any_batch) {
 }
 END_TEST
 
+START_TEST(no_steps_keep_the_first_state) {
+    for (int round = 0; round < 20; round++) {
+        struct fixture f = fixture_random();
+        const int64_t count = f.call.batch * f.rnn.hidden;
+        const float *h0 = floats_random(count);
+        f.call.steps = 0;
+        f.call.h0 = h0;
+        rnn_run(&f.rnn, f.packed, &f.call, f.scratch);
+        ck_assert(same_bits(count, f.call.h, h0));
+        f.call.batch = 0;
+        rnn_run(&f.rnn, f.packed, &f.call, f.scratch);
+    }
+}
+END_TEST
+
 int main(void) {
     const TTest *const tests[] = {
         layers_follow_the_formulas,
         sequence_has_the_same_bits_in_any_batch,
+        no_steps_keep_the_first_state,
     };
     return suite_run_kernels("engine kernels: rnn", tests, ARRAY_COUNT(tests));
 }

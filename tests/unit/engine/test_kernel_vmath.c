@@ -2,6 +2,8 @@
  * special values, and independence of place. */
 #include "engine/kernels/vmath.h"
 
+#include <stddef.h>
+
 #include "engine/kernels/act.h"
 #include "tests/unit/engine/kernel_test.h"
 
@@ -195,15 +197,65 @@ START_TEST(layer_norm_centres_and_scales) {
 }
 END_TEST
 
-START_TEST(tables_have_no_gaps) {
+/* A masked place has weight 0; a row without any place, or with a NaN, is NaN, and the
+ * rows beside it are not. */
+START_TEST(softmax_knows_infinities) {
+    enum { COLS = 19 };
     FOR_EACH_LEVEL(level) {
+        float x[5 * COLS], y[5 * COLS], log_y[5 * COLS];
+        for (int i = 0; i < 5 * COLS; i++) {
+            x[i] = i / COLS == 1 ? -INFINITY : 1.0F;
+        }
+        for (int c = 1; c < COLS; c++) {
+            x[c] = -INFINITY;
+        }
+        x[2 * COLS + 17] = NAN;
+        x[3 * COLS + 3] = INFINITY;
+        vmath_softmax_rows(5, COLS, x, y);
+        vmath_log_softmax_rows(5, COLS, x, log_y);
+        for (int c = 0; c < COLS; c++) {
+            ck_assert(y[c] == (c == 0 ? 1.0F : 0.0F));
+            ck_assert(log_y[c] == (c == 0 ? 0.0F : -INFINITY));
+            ck_assert(isnan(y[COLS + c]) && isnan(log_y[COLS + c]));
+            ck_assert(isnan(y[2 * COLS + c]) && isnan(log_y[2 * COLS + c]));
+            ck_assert(isnan(y[3 * COLS + 3]) && isnan(log_y[3 * COLS + 3]));
+            ck_assert_float_eq_tol(y[4 * COLS + c], 1.0F / COLS, 1e-7F);
+        }
+    }
+}
+END_TEST
+
+START_TEST(nothing_in_writes_nothing) {
+    FOR_EACH_LEVEL(level) {
+        float y = 7.0F;
+        for (int kind = 0; kind < ACT_KIND_COUNT; kind++) {
+            act_run(&(struct act){(enum act_kind)kind, 1, 1}, 0, &y, &y);
+        }
+        for (size_t m = 0; m < ARRAY_COUNT(maps); m++) {
+            maps[m].run(0, &y, &y);
+        }
+        vmath_softmax_rows(0, 9, &y, &y);
+        vmath_softmax_rows(9, 0, &y, &y);
+        vmath_log_softmax_rows(9, 0, &y, &y);
+        vmath_layer_norm_rows(9, 0, 0.1F, NULL, NULL, &y, &y);
+        ck_assert(y == 7.0F);
+    }
+}
+END_TEST
+
+/* From its first function on, the table is nothing but functions. */
+START_TEST(tables_have_no_gaps) {
+    const size_t first = offsetof(struct kernels, gemm_strip),
+                 step = sizeof(void (*)(void));
+    FOR_EACH_LEVEL(level) {
+        const unsigned char none[sizeof(void (*)(void))] = {0};
         const struct kernels *kernels = kernels_current();
         ck_assert_int_eq(kernels->level, level);
-        for (int i = 0; i < ACT_KIND_COUNT; i++) {
-            ck_assert(kernels->act[i] != NULL);
-        }
-        for (int i = 0; i < EW_OP_COUNT * EW_FORM_COUNT; i++) {
-            ck_assert(kernels->binary[i / EW_FORM_COUNT][i % EW_FORM_COUNT] != NULL);
+        ck_assert_int_ge(kernels->tile_rows, 1);
+        for (size_t at = first; at < sizeof(*kernels); at += step) {
+            const unsigned char *entry = (const unsigned char *)kernels + at;
+            ck_assert_msg(memcmp(entry, none, step) != 0, "%s: function %zu",
+                          cpu_level_name(kernels->level), (at - first) / step);
         }
     }
 }
@@ -214,7 +266,8 @@ int main(void) {
         functions_are_accurate,          functions_know_special_values,
         activations_are_their_formulas,  activations_keep_nan,
         result_does_not_depend_on_place, softmax_is_the_share_of_exponentials,
-        layer_norm_centres_and_scales,   tables_have_no_gaps,
+        layer_norm_centres_and_scales,   softmax_knows_infinities,
+        nothing_in_writes_nothing,       tables_have_no_gaps,
     };
     return suite_run_kernels("engine kernels: vmath", tests, ARRAY_COUNT(tests));
 }

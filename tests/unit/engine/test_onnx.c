@@ -342,6 +342,19 @@ static void node_with_an_empty_input(void) {
     put_node(&graph, "Add", "x", "", "z");
 }
 
+static void node_whose_only_output_is_unwanted(void) {
+    whole();
+    put_node(&graph, "Relu", "x", NULL, "");
+}
+
+static void node_without_outputs(void) {
+    struct bytes node = {.size = 0};
+    whole();
+    put_text(&node, 1, "x");
+    put_text(&node, 4, "Relu");
+    put_message(&graph, 1, &node);
+}
+
 /* A Relu with `count` attributes, each with a name and an int. */
 static void relu_with_attributes(int count) {
     static struct bytes node;
@@ -478,6 +491,8 @@ static const struct {
     {node_with_too_many_inputs, STATUS_UNSUPPORTED, "more than 4096"},
     {node_without_inputs, STATUS_INVALID, "too few inputs"},
     {node_with_an_empty_input, STATUS_INVALID, "empty"},
+    {node_whose_only_output_is_unwanted, STATUS_INVALID, "makes no output"},
+    {node_without_outputs, STATUS_INVALID, "makes no output"},
     {unknown_attribute, STATUS_UNSUPPORTED, "surprise"},
     {too_many_attributes, STATUS_UNSUPPORTED, "65 attributes"},
     {attribute_of_another_kind, STATUS_INVALID, "axis is a string, not an int"},
