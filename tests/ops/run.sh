@@ -1,5 +1,6 @@
 #!/bin/bash
-# run.sh - ONNX's own operator tests: every case in passing.txt must pass.
+# run.sh - ONNX's own operator tests, and models of scikit-learn: every case in passing.txt
+# must pass.
 #
 #     tests/ops/run.sh             fails where a listed case fails
 #     tests/ops/run.sh --update    writes passing.txt anew, from what passes now
@@ -17,17 +18,18 @@ report=build/ops/report.txt
 case ${1:-} in
 '' | --update) ;;
 *)
-    sed -n '2,8s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+    sed -n '2,9s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
     [ "$1" = --help ] && exit 0 || exit 2
     ;;
 esac
 
 mkdir -p build/ops
-stamp=$(sha256sum tests/kafka/requirements.txt tests/ops/make_cases.py | sha256sum)
+stamp=$(sha256sum tests/kafka/requirements.txt tests/ops/make_*.py | sha256sum)
 if [ "$(cat build/ops/stamp 2>/dev/null)" != "$stamp" ]; then
     venv=$(tests/kafka/venv.sh)
     rm -rf "$cases"
     "$venv/bin/python" tests/ops/make_cases.py "$cases"
+    "$venv/bin/python" tests/ops/make_sklearn_cases.py "$cases"
     echo "$stamp" >build/ops/stamp
 fi
 

@@ -131,7 +131,7 @@ struct linear_state {
 
 static enum status linear_read(struct load *load, struct linear_state *state,
                                struct error *err) {
-    size_t intercepts;
+    size_t intercepts = 0;
     enum status status = ml_floats(load, "coefficients", &state->coefficients,
                                    &state->coefficient_count, err);
     if (status == STATUS_OK) {
