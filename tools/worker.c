@@ -22,7 +22,7 @@ static const struct cli_flag flags[] = {
      .type = CLI_LIST,
      .offset = offsetof(struct options, overrides)},
     {.name = "--check",
-     .help = "read the configuration, tell all that is wrong with it, and end",
+     .help = "read the configuration and the models, tell what is wrong, and end",
      .type = CLI_SWITCH,
      .offset = offsetof(struct options, check)},
     {.name = "--reference",
@@ -43,28 +43,6 @@ static const struct cli_command command = {
     .flag_count = ARRAY_COUNT(flags),
 };
 
-static void print_problem(void *opaque, const char *problem) {
-    (void)opaque; /* standard error is where problems go */
-    fprintf(stderr, "millrace: %s\n", problem);
-}
-
-static int check_config(const struct options *options) {
-    struct config *config = NULL;
-    struct error err = {0};
-    enum status status =
-        config_load(options->config, options->overrides.items,
-                    (size_t)options->overrides.count, print_problem, NULL, &config, &err);
-    config_free(config);
-    if (status == STATUS_INVALID) {
-        return EXIT_WRONG_USE; /* print_problem has said it all */
-    }
-    if (status != STATUS_OK) {
-        return cli_fail(&command, &err);
-    }
-    printf("%s: fine\n", options->config);
-    return EXIT_FINE;
-}
-
 int worker_command(int argc, char **argv) {
     struct options options = {0};
     int operand_count = 0;
@@ -79,11 +57,15 @@ int worker_command(int argc, char **argv) {
     if (options.config == NULL) {
         return cli_misuse(&command, "--config FILE is needed");
     }
-    if (options.check) {
-        return check_config(&options);
-    }
     struct worker_opts opts = {.config_path = options.config,
                                .overrides = options.overrides.items,
                                .override_count = (size_t)options.overrides.count};
-    return worker_run(&opts);
+    if (!options.check) {
+        return worker_run(&opts);
+    }
+    int code = worker_check(&opts);
+    if (code == EXIT_FINE) {
+        printf("%s: fine\n", options.config);
+    }
+    return code;
 }

@@ -32,6 +32,7 @@ enum health_condition {
     HEALTH_MODELS,  /* every model is loaded */
     HEALTH_BROKER,  /* a broker answers */
     HEALTH_TOPICS,  /* the routes' topics are there */
+    HEALTH_GROUP,   /* the consumer group has given this worker its share */
     HEALTH_SERVING, /* not draining, not ended */
     HEALTH_CONDITION_COUNT
 };

@@ -91,36 +91,46 @@ static enum status start_models(struct worker *w, struct error *err) {
     return status;
 }
 
-static enum status start_stream(struct worker *w, struct error *err) {
-    const struct config *config = w->config;
-    static struct stream_property common[CONFIG_PROPERTIES_MAX];
-    static struct stream_property consumer[CONFIG_PROPERTIES_MAX];
-    static struct stream_property producer[CONFIG_PROPERTIES_MAX];
-    static struct stream_route routes[CONFIG_ROUTES_MAX]; /* borrowed until close */
-    struct stream_opts opts = {
-        .common = properties(&config->kafka, common),
+/* What the stream is told; the lists are borrowed by it until it is closed. */
+struct stream_lists {
+    struct stream_property common[CONFIG_PROPERTIES_MAX];
+    struct stream_property consumer[CONFIG_PROPERTIES_MAX];
+    struct stream_property producer[CONFIG_PROPERTIES_MAX];
+    struct stream_route routes[CONFIG_ROUTES_MAX];
+};
+
+static struct stream_opts stream_opts(const struct config *config,
+                                      struct stream_lists *lists) {
+    bool exactly_once = config->worker.delivery == CONFIG_EXACTLY_ONCE;
+    for (size_t i = 0; i < config->route_count; i++) {
+        lists->routes[i] =
+            (struct stream_route){.input = config->routes[i].input,
+                                  .output = config->routes[i].output,
+                                  .dead_letter = config->routes[i].dead_letter};
+    }
+    return (struct stream_opts){
+        .common = properties(&config->kafka, lists->common),
         .common_count = config->kafka.count,
-        .consumer = properties(&config->consumer, consumer),
+        .consumer = properties(&config->consumer, lists->consumer),
         .consumer_count = config->consumer.count,
-        .producer = properties(&config->producer, producer),
+        .producer = properties(&config->producer, lists->producer),
         .producer_count = config->producer.count,
-        .routes = routes,
+        .routes = lists->routes,
         .route_count = config->route_count,
         .group = config->worker.group,
         .instance = config->worker.instance,
-        .delivery = config->worker.delivery == CONFIG_EXACTLY_ONCE ? STREAM_EXACTLY_ONCE
-                                                                   : STREAM_AT_LEAST_ONCE,
+        .delivery = exactly_once ? STREAM_EXACTLY_ONCE : STREAM_AT_LEAST_ONCE,
         .commit_interval_us = (int64_t)config->worker.commit_interval_ms * 1000,
         .window_records_max = (size_t)config->worker.window_jobs,
         .window_size_max = (size_t)config->worker.window_mb << 20,
         .watchdog_us = (int64_t)config->worker.watchdog_s * 1000000,
         .release = pipeline_release,
     };
-    for (size_t i = 0; i < config->route_count; i++) {
-        routes[i] = (struct stream_route){.input = config->routes[i].input,
-                                          .output = config->routes[i].output,
-                                          .dead_letter = config->routes[i].dead_letter};
-    }
+}
+
+static enum status start_stream(struct worker *w, struct error *err) {
+    static struct stream_lists lists; /* too large for a stack */
+    struct stream_opts opts = stream_opts(w->config, &lists);
     return stream_open(&opts, &w->stream, err);
 }
 
@@ -197,6 +207,9 @@ static void take_figures(struct worker *w, struct stream_stats *s) {
                   s->problem[0] == 0 ? "no broker has answered yet" : s->problem);
     set_condition(&w->health, HEALTH_TOPICS, s->topics_ready,
                   s->problem[0] == 0 ? "the topics are not known yet" : s->problem);
+    set_condition(&w->health, HEALTH_GROUP, s->rebalances > 0,
+                  s->problem[0] == 0 ? "the group has not shared out partitions yet"
+                                     : s->problem);
     metrics_set(m, METRIC_READY, 0, health_is_ready(&w->health));
 }
 
@@ -282,6 +295,52 @@ static void print_problem(void *opaque, const char *problem) {
     (void)fprintf(stderr, "millrace: %s\n", problem);
 }
 
+/* Reads the configuration; EXIT_FINE, or what to end with. */
+static int read_config(const struct worker_opts *opts, struct config **config) {
+    struct error err;
+    enum status status =
+        config_load(opts->config_path, opts->overrides, opts->override_count,
+                    print_problem, NULL, config, &err);
+    if (status == STATUS_OK) {
+        return EXIT_FINE;
+    }
+    if (status == STATUS_INVALID) { /* print_problem has said it all */
+        return EXIT_WRONG;
+    }
+    print_problem(NULL, err.text);
+    return EXIT_FAILED;
+}
+
+static int exit_code(enum status status) {
+    return status == STATUS_INVALID || status == STATUS_UNSUPPORTED ? EXIT_WRONG
+                                                                    : EXIT_FAILED;
+}
+
+int worker_check(const struct worker_opts *opts) {
+    static struct stream_lists lists; /* too large for a stack */
+    struct worker w = {0};
+    struct stream_opts stream;
+    struct error err;
+    enum status status;
+    int code = read_config(opts, &w.config);
+    if (code != EXIT_FINE) {
+        return code;
+    }
+    log_setup(LOG_ERROR, w.config->log.format); /* no news of what is being loaded */
+    stream = stream_opts(w.config, &lists);
+    status = stream_check(&stream, &err);
+    if (status == STATUS_OK) {
+        status = models_open(w.config, &w.models, &err);
+    }
+    if (status != STATUS_OK) {
+        print_problem(NULL, err.text);
+        code = exit_code(status);
+    }
+    models_close(&w.models);
+    config_free(w.config);
+    return code;
+}
+
 int worker_run(const struct worker_opts *opts) {
     struct worker w = {0};
     struct error err;
@@ -294,13 +353,9 @@ int worker_run(const struct worker_opts *opts) {
     (void)sigaddset(&set, SIGINT);
     (void)pthread_sigmask(SIG_BLOCK, &set, NULL);
     (void)signal(SIGPIPE, SIG_IGN);
-    status = config_load(opts->config_path, opts->overrides, opts->override_count,
-                         print_problem, NULL, &w.config, &err);
-    if (status != STATUS_OK) {
-        if (status != STATUS_INVALID) { /* of which print_problem has said it all */
-            (void)fprintf(stderr, "millrace: %s\n", err.text);
-        }
-        return status == STATUS_INVALID ? EXIT_WRONG : EXIT_FAILED;
+    code = read_config(opts, &w.config);
+    if (code != EXIT_FINE) {
+        return code;
     }
     status = start(&w, &err);
     if (status == STATUS_OK) {
@@ -308,8 +363,7 @@ int worker_run(const struct worker_opts *opts) {
     } else {
         log_event(LOG_ERROR, "not_started", LOG_TEXT("status", status_name(status)),
                   LOG_TEXT("reason", err.text));
-        code = status == STATUS_INVALID || status == STATUS_UNSUPPORTED ? EXIT_WRONG
-                                                                        : EXIT_FAILED;
+        code = exit_code(status);
     }
     release(&w);
     if (status == STATUS_OK) {

@@ -20,4 +20,9 @@ struct worker_opts {
  */
 int worker_run(const struct worker_opts *opts);
 
+/* Reads the configuration, loads the models and tries librdkafka's properties, and says
+ * on standard error what is wrong; touches no broker.  Returns the exit code: 0 fine, 1
+ * failed, 2 something is wrong. */
+int worker_check(const struct worker_opts *opts);
+
 #endif

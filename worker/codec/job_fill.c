@@ -212,33 +212,21 @@ _Static_assert(ARRAY_COUNT(kind_names) == JOB_DATA_COUNT, "every branch has a na
 
 /* ---- filling --------------------------------------------------------------------- */
 
-static enum status fail(const struct job_tensor *x, struct error *err, const char *fmt,
-                        ...) PRINTF_LIKE(3, 4);
-
-static enum status fail(const struct job_tensor *x, struct error *err, const char *fmt,
-                        ...) {
-    char shown[UTF8_SHOWN_SIZE], reason[256];
-    va_list args;
-    va_start(args, fmt);
-    (void)vsnprintf(reason, sizeof(reason), fmt, args); /* cut is intended */
-    va_end(args);
-    return error_set(err, STATUS_POISON, "input '%s': %s", utf8_show(x->name, shown),
-                     reason);
-}
-
 static enum status fill_bytes(const struct job_tensor *x, size_t count, void *to,
                               struct error *err) {
     size_t size;
     if (x->dtype == DTYPE_STRING) {
-        return fail(x, err, "strings cannot come as bytes");
+        return error_set(err, STATUS_POISON, "strings cannot come as bytes");
     }
     if (!size_mul(count, dtype_size(x->dtype), &size) || x->count != size) {
-        return fail(x, err, "%zu bytes, but %zu elements of %s are expected", x->count,
-                    count, dtype_name(x->dtype));
+        return error_set(err, STATUS_POISON,
+                         "%zu bytes, but %zu elements of %s are expected", x->count,
+                         count, dtype_name(x->dtype));
     }
     for (size_t i = 0; x->dtype == DTYPE_BOOL && i < size; i++) {
         if (x->data.data[i] > 1) {
-            return fail(x, err, "element %zu is a bool that is neither 0 nor 1", i);
+            return error_set(err, STATUS_POISON,
+                             "element %zu is a bool that is neither 0 nor 1", i);
         }
     }
     if (size > 0) {
@@ -264,8 +252,8 @@ static enum status fill_blocks(const struct job_tensor *x, convert_fn convert, v
         converted = convert(&r.at, r.end, block.count,
                             (uint8_t *)to + done * dtype_size(x->dtype));
         if (converted < block.count) {
-            return fail(x, err, "element %zu does not fit %s", done + converted,
-                        dtype_name(x->dtype));
+            return error_set(err, STATUS_POISON, "element %zu does not fit %s",
+                             done + converted, dtype_name(x->dtype));
         }
     }
 }
@@ -277,28 +265,28 @@ enum status job_fill(const struct job_tensor *tensor, enum dtype dtype, size_t c
     size_t converted;
     assert((unsigned)tensor->kind < JOB_DATA_COUNT);
     if (tensor->dtype != dtype) {
-        return fail(tensor, err, "is %s, but the model takes %s",
-                    dtype_name(tensor->dtype), dtype_name(dtype));
+        return error_set(err, STATUS_POISON, "the type is %s, but the model takes %s",
+                         dtype_name(tensor->dtype), dtype_name(dtype));
     }
     if (tensor->kind == JOB_DATA_BYTES) {
         return fill_bytes(tensor, count, to, err);
     }
     convert = conversions[tensor->kind][dtype];
     if (convert == NULL) {
-        return fail(tensor, err, "%s cannot come as an array of %s", dtype_name(dtype),
-                    kind_names[tensor->kind]);
+        return error_set(err, STATUS_POISON, "%s cannot come as an array of %s",
+                         dtype_name(dtype), kind_names[tensor->kind]);
     }
     if (tensor->count != count) {
-        return fail(tensor, err, "%zu elements, but %zu are expected", tensor->count,
-                    count);
+        return error_set(err, STATUS_POISON, "%zu elements, but %zu are expected",
+                         tensor->count, count);
     }
     if (!tensor->contiguous) {
         return fill_blocks(tensor, convert, to, err);
     }
     converted = convert(&at, at + tensor->data.size, count, to);
     if (UNLIKELY(converted < count)) {
-        return fail(tensor, err, "element %zu does not fit %s", converted,
-                    dtype_name(dtype));
+        return error_set(err, STATUS_POISON, "element %zu does not fit %s", converted,
+                         dtype_name(dtype));
     }
     return STATUS_OK;
 }
@@ -312,10 +300,10 @@ static enum status check_count(const struct job_tensor *x, const int64_t *dims, 
     size_t count, items;
     if (!tensor_dims_count(dims, rank, &count) || !size_mul(count, item_size, &items) ||
         items != x->count) {
-        return fail(x, err, "%zu %s do not make the shape %s of %s", x->count,
-                    kind_names[x->kind],
-                    tensor_shape_text(dims, rank, shape, sizeof(shape)),
-                    dtype_name(x->dtype));
+        return error_set(err, STATUS_POISON, "%zu %s do not make the shape %s of %s",
+                         x->count, kind_names[x->kind],
+                         tensor_shape_text(dims, rank, shape, sizeof(shape)),
+                         dtype_name(x->dtype));
     }
     return STATUS_OK;
 }
@@ -334,9 +322,10 @@ enum status job_shape_check(const struct job_tensor *tensor, const int64_t *row_
         out_dims[i] = dims[i];
     }
     if (!same) {
-        return fail(tensor, err, "the shape is %s, but the model takes %s a row",
-                    tensor_shape_text(tensor->dims, tensor->rank, given, sizeof(given)),
-                    tensor_shape_text(row_dims, rank, wanted, sizeof(wanted)));
+        return error_set(
+            err, STATUS_POISON, "the shape is %s, but the model takes %s a row",
+            tensor_shape_text(tensor->dims, tensor->rank, given, sizeof(given)),
+            tensor_shape_text(row_dims, rank, wanted, sizeof(wanted)));
     }
     return check_count(tensor, out_dims, rank, err);
 }

@@ -64,7 +64,7 @@ MUST_CHECK enum status attr_float(struct node *node, const char *name, float fal
 MUST_CHECK enum status attr_text(struct node *node, const char *name,
                                  const char *fallback, struct span *out,
                                  struct error *err);
-/* Absent: *out is {NULL, 0}. */
+/* Absent, or without a number: *out is {NULL, 0}. */
 MUST_CHECK enum status attr_ints(struct node *node, const char *name,
                                  struct attr_ints *out, struct error *err);
 

@@ -90,6 +90,22 @@ static enum status open_parts(struct stream *stream, const struct stream_opts *o
 
 static void destroy(struct stream *stream);
 
+enum status stream_check(const struct stream_opts *opts, struct error *err) {
+    static const enum client_role roles[] = {CLIENT_CONSUMER, CLIENT_PRODUCER};
+    struct client_context context = {0};
+    enum status status = check_opts(opts, err);
+
+    for (size_t i = 0; status == STATUS_OK && i < ARRAY_COUNT(roles); i++) {
+        rd_kafka_conf_t *conf;
+
+        status = client_conf(roles[i], opts, "check", &context, &conf, err);
+        if (status == STATUS_OK) {
+            rd_kafka_conf_destroy(conf);
+        }
+    }
+    return status;
+}
+
 enum status stream_open(const struct stream_opts *opts, struct stream **stream,
                         struct error *err) {
     struct stream *made;

@@ -66,6 +66,10 @@ struct stream_stats {
 
 struct stream;
 
+/* Says what stream_open would refuse, without a client: STATUS_INVALID names the property
+ * that librdkafka does not know or whose value it does not take. */
+MUST_CHECK enum status stream_check(const struct stream_opts *opts, struct error *err);
+
 /* Creates the clients and checks the options; brokers need not be there yet (the
  * stream retries with back-off, and stats say what is missing). STATUS_INVALID names a
  * property that librdkafka refuses. */

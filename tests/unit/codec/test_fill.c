@@ -163,7 +163,7 @@ START_TEST(bytes_are_as_many_as_the_elements) {
     ck_assert_int_eq(job_fill(&x, DTYPE_F32, SIZE_MAX / 4 + 3, to, &err), STATUS_POISON);
     x.dtype = DTYPE_BOOL;
     ck_assert_int_eq(job_fill(&x, DTYPE_BOOL, 8, to, &err), STATUS_POISON);
-    ck_assert_str_eq(err.text, "input 'x': element 7 is a bool that is neither 0 nor 1");
+    ck_assert_str_eq(err.text, "element 7 is a bool that is neither 0 nor 1");
     x.dtype = DTYPE_STRING;
     ck_assert_int_eq(job_fill(&x, DTYPE_STRING, 8, to, &err), STATUS_POISON);
 }
@@ -200,9 +200,9 @@ START_TEST(another_dtype_or_count_is_refused) {
     struct job_tensor x = tensor_of(DTYPE_F32, JOB_DATA_FLOATS, values, 8, 2);
     double to[2];
     ck_assert_int_eq(job_fill(&x, DTYPE_F64, 2, to, &err), STATUS_POISON);
-    ck_assert_str_eq(err.text, "input 'x': is float32, but the model takes float64");
+    ck_assert_str_eq(err.text, "the type is float32, but the model takes float64");
     ck_assert_int_eq(job_fill(&x, DTYPE_F32, 3, to, &err), STATUS_POISON);
-    ck_assert_str_eq(err.text, "input 'x': 2 elements, but 3 are expected");
+    ck_assert_str_eq(err.text, "2 elements, but 3 are expected");
 }
 END_TEST
 
@@ -222,7 +222,7 @@ START_TEST(a_value_that_does_not_fit_is_found_but_not_shown) {
     ck_assert_int_eq(job_parse(span_of(m.bytes, m.size), &job, &err), STATUS_OK);
     ck_assert(!job.inputs[0].contiguous);
     ck_assert_int_eq(job_fill(&job.inputs[0], DTYPE_I8, 4, to, &err), STATUS_POISON);
-    ck_assert_str_eq(err.text, "input 'a?b': element 3 does not fit int8");
+    ck_assert_str_eq(err.text, "element 3 does not fit int8");
 }
 END_TEST
 
@@ -253,10 +253,10 @@ START_TEST(a_shape_agrees_with_the_model_row) {
     ck_assert_int_eq(check(2, 2, 3, 6, 1, fixed, out), STATUS_POISON);
     ck_assert_int_eq(check(1, 4, 0, 4, 1, fixed, out), STATUS_POISON);
     ck_assert_str_eq(err.text,
-                     "input 'x': the shape is [4], but the model takes [3] a row");
+                     "the shape is [4], but the model takes [3] a row");
     ck_assert_int_eq(check(1, 3, 0, 2, 1, fixed, out), STATUS_POISON);
     ck_assert_str_eq(err.text,
-                     "input 'x': 2 floats do not make the shape [3] of float32");
+                     "2 floats do not make the shape [3] of float32");
     ck_assert_int_eq(check(0, 0, 0, 3, 1, open, out), STATUS_POISON);
 }
 END_TEST

@@ -34,7 +34,7 @@ void transpose_f32(int64_t rows, int64_t cols, const float *x, float *y) {
         memcpy(y, x, (size_t)(rows * cols) * sizeof(*y));
         return;
     }
-    kernels_current()->transpose(rows, cols, x, y);
+    kernels_current()->transpose(rows, cols, x, cols, y, rows);
 }
 
 void reduce_rows_sum(int64_t rows, int64_t cols, const float *x, float *y) {

@@ -56,36 +56,34 @@ int64_t gemm_packed_index(int64_t k, int64_t n, int64_t p, int64_t j) {
     return col * k + p * panel_width(n, col) + j - col;
 }
 
-/* One panel: rows of `width`, of which `cols` are real. */
+/* One panel: rows of `width`, of which `cols` are real; b as for gemm_pack. */
 static void pack_panel(int64_t k, int64_t cols, int64_t width, const float *b,
-                       int64_t row_step, int64_t col_step, float *packed) {
-    for (int64_t p = 0; p < k; p++, packed += width) {
-        const float *row = b + p * row_step;
-        if (col_step == 1) {
-            memcpy(packed, row, (size_t)cols * sizeof(*packed));
-        } else {
-            for (int64_t j = 0; j < cols; j++) {
-                packed[j] = row[j * col_step];
-            }
-        }
-        memset(packed + cols, 0, (size_t)(width - cols) * sizeof(*packed));
+                       int64_t ldb, bool trans, float *packed) {
+    if (cols < width) {
+        memset(packed, 0, (size_t)(k * width) * sizeof(*packed));
+    }
+    if (trans) {
+        kernels_current()->transpose(cols, k, b, ldb, packed, width);
+        return;
+    }
+    for (int64_t p = 0; p < k; p++) {
+        memcpy(packed + p * width, b + p * ldb, (size_t)cols * sizeof(*packed));
     }
 }
 
 void gemm_pack(int64_t k, int64_t n, const float *b, int64_t ldb, bool trans,
                float *packed) {
-    const int64_t row_step = trans ? 1 : ldb, col_step = trans ? ldb : 1;
     if (n == 1) {
-        pack_panel(k, 1, 1, b, row_step, col_step, packed);
+        pack_panel(k, 1, 1, b, ldb, trans, packed);
         return;
     }
     for (int64_t col = 0; col < n; col += GEMM_PANEL) {
-        pack_panel(k, min64(n - col, GEMM_PANEL), panel_width(n, col), b + col * col_step,
-                   row_step, col_step, packed + col * k);
+        pack_panel(k, min64(n - col, GEMM_PANEL), panel_width(n, col),
+                   b + col * (trans ? ldb : 1), ldb, trans, packed + col * k);
     }
 }
 
-/* A product as the loops below see it: A with any strides, B packed or not. */
+/* A product as the loops below see it: A may be transposed, B packed. */
 struct product {
     int64_t m, n, k;
     const float *a;
@@ -123,11 +121,7 @@ static void copy_rows(const struct product *g, int64_t row, int64_t rows, int64_
         }
         return;
     }
-    for (int64_t q = 0; q < depth; q++) {
-        for (int64_t i = 0; i < rows; i++) {
-            block[i * GEMM_A_STRIDE + q] = a[i * g->a_row + q * g->a_col];
-        }
-    }
+    kernels_current()->transpose(depth, rows, a, g->a_col, block, GEMM_A_STRIDE);
 }
 
 static void run_rest(const struct product *g, int64_t row, int64_t rows) {

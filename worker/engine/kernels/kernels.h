@@ -106,7 +106,9 @@ struct kernels {
                                                const float *b, float *y);
     void (*scale_shift)(int64_t count, float scale, float shift, const float *x,
                         float *y);
-    void (*transpose)(int64_t rows, int64_t cols, const float *x, float *y);
+    /* y[c * ldy + r] = x[r * ldx + c]. */
+    void (*transpose)(int64_t rows, int64_t cols, const float *x, int64_t ldx, float *y,
+                      int64_t ldy);
     float (*sum)(int64_t count, const float *x);
     float (*max)(int64_t count, const float *x);
 };

@@ -11,6 +11,7 @@
 #include "engine/kernels/math.inc"
 #include "engine/kernels/vmath.inc"
 #include "engine/kernels/loops.inc"
+#include "engine/kernels/transpose.inc"
 #include "engine/kernels/gemm.inc"
 #include "engine/kernels/conv.inc"
 #include "engine/kernels/level.inc"

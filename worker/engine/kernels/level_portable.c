@@ -98,4 +98,21 @@ static void conv_strip(const struct conv_strip *s) {
     }
 }
 
+/* Squares of 16 x 16: both sides stay in the first cache. */
+static void transpose(int64_t rows, int64_t cols, const float *x, int64_t ldx, float *y,
+                      int64_t ldy) {
+    enum { SIDE = 16 };
+    for (int64_t r0 = 0; r0 < rows; r0 += SIDE) {
+        const int64_t r1 = rows - r0 < SIDE ? rows : r0 + SIDE;
+        for (int64_t c0 = 0; c0 < cols; c0 += SIDE) {
+            const int64_t c1 = cols - c0 < SIDE ? cols : c0 + SIDE;
+            for (int64_t c = c0; c < c1; c++) {
+                for (int64_t r = r0; r < r1; r++) {
+                    y[c * ldy + r] = x[r * ldx + c];
+                }
+            }
+        }
+    }
+}
+
 #include "engine/kernels/level.inc"

@@ -103,5 +103,27 @@ ALWAYS_INLINE float vf_highest(vf a) {
     s = _mm_max_ps(s, _mm_movehl_ps(s, s));
     return _mm_cvtss_f32(_mm_max_ss(s, _mm_movehdup_ps(s)));
 }
+/* Pairs of rows are woven by lanes of 1, 2 and 4 floats. */
+ALWAYS_INLINE void vf_transpose(vf t[VL]) {
+    vf u[VL];
+#pragma GCC unroll 4
+    for (int i = 0; i < VL; i += 2) {
+        u[i] = _mm256_unpacklo_ps(t[i], t[i + 1]);
+        u[i + 1] = _mm256_unpackhi_ps(t[i], t[i + 1]);
+    }
+#pragma GCC unroll 2
+    for (int i = 0; i < VL; i += 4) {
+        t[i] = _mm256_shuffle_ps(u[i], u[i + 2], 0x44);
+        t[i + 1] = _mm256_shuffle_ps(u[i], u[i + 2], 0xee);
+        t[i + 2] = _mm256_shuffle_ps(u[i + 1], u[i + 3], 0x44);
+        t[i + 3] = _mm256_shuffle_ps(u[i + 1], u[i + 3], 0xee);
+    }
+#pragma GCC unroll 4
+    for (int c = 0; c < 4; c++) {
+        const vf low = t[c], high = t[4 + c];
+        t[c] = _mm256_permute2f128_ps(low, high, 0x20);
+        t[4 + c] = _mm256_permute2f128_ps(low, high, 0x31);
+    }
+}
 
 #endif

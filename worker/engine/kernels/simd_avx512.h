@@ -9,6 +9,7 @@
  *                                   zeros, or left alone
  *     vf_scale(x, n)                x * 2^n for whole n
  *     vf_split(x, e)                mantissa in [1, 2) and exponent of x > 0
+ *     vf_transpose(t)               t[i] lane j becomes t[j] lane i
  *
  * Depends on: immintrin.h.  Threads: pure. */
 #ifndef MILLRACE_ENGINE_KERNELS_SIMD_AVX512_H
@@ -92,6 +93,40 @@ ALWAYS_INLINE float vf_sum(vf a) {
 }
 ALWAYS_INLINE float vf_highest(vf a) {
     return _mm512_reduce_max_ps(a);
+}
+/* Pairs of rows are woven by lanes of 1, 2, 4 and 8 floats. */
+ALWAYS_INLINE void vf_transpose(vf t[VL]) {
+    vf u[VL];
+#pragma GCC unroll 8
+    for (int i = 0; i < VL; i += 2) {
+        u[i] = _mm512_unpacklo_ps(t[i], t[i + 1]);
+        u[i + 1] = _mm512_unpackhi_ps(t[i], t[i + 1]);
+    }
+#pragma GCC unroll 4
+    for (int i = 0; i < VL; i += 4) {
+#pragma GCC unroll 2
+        for (int half = 0; half < 2; half++) {
+            const __m512d a = _mm512_castps_pd(u[i + half]);
+            const __m512d b = _mm512_castps_pd(u[i + 2 + half]);
+            t[i + 2 * half] = _mm512_castpd_ps(_mm512_unpacklo_pd(a, b));
+            t[i + 2 * half + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(a, b));
+        }
+    }
+    /* t[4 g + c] holds columns c, c + 4, c + 8, c + 12 of rows 4 g .. 4 g + 3. */
+#pragma GCC unroll 4
+    for (int c = 0; c < 4; c++) {
+        u[c] = _mm512_shuffle_f32x4(t[c], t[4 + c], 0x88);
+        u[4 + c] = _mm512_shuffle_f32x4(t[8 + c], t[12 + c], 0x88);
+        u[8 + c] = _mm512_shuffle_f32x4(t[c], t[4 + c], 0xdd);
+        u[12 + c] = _mm512_shuffle_f32x4(t[8 + c], t[12 + c], 0xdd);
+    }
+#pragma GCC unroll 4
+    for (int c = 0; c < 4; c++) {
+        t[c] = _mm512_shuffle_f32x4(u[c], u[4 + c], 0x88);
+        t[4 + c] = _mm512_shuffle_f32x4(u[8 + c], u[12 + c], 0x88);
+        t[8 + c] = _mm512_shuffle_f32x4(u[c], u[4 + c], 0xdd);
+        t[12 + c] = _mm512_shuffle_f32x4(u[8 + c], u[12 + c], 0xdd);
+    }
 }
 
 #endif

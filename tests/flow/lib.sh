@@ -1,0 +1,190 @@
+# lib.sh - what flow tests share; sourced by each.
+#
+# A test stops at the first command that fails; what it started is killed at its end.
+# shellcheck shell=bash
+set -euo pipefail
+
+millrace=${MILLRACE:?}
+work=${FLOW_DIR:?}
+patience_s=60 # sanitizers are slow; a condition that comes ends the wait
+declare -A worker_pid=()
+background=()
+
+fail() {
+    echo "FAILED: $*"
+    exit 1
+}
+
+clean_up() {
+    local status=$? pid
+    trap - EXIT
+    for pid in "${background[@]}"; do kill -CONT "$pid" 2>/dev/null || true; done
+    for pid in "${background[@]}"; do kill -KILL "$pid" 2>/dev/null || true; done
+    wait 2>/dev/null || true
+    exit "$status"
+}
+trap clean_up EXIT
+
+# Waits until "$@" succeeds.
+wait_until() {
+    local deadline=$((SECONDS + patience_s))
+    until "$@"; do
+        if ((SECONDS >= deadline)); then fail "waited in vain: $*"; fi
+        read -rt 0.05 <> <(:) || true # a pause, without a process
+    done
+}
+
+expect() { # TEXT FILE
+    grep -qF -- "$1" "$2" || fail "'$1' is not in $2: $(tail -n 5 "$2")"
+}
+
+expect_not() { # TEXT FILE
+    ! grep -qF -- "$1" "$2" || fail "'$1' is in $2"
+}
+
+# Runs "$@" and expects exit code $1; its output goes to $work/out.
+expect_exit() { # CODE COMMAND...
+    local status=0
+    "${@:2}" >"$work/out" 2>&1 || status=$?
+    [ "$status" -eq "$1" ] || fail "exit code $status, not $1: ${*:2}: $(tail -n 5 "$work/out")"
+}
+
+# ---- broker ----
+
+start_broker() { # TOPIC:N...
+    local IFS=,
+    "$millrace" broker --topics "$*" --address-file "$work/address" >"$work/broker.log" 2>&1 &
+    broker_pid=$!
+    background+=("$broker_pid")
+    wait_until test -s "$work/address"
+    bootstrap=$(<"$work/address")
+}
+
+# All that stands in a topic, or what comes of it until $2 records are there: the values'
+# sizes and headers in the format of kcat.
+read_topic() { # TOPIC COUNT FORMAT
+    kcat -C -q -b "$bootstrap" -t "$1" -o beginning -c "$2" -f "$3" 2>>"$work/kcat.log" &
+    local pid=$! status=0
+    background+=("$pid")
+    wait_until gone "$pid"
+    wait "$pid" || status=$?
+    [ "$status" -eq 0 ] || fail "kcat could not read $1"
+}
+
+gone() { ! kill -0 "$1" 2>/dev/null; }
+
+# Sends the bytes of a file as one record.
+send_raw() { # TOPIC KEY FILE [HEADER=VALUE]
+    if [ -s "$3" ]; then
+        kcat -P -q -b "$bootstrap" -t "$1" -p 0 -k "$2" ${4:+-H "$4"} "$3"
+    else # kcat passes over empty files
+        echo "$2:" | kcat -P -q -b "$bootstrap" -t "$1" -p 0 -K : ${4:+-H "$4"}
+    fi
+}
+
+# ---- worker ----
+
+# A port nobody listens on; below those that the kernel gives to clients.
+free_port() {
+    local port
+    for ((;;)); do
+        port=$((RANDOM % 20000 + 12000))
+        if ! (: <>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then break; fi
+    done
+    echo "$port"
+}
+
+# The models of the demo and a route for each, ROUTE_EXTRA and MODEL_EXTRA in every one.
+# The embedded broker loses what transactions commit, so most tests take at_least_once.
+write_config() { # FILE MODEL...
+    local file=$1 model models=() routes=() IFS=,
+    for model in "${@:2}"; do
+        models+=("{ name = \"$model\"; path = \"$(model_path "$model")\"; ${MODEL_EXTRA:-} }")
+        routes+=("{ input = \"$model.jobs\"; output = \"$model.results\";
+            dead_letter = \"$model.dead\"; model = \"$model\"; ${ROUTE_EXTRA:-} }")
+    done
+    cat >"$file" <<END
+kafka = { bootstrap_servers = "${bootstrap:-127.0.0.1:1}"; };
+worker = { group = "flow"; delivery = "at_least_once"; };
+http = { port = 0; };
+log = { format = "json"; };
+models = ( ${models[*]} );
+routes = ( ${routes[*]} );
+END
+}
+
+model_path() {
+    if [ -f "conf/models/$1/model.onnx" ]; then
+        echo "$PWD/conf/models/$1/model.onnx"
+    else
+        echo "$PWD/tests/data/models/$1.onnx"
+    fi
+}
+
+# Starts a worker and waits until it is ready; its address is ${worker_http[NAME]}.
+declare -A worker_http=()
+start_worker() { # NAME CONFIG [FLAG]...
+    launch_worker "$@"
+    wait_until worker_is_ready "$1"
+}
+
+launch_worker() { # NAME CONFIG [FLAG]...
+    local port
+    port=$(free_port)
+    "$millrace" worker --config "$2" --set "http.port=$port" "${@:3}" \
+        >"$work/worker-$1.log" 2>&1 &
+    worker_pid[$1]=$!
+    background+=("$!")
+    worker_http[$1]=http://127.0.0.1:$port
+}
+
+worker_is_ready() {
+    if gone "${worker_pid[$1]}"; then
+        fail "worker $1 has ended: $(tail -n 3 "$work/worker-$1.log")"
+    fi
+    [ "$(http_code "$1" readyz)" = 200 ]
+}
+
+http_code() { # WORKER PATH
+    curl -s -o "$work/http.txt" -w '%{http_code}' "${worker_http[$1]}/$2" || true
+}
+
+# The sum of all samples of a metric.
+metric() { # WORKER NAME
+    curl -s "${worker_http[$1]}/metrics" |
+        awk -v name="$2" 'index($1, name) == 1 && $1 ~ "^" name "([{]|$)" { sum += $NF }
+            END { printf "%d", sum }'
+}
+
+metric_is() { [ "$(metric "$1" "$2")" = "$3" ]; }
+
+# Ends well after SIGTERM.
+stop_worker() { # NAME
+    local status=0
+    kill -TERM "${worker_pid[$1]}"
+    wait_until gone "${worker_pid[$1]}"
+    wait "${worker_pid[$1]}" || status=$?
+    [ "$status" -eq 0 ] || fail "worker $1 ended with $status: $(tail -n 3 "$work/worker-$1.log")"
+}
+
+# ---- jobs ----
+
+submit() { # MODEL COUNT [FLAG]...
+    "$millrace" submit --bootstrap "$bootstrap" --topic "$1.jobs" \
+        --input "=tests/data/$1/samples.npy" --count "$2" --id-prefix "$1-" "${@:3}"
+}
+
+# Every one of COUNT jobs is answered once.
+collect() { # MODEL COUNT [FLAG]...
+    "$millrace" collect --bootstrap "$bootstrap" --topic "$1.results" \
+        --id-prefix "$1-" --count "$2" --timeout "$patience_s" --settle 0.2 "${@:3}"
+}
+
+# A .npy file of one repeated element.
+write_npy() { # FILE DESCR SHAPE COUNT ELEMENT (as printf has it)
+    local header="{'descr': '$2', 'fortran_order': False, 'shape': ($3), }" i
+    {
+        printf '\x93NUMPY\x01\x00v\x00%-117s\n' "$header"
+        for ((i = 0; i < $4; i++)); do printf '%b' "$5"; done
+    } >"$1"
+}
