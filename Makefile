@@ -176,7 +176,7 @@ models: $(BUILD)/millrace ## the demo models against their golden outputs
 ops: $(BUILD)/millrace ## ONNX's own operator tests
 	@MILLRACE=$(BUILD)/millrace tests/ops/run.sh
 flow: $(BUILD)/millrace ## whole workers on the embedded broker
-	@MILLRACE=$(BUILD)/millrace tests/flow/run.sh
+	@MILLRACE=$(BUILD)/millrace tests/run.sh flow
 
 .PHONY: check check-fast kafka
 check-fast: packages-test ## units, ASan and UBSan, layers, format, lint, flow

@@ -1,5 +1,5 @@
 # No broker: the worker lives, is not ready, says what to do, and stops when asked.
-source tests/flow/lib.sh
+source tests/lib.sh
 
 bootstrap=127.0.0.1:$(free_port)
 write_config "$work/worker.conf" digits

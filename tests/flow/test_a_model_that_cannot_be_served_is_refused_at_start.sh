@@ -1,5 +1,5 @@
 # Damaged, incomplete or unknown: exit code 2 before a job is touched, with the reason.
-source tests/flow/lib.sh
+source tests/lib.sh
 
 refuse() { # MODEL_FILE TEXT...
     local text

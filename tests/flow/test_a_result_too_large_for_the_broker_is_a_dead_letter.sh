@@ -1,5 +1,5 @@
 # The answer of one model is larger than a message may be: its job alone is given up.
-source tests/flow/lib.sh
+source tests/lib.sh
 
 start_broker {wide,digits}.{jobs:1,results:1,dead:1}
 write_config "$work/worker.conf" wide digits

@@ -1,5 +1,5 @@
 # With the broker frozen nothing in flight can be published; a second signal ends the wait.
-source tests/flow/lib.sh
+source tests/lib.sh
 
 start_broker text.{jobs:1,results:1,dead:1}
 write_config "$work/worker.conf" text

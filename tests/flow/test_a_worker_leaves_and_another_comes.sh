@@ -1,5 +1,5 @@
 # Workers of one group share the partitions; one that leaves hands its own over.
-source tests/flow/lib.sh
+source tests/lib.sh
 
 start_broker digits.{jobs:4,results:4,dead:1}
 write_config "$work/worker.conf" digits

@@ -1,6 +1,6 @@
 # Each bad job goes, as it came, to the dead-letter topic with its reason; the good ones
 # around it are answered.
-source tests/flow/lib.sh
+source tests/lib.sh
 
 ROUTE_EXTRA='job_bytes_max = 20000;' MODEL_EXTRA='nan = "reject";'
 start_broker digits.{jobs:1,results:1,dead:1} made:1

@@ -1,5 +1,5 @@
 # File, line, key, value, and the nearest key there is; all of them at once; exit code 2.
-source tests/flow/lib.sh
+source tests/lib.sh
 
 bootstrap=127.0.0.1:1
 write_config "$work/good.conf" digits
@@ -7,10 +7,10 @@ expect_exit 0 "$millrace" worker --config "$work/good.conf" --check
 
 sed 's/group = /gruop = /; s/port = 0/port = 70000/' "$work/good.conf" >"$work/bad.conf"
 expect_exit 2 "$millrace" worker --config "$work/bad.conf" --check
-expect "bad.conf:2" "$work/out"
+expect "bad.conf:3" "$work/out"
 expect "gruop" "$work/out"
 expect "group" "$work/out"
-expect "bad.conf:3" "$work/out"
+expect "bad.conf:4" "$work/out"
 expect "70000" "$work/out"
 
 sed 's/model = "digits"/model = "digit"/' "$work/good.conf" >"$work/bad.conf"

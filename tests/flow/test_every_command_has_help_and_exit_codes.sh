@@ -1,5 +1,5 @@
 # --help is exit code 0, a wrong word is 2 and points to --help.
-source tests/flow/lib.sh
+source tests/lib.sh
 
 mapfile -t commands < <("$millrace" --help | sed -nE 's/^  ([a-z]+) .*/\1/p')
 [ "${#commands[@]}" -ge 6 ] || fail "only ${#commands[@]} commands are told"

@@ -1,5 +1,5 @@
 # Every line is JSON with time, level and event; a terminal gets text.
-source tests/flow/lib.sh
+source tests/lib.sh
 
 start_broker digits.{jobs:1,results:1,dead:1}
 write_config "$work/worker.conf" digits

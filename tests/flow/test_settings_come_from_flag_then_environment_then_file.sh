@@ -1,5 +1,5 @@
 # The first found counts, and the log tells what was read.
-source tests/flow/lib.sh
+source tests/lib.sh
 
 start_broker digits.{jobs:1,results:1,dead:1}
 write_config "$work/worker.conf" digits

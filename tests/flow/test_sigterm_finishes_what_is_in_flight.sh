@@ -1,6 +1,6 @@
 # SIGTERM in the middle of work: what was taken is answered and committed, and the next
 # worker goes on behind it, so that nothing is lost and nothing comes twice.
-source tests/flow/lib.sh
+source tests/lib.sh
 
 start_broker text.{jobs:1,results:1,dead:1}
 write_config "$work/worker.conf" text

@@ -1,5 +1,5 @@
 # Three models, three routes, one worker, exactly-once: every answer is Keras's own.
-source tests/flow/lib.sh
+source tests/lib.sh
 
 start_broker {digits,text,attention}.{jobs:2,results:2,dead:1}
 write_config "$work/worker.conf" digits text attention

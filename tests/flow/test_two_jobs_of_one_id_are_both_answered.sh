@@ -1,5 +1,5 @@
 # An id is the sender's affair: each record has its answer, and collect tells the double.
-source tests/flow/lib.sh
+source tests/lib.sh
 
 start_broker digits.{jobs:1,results:1,dead:1}
 write_config "$work/worker.conf" digits

@@ -50,13 +50,16 @@ enum dtype dtype_parse(struct span name) {
 
 bool tensor_dims_count(const int64_t *dims, int rank, size_t *count) {
     size_t product = 1;
+    bool empty = false;
     for (int i = 0; i < rank; i++) {
-        if (dims[i] < 0 || !size_mul(product, (size_t)dims[i], &product)) {
+        empty = empty || dims[i] == 0;
+        if (dims[i] < 0 ||
+            (dims[i] > 0 && !size_mul(product, (size_t)dims[i], &product))) {
             return false;
         }
     }
-    *count = product;
-    return true;
+    *count = empty ? 0 : product;
+    return product <= INT64_MAX;
 }
 
 size_t tensor_count(const struct tensor *x) {

@@ -53,7 +53,8 @@ const char *dtype_name(enum dtype dtype);
 /* The dtype of a NumPy name, or DTYPE_NONE. */
 enum dtype dtype_parse(struct span name);
 
-/* Elements of `rank` dimensions; false for a negative dimension or an overflow. */
+/* Elements of `rank` dimensions; false for a negative dimension, or where the product of
+ * those that are not 0 is over INT64_MAX: so strides fit, too, even of no elements. */
 MUST_CHECK bool tensor_dims_count(const int64_t *dims, int rank, size_t *count);
 
 /* Elements and bytes of a tensor whose dimensions are known and were checked. */

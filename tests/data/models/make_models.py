@@ -53,3 +53,13 @@ write("unknown_ops",
 # Its output has no rows: a worker must refuse it too.
 write("rowless", [helper.make_node("Shape", ["x"], ["sizes"])],
       [value("x", F32, ["batch", 2])], [value("sizes", I64, ["n"])])
+
+# Its batch is 1 in the file: its jobs are run one at a time.
+write("single", [helper.make_node("Relu", ["x"], ["y"])],
+      [value("x", F32, [1, 2])], [value("y", F32, [1, 2])])
+
+# Two outputs, of which a configuration may want only one.
+write("twofold", [helper.make_node("Relu", ["x"], ["y"]),
+                  helper.make_node("Neg", ["x"], ["z"])],
+      [value("x", F32, ["batch", 2])],
+      [value("y", F32, ["batch", 2]), value("z", F32, ["batch", 2])])

@@ -5,6 +5,7 @@
 
 #define LOOKUP "tests/data/models/lookup.onnx"
 #define PAIR "tests/data/models/pair.onnx"
+#define TWOFOLD "tests/data/models/twofold.onnx"
 
 static struct models models;
 static struct error err;
@@ -43,16 +44,32 @@ START_TEST(models_are_found_by_their_configured_name) {
 END_TEST
 
 START_TEST(only_the_wanted_outputs_are_answered) {
-    const char *const known[] = {"rows"};
-    const char *const unknown[] = {"columns"};
-    struct config_model item = {.name = "m", .path = LOOKUP, .batch_max = 8};
+    const char *const known[] = {"z"};
+    const char *const unknown[] = {"w"};
+    struct config_model item = {.name = "m", .path = TWOFOLD, .batch_max = 8};
+    ck_assert_msg(open_all(&item, 1) == STATUS_OK, "%s", err.text);
+    ck_assert_int_eq(models.items[0].output_count, 2); /* all, unless some are named */
+    models_close(&models);
     item.outputs = known;
     item.output_count = 1;
     ck_assert_msg(open_all(&item, 1) == STATUS_OK, "%s", err.text);
     ck_assert_int_eq(models.items[0].output_count, 1);
+    ck_assert_int_eq(models.items[0].outputs[0], 1);
     models_close(&models);
     item.outputs = unknown;
-    refuses(item, STATUS_INVALID, "no output 'columns'; its first one is 'rows'");
+    refuses(item, STATUS_INVALID, "no output 'w'; its first one is 'y'");
+}
+END_TEST
+
+START_TEST(a_batch_of_one_in_the_file_is_the_largest) {
+    struct config_model item = {
+        .name = "m", .path = "tests/data/models/single.onnx", .batch_max = 8};
+    struct session **sessions;
+    ck_assert_msg(open_all(&item, 1) == STATUS_OK, "%s", err.text);
+    ck_assert_int_eq(models.items[0].rows_max, 1);
+    ck_assert_msg(models_sessions(&models, &sessions, &err) == STATUS_OK, "%s", err.text);
+    models_sessions_destroy(&models, sessions);
+    models_close(&models);
 }
 END_TEST
 
@@ -109,6 +126,7 @@ int main(void) {
     const TTest *const tests[] = {
         models_are_found_by_their_configured_name,
         only_the_wanted_outputs_are_answered,
+        a_batch_of_one_in_the_file_is_the_largest,
         what_cannot_serve_is_refused_with_the_reason,
         sessions_are_ready_for_the_largest_batch,
         outputs_without_a_row_for_each_job_are_refused,

@@ -252,11 +252,9 @@ START_TEST(a_shape_agrees_with_the_model_row) {
     ck_assert_int_eq(check(1, 1, 0, 1, 0, NULL, out), STATUS_OK);
     ck_assert_int_eq(check(2, 2, 3, 6, 1, fixed, out), STATUS_POISON);
     ck_assert_int_eq(check(1, 4, 0, 4, 1, fixed, out), STATUS_POISON);
-    ck_assert_str_eq(err.text,
-                     "the shape is [4], but the model takes [3] a row");
+    ck_assert_str_eq(err.text, "the shape is [4], but the model takes [3] a row");
     ck_assert_int_eq(check(1, 3, 0, 2, 1, fixed, out), STATUS_POISON);
-    ck_assert_str_eq(err.text,
-                     "2 floats do not make the shape [3] of float32");
+    ck_assert_str_eq(err.text, "2 floats do not make the shape [3] of float32");
     ck_assert_int_eq(check(0, 0, 0, 3, 1, open, out), STATUS_POISON);
 }
 END_TEST

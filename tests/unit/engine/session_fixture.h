@@ -1,6 +1,6 @@
 /* session_fixture.h - models with made-up rows, for tests of whole sessions.
  *
- * Ownership: everything is freed with the test's process (Check forks each test). */
+ * Ownership: release_all, which is to run after each test, frees everything. */
 #ifndef MILLRACE_TESTS_ENGINE_SESSION_FIXTURE_H
 #define MILLRACE_TESTS_ENGINE_SESSION_FIXTURE_H
 
@@ -19,18 +19,42 @@
 /* Sums may be taken in another order, but of the same few hundred numbers. */
 #define SAME_TOLERANCE 1e-6
 
+/* What a test has opened, for release_all. */
+static struct model *opened_models[64];
+static struct session *opened_sessions[64];
+static void *opened_memory[1024];
+static size_t model_count, session_count, memory_count;
+
+/* Runs after each test, so that leak checkers see what a test itself has lost. */
+static inline void release_all(void) {
+    for (size_t i = 0; i < session_count; i++) {
+        session_destroy(opened_sessions[i]);
+    }
+    for (size_t i = 0; i < model_count; i++) {
+        model_close(opened_models[i]);
+    }
+    for (size_t i = 0; i < memory_count; i++) {
+        free(opened_memory[i]);
+    }
+}
+
+static inline void *keep(void *memory) {
+    ck_assert_uint_lt(memory_count, ARRAY_COUNT(opened_memory));
+    return opened_memory[memory_count++] = memory;
+}
+
 static inline struct model *open_model(const char *path) {
     struct model *model;
     struct error err;
     ck_assert_msg(model_open(path, &model, &err) == STATUS_OK, "%s", err.text);
-    return model;
+    return opened_models[model_count++] = model;
 }
 
 static inline struct session *open_session(const struct model *model) {
     struct session *session;
     struct error err;
     ck_assert_msg(session_create(model, 0, &session, &err) == STATUS_OK, "%s", err.text);
-    return session;
+    return opened_sessions[session_count++] = session;
 }
 
 /* The file's bytes, for model_open_bytes. */
@@ -43,7 +67,7 @@ static inline struct span read_file(const char *path) {
     size = ftell(file);
     ck_assert_int_gt(size, 0);
     rewind(file);
-    data = malloc((size_t)size);
+    data = keep(malloc((size_t)size));
     ck_assert_uint_eq(fread(data, 1, (size_t)size, file), (size_t)size);
     fclose(file);
     return (struct span){.data = data, .size = (size_t)size};
@@ -57,7 +81,7 @@ static inline struct tensor make_rows(const struct model *model, int64_t first,
     size_t each;
     x.dims[0] = count;
     each = count == 0 ? 0 : tensor_count(&x) / (size_t)count;
-    x.data = malloc(tensor_size(&x) + 1);
+    x.data = keep(malloc(tensor_size(&x) + 1));
     for (int64_t row = 0; row < count; row++) {
         uint32_t seed = (uint32_t)(first + row) * 2654435761U + 1;
         for (size_t i = 0; i < each; i++) {

@@ -8,7 +8,7 @@ static struct model *open_with(const char *path, unsigned passes) {
     struct error err;
     ck_assert_msg(model_open_bytes(read_file(path), passes, &model, &err) == STATUS_OK,
                   "%s", err.text);
-    return model;
+    return opened_models[model_count++] = model;
 }
 
 static size_t node_count(const struct model *model) {
@@ -137,5 +137,6 @@ int main(void) {
         every_operator_is_whole_and_listed_once,
         the_newest_entry_not_past_the_opset_is_found,
     };
-    return suite_run("passes and operators", tests, ARRAY_COUNT(tests));
+    return suite_run_with("passes and operators", tests, ARRAY_COUNT(tests), NULL,
+                          release_all);
 }

@@ -174,6 +174,7 @@ START_TEST(a_workspace_past_its_limit_is_refused_and_smaller_ones_still_run) {
     struct session *session;
     struct error err;
     ck_assert_int_eq(session_create(model, (size_t)2 << 20, &session, &err), STATUS_OK);
+    opened_sessions[session_count++] = session;
     ck_assert_int_eq(session_prepare(session, &large, &err), STATUS_NO_MEMORY);
     ck_assert_msg(strstr(err.text, "limit") != NULL, "%s", err.text);
     run_rows(session, &small);
@@ -213,28 +214,31 @@ END_TEST
  * ------------------------------------------------------------------------------ */
 
 struct side {
-    const struct model *model;
+    struct session *session;
+    struct tensor x[4]; /* 1 to 4 rows */
     float first[16];
 };
 
 static void *run_side(void *argument) {
     struct side *side = argument;
-    struct session *session = open_session(side->model);
     for (int i = 0; i < 20; i++) {
-        struct tensor x = make_rows(side->model, 0, 1 + i % 4);
-        run_rows(session, &x);
-        free(x.data);
+        run_rows(side->session, &side->x[i % 4]);
     }
-    memcpy(side->first, session_output(session, 0)->data,
-           size_min(row_count(session), 16) * sizeof(float));
-    session_destroy(session);
+    memcpy(side->first, session_output(side->session, 0)->data,
+           size_min(row_count(side->session), 16) * sizeof(float));
     return NULL;
 }
 
 START_TEST(sessions_of_one_model_run_side_by_side) {
     struct model *model = open_model(models[_i]);
-    struct side sides[3] = {{.model = model}, {.model = model}, {.model = model}};
+    struct side sides[3] = {0};
     pthread_t threads[3];
+    for (int i = 0; i < 3; i++) {
+        sides[i].session = open_session(model);
+        for (int rows = 1; rows <= 4; rows++) {
+            sides[i].x[rows - 1] = make_rows(model, 0, rows);
+        }
+    }
     for (int i = 0; i < 3; i++) {
         ck_assert_int_eq(pthread_create(&threads[i], NULL, run_side, &sides[i]), 0);
     }
@@ -244,7 +248,6 @@ START_TEST(sessions_of_one_model_run_side_by_side) {
     for (int i = 1; i < 3; i++) {
         assert_close(sides[0].first, sides[i].first, 16, 0);
     }
-    model_close(model);
 }
 END_TEST
 
@@ -255,6 +258,8 @@ int main(void) {
     int failed, last = (int)ARRAY_COUNT(models);
     tcase_set_timeout(each, 60);
     tcase_set_timeout(once, 60);
+    tcase_add_checked_fixture(each, NULL, release_all);
+    tcase_add_checked_fixture(once, NULL, release_all);
 #ifdef COUNTS_ALLOCATIONS
     tcase_add_loop_test(each, a_batch_no_larger_than_the_plan_allocates_nothing, 0, last);
 #endif

@@ -33,6 +33,7 @@ END_TEST
 START_TEST(tolerance_is_absolute_plus_relative_to_the_wanted) {
     ck_assert_int_eq(compare(1.0009f, 1.0f), STATUS_OK);
     ck_assert_int_ne(compare(1.0020f, 1.0f), STATUS_OK);
+    ck_assert_int_ne(compare(1001.0008f, 1000.0f), STATUS_OK); /* not to what came */
     ck_assert_int_eq(compare(0.9e-5f, 0.0f), STATUS_OK);
     ck_assert_int_ne(compare(1.2e-5f, 0.0f), STATUS_OK);
 }

@@ -192,6 +192,26 @@ START_TEST(files_that_lie_are_refused) {
 }
 END_TEST
 
+START_TEST(a_header_past_the_limit_is_refused) {
+    static const char dict[] =
+        "{'descr': '|u1', 'fortran_order': False, 'shape': (0,), }";
+    static uint8_t file[12 + NPY_HEADER_SIZE_MAX + 1] = "\x93NUMPY\2";
+    for (size_t over = 0; over < 2; over++) {
+        size_t length = NPY_HEADER_SIZE_MAX + over;
+        struct npy_array array;
+        struct error err;
+        memset(file + 12, ' ', length);
+        memcpy(file + 12, dict, sizeof(dict) - 1);
+        for (size_t i = 0; i < 4; i++) {
+            file[8 + i] = (uint8_t)(length >> (8 * i));
+        }
+        ck_assert_int_eq(npy_parse(span_of(file, 12 + length), &array, &err),
+                         over == 0 ? STATUS_OK : STATUS_INVALID);
+        npy_release(&array);
+    }
+}
+END_TEST
+
 START_TEST(every_truncation_is_refused) {
     static const uint8_t elements[8] = {0};
     struct npy_array array;
@@ -243,11 +263,12 @@ END_TEST
 
 int main(void) {
     const TTest *const tests[] = {
-        every_format_version_is_read,      fortran_order_comes_out_row_major,
-        the_other_byte_order_is_swapped,   texts_lose_their_padding_and_become_utf8,
-        what_is_written_is_read_back,      bfloat16_is_written_as_the_same_float32,
-        files_that_lie_are_refused,        every_truncation_is_refused,
-        an_array_without_elements_is_fine, a_bool_is_0_or_1_whatever_its_byte,
+        every_format_version_is_read,       fortran_order_comes_out_row_major,
+        the_other_byte_order_is_swapped,    texts_lose_their_padding_and_become_utf8,
+        what_is_written_is_read_back,       bfloat16_is_written_as_the_same_float32,
+        files_that_lie_are_refused,         a_header_past_the_limit_is_refused,
+        every_truncation_is_refused,        an_array_without_elements_is_fine,
+        a_bool_is_0_or_1_whatever_its_byte,
     };
     return suite_run("npy", tests, ARRAY_COUNT(tests));
 }

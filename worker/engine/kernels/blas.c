@@ -11,9 +11,6 @@
 #include "base/compiler.h"
 #include "base/cpu.h"
 
-typedef void sgemm_fn(enum CBLAS_ORDER, enum CBLAS_TRANSPOSE, enum CBLAS_TRANSPOSE,
-                      blasint, blasint, blasint, float, const float *, blasint,
-                      const float *, blasint, float, float *, blasint);
 typedef void dgemm_fn(enum CBLAS_ORDER, enum CBLAS_TRANSPOSE, enum CBLAS_TRANSPOSE,
                       blasint, blasint, blasint, double, const double *, blasint,
                       const double *, blasint, double, double *, blasint);
@@ -22,7 +19,6 @@ typedef char *get_corename_fn(void);
 
 static struct {
     bool loaded; /* all functions below are there */
-    sgemm_fn *sgemm;
     dgemm_fn *dgemm;
     set_num_threads_fn *set_num_threads;
     get_corename_fn *get_corename;
@@ -51,8 +47,7 @@ static void load(void) {
     if (library == NULL) {
         return;
     }
-    blas.loaded = find(library, "cblas_sgemm", &blas.sgemm, sizeof(blas.sgemm)) &&
-                  find(library, "cblas_dgemm", &blas.dgemm, sizeof(blas.dgemm)) &&
+    blas.loaded = find(library, "cblas_dgemm", &blas.dgemm, sizeof(blas.dgemm)) &&
                   find(library, "openblas_set_num_threads", &blas.set_num_threads,
                        sizeof(blas.set_num_threads)) &&
                   find(library, "openblas_get_corename", &blas.get_corename,
@@ -82,18 +77,6 @@ static bool usable(int64_t m, int64_t n, int64_t k, int64_t lda, int64_t ldb,
 
 static enum CBLAS_TRANSPOSE transposed(bool trans) {
     return trans ? CblasTrans : CblasNoTrans;
-}
-
-bool blas_gemm_f32(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k,
-                   float alpha, const float *a, int64_t lda, const float *b, int64_t ldb,
-                   float beta, float *c, int64_t ldc) {
-    if (!usable(m, n, k, lda, ldb, ldc)) {
-        return false;
-    }
-    blas.sgemm(CblasRowMajor, transposed(trans_a), transposed(trans_b), (blasint)m,
-               (blasint)n, (blasint)k, alpha, a, (blasint)lda, b, (blasint)ldb, beta, c,
-               (blasint)ldc);
-    return true;
 }
 
 bool blas_gemm_f64(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k,

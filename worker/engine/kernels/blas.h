@@ -6,8 +6,8 @@
  * looks at the processor, sets the variable where the operator has not, opens the
  * library and limits it to one thread, because we run batches side by side.
  *
- * Without the library everything works; double products are then computed by plain
- * loops.
+ * Our own kernels compute float32; the library is for double, and without it double
+ * products are computed by plain loops.
  *
  * Depends on: base/cpu.h.
  * Ownership: the library stays loaded until the process ends.
@@ -27,9 +27,6 @@ const char *blas_core_name(void);
 
 /* C = alpha op(A) op(B) + beta C, row-major.  False, with C untouched, where the
  * library is not loaded or a dimension is beyond its int. */
-bool blas_gemm_f32(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k,
-                   float alpha, const float *a, int64_t lda, const float *b, int64_t ldb,
-                   float beta, float *c, int64_t ldc);
 bool blas_gemm_f64(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k,
                    double alpha, const double *a, int64_t lda, const double *b,
                    int64_t ldb, double beta, double *c, int64_t ldc);

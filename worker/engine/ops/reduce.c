@@ -53,8 +53,9 @@ static enum status marked_axes(struct exec *exec, unsigned *marked, struct error
     if (exec_has(exec, 1)) {
         status = exec_ints(exec, 1, axes, TENSOR_RANK_MAX, &count, err);
     } else if (state->axes.count <= TENSOR_RANK_MAX) {
-        count = (int)state->axes.count;
-        memcpy(axes, state->axes.values, state->axes.count * sizeof(axes[0]));
+        for (; count < (int)state->axes.count; count++) {
+            axes[count] = state->axes.values[count];
+        }
     }
     for (int i = 0; status == STATUS_OK && i < count; i++) {
         int axis = 0;

@@ -70,7 +70,9 @@ static enum status asked_dims(struct exec *exec, struct tensor *y, struct error 
                           state->dims.count, TENSOR_RANK_MAX);
     }
     y->rank = (int)state->dims.count;
-    memcpy(y->dims, state->dims.values, state->dims.count * sizeof(y->dims[0]));
+    for (int i = 0; i < y->rank; i++) {
+        y->dims[i] = state->dims.values[i];
+    }
     return STATUS_OK;
 }
 
@@ -180,8 +182,9 @@ static enum status marked_axes(struct exec *exec, int rank, unsigned *marked, bo
     if (exec_has(exec, 1)) {
         status = exec_ints(exec, 1, axes, TENSOR_RANK_MAX, &count, err);
     } else if (state != NULL && state->axes.count <= TENSOR_RANK_MAX) {
-        count = (int)state->axes.count;
-        memcpy(axes, state->axes.values, state->axes.count * sizeof(axes[0]));
+        for (; count < (int)state->axes.count; count++) {
+            axes[count] = state->axes.values[count];
+        }
     }
     *given = exec_has(exec, 1) || (state != NULL && state->axes.values != NULL);
     for (int i = 0; status == STATUS_OK && i < count; i++) {

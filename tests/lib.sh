@@ -1,12 +1,13 @@
-# lib.sh - what flow tests share; sourced by each.
+# lib.sh - what tests of whole workers share; sourced by each.
 #
 # A test stops at the first command that fails; what it started is killed at its end.
 # shellcheck shell=bash
 set -euo pipefail
 
 millrace=${MILLRACE:?}
-work=${FLOW_DIR:?}
+work=${TEST_DIR:?}
 patience_s=60 # sanitizers are slow; a condition that comes ends the wait
+prefix=       # of topics and the group, where tests share a broker
 declare -A worker_pid=()
 background=()
 
@@ -95,17 +96,19 @@ free_port() {
 }
 
 # The models of the demo and a route for each, ROUTE_EXTRA and MODEL_EXTRA in every one.
-# The embedded broker loses what transactions commit, so most tests take at_least_once.
+# The embedded broker loses what transactions commit, so most tests take at_least_once;
+# and it waits out the session of a member that is gone, so sessions are short.
 write_config() { # FILE MODEL...
     local file=$1 model models=() routes=() IFS=,
     for model in "${@:2}"; do
         models+=("{ name = \"$model\"; path = \"$(model_path "$model")\"; ${MODEL_EXTRA:-} }")
-        routes+=("{ input = \"$model.jobs\"; output = \"$model.results\";
-            dead_letter = \"$model.dead\"; model = \"$model\"; ${ROUTE_EXTRA:-} }")
+        routes+=("{ input = \"$prefix$model.jobs\"; output = \"$prefix$model.results\";
+            dead_letter = \"$prefix$model.dead\"; model = \"$model\"; ${ROUTE_EXTRA:-} }")
     done
     cat >"$file" <<END
 kafka = { bootstrap_servers = "${bootstrap:-127.0.0.1:1}"; };
-worker = { group = "flow"; delivery = "at_least_once"; };
+consumer = { session_timeout_ms = 6000; heartbeat_interval_ms = 500; };
+worker = { group = "${prefix}test"; delivery = "${DELIVERY:-at_least_once}"; ${WORKER_EXTRA:-} };
 http = { port = 0; };
 log = { format = "json"; };
 models = ( ${models[*]} );
@@ -170,13 +173,13 @@ stop_worker() { # NAME
 # ---- jobs ----
 
 submit() { # MODEL COUNT [FLAG]...
-    "$millrace" submit --bootstrap "$bootstrap" --topic "$1.jobs" \
+    "$millrace" submit --bootstrap "$bootstrap" --topic "$prefix$1.jobs" \
         --input "=tests/data/$1/samples.npy" --count "$2" --id-prefix "$1-" "${@:3}"
 }
 
 # Every one of COUNT jobs is answered once.
 collect() { # MODEL COUNT [FLAG]...
-    "$millrace" collect --bootstrap "$bootstrap" --topic "$1.results" \
+    "$millrace" collect --bootstrap "$bootstrap" --topic "$prefix$1.results" \
         --id-prefix "$1-" --count "$2" --timeout "$patience_s" --settle 0.2 "${@:3}"
 }
 

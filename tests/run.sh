@@ -1,18 +1,21 @@
 #!/bin/bash
-# run.sh - whole workers on the embedded broker: each test_NAME.sh proves what it is named
-# for.
+# run.sh - runs the tests of a folder: each test_NAME.sh proves what it is named for.
 #
-#     tests/flow/run.sh [NAME]...    all, or those whose name holds NAME
+#     tests/run.sh FOLDER [NAME]...    all of tests/FOLDER, or those whose name holds NAME
 #
 # MILLRACE names another program than build/millrace, one built with a sanitizer for
-# instance: any report of it fails the test. Files of a test are in build/flow/NAME.
+# instance: any report of it fails the test. Files of a test are in build/FOLDER/NAME.
 set -uo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 
-if [ "${1:-}" = --help ]; then
-    sed -n '2,8s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
-    exit 0
-fi
+case ${1:-} in
+'' | -*)
+    sed -n '2,7s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+    [ "${1:-}" = --help ] && exit 0 || exit 2
+    ;;
+esac
+folder=$1
+shift
 export MILLRACE=${MILLRACE:-build/millrace}
 export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1:abort_on_error=0}
 export TSAN_OPTIONS=${TSAN_OPTIONS:-halt_on_error=0:second_deadlock_stack=1}
@@ -34,15 +37,15 @@ sanitizer_report() {
 }
 
 failed=0 ran=0
-for file in tests/flow/test_*.sh; do
+for file in tests/"$folder"/test_*.sh; do
     name=$(basename "$file" .sh)
     name=${name#test_}
     wanted "$name" "$@" || continue
-    dir=build/flow/$name
+    dir=build/$folder/$name
     rm -rf "$dir"
     mkdir -p "$dir"
     started=$SECONDS ran=$((ran + 1))
-    if FLOW_DIR=$dir bash "$file" </dev/null >"$dir/output.txt" 2>&1 &&
+    if TEST_DIR=$dir bash "$file" </dev/null >"$dir/output.txt" 2>&1 &&
         ! sanitizer_report "$dir" >/dev/null; then
         printf 'ok      %s (%d s)\n' "$name" $((SECONDS - started))
         continue
@@ -52,5 +55,5 @@ for file in tests/flow/test_*.sh; do
     tail -n 15 "$dir/output.txt" | sed 's/^/    /'
     for report in $(sanitizer_report "$dir"); do head -n 40 "$report" | sed 's/^/    /'; done
 done
-echo "flow: $((ran - failed)) of $ran passed"
+echo "$folder: $((ran - failed)) of $ran passed"
 [ "$failed" -eq 0 ] && [ "$ran" -gt 0 ]
