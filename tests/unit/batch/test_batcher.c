@@ -199,6 +199,7 @@ START_TEST(a_job_that_does_not_fit_leaves_its_neighbours_alone) {
     fixture_pair_job(&job, "twice", 3, 1.0F);
     job.inputs[1].name = job.inputs[0].name; /* job_parse would refuse it too */
     ck_assert_int_eq(add(&world, 1, &job, 0, INT64_MAX, &err), STATUS_POISON);
+    ck_assert_ptr_nonnull(strstr(err.text, "or has twice"));
     batcher_flush(&world.batcher, 0, true);
     ck_assert_int_eq(world.emitted_count, 1);
     ck_assert_int_eq(world.emitted[0]->count, 1);
