@@ -25,6 +25,7 @@ WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion \
 san_flags_asan := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 san_flags_tsan := -fsanitize=thread -fno-omit-frame-pointer
 SAN_FLAGS := $(san_flags_$(SAN))
+export TSAN_OPTIONS := suppressions=$(CURDIR)/tests/tsan.supp
 
 # -ffp-contract=off: a fused multiply-add is written where it is meant, so that the
 # portable kernels and the SIMD ones can be compared.

@@ -6,7 +6,7 @@ set -euo pipefail
 
 millrace=${MILLRACE:?}
 work=${TEST_DIR:?}
-patience_s=60 # sanitizers are slow; a condition that comes ends the wait
+patience_s=120 # sanitizers are slow; a condition that comes ends the wait
 prefix=       # of topics and the group, where tests share a broker
 declare -A worker_pid=()
 background=()

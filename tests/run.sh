@@ -17,8 +17,7 @@ esac
 folder=$1
 shift
 export MILLRACE=${MILLRACE:-build/millrace}
-export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1:abort_on_error=0}
-export TSAN_OPTIONS=${TSAN_OPTIONS:-halt_on_error=0:second_deadlock_stack=1}
+export TSAN_OPTIONS=${TSAN_OPTIONS:-suppressions=$PWD/tests/tsan.supp}
 # A variable of the caller's must not configure the workers.
 while read -r name; do unset "$name"; done < <(compgen -e | grep '^MILLRACE_')
 

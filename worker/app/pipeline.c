@@ -7,6 +7,7 @@
 #include "app/intake.h"
 #include "base/clock.h"
 #include "base/queue.h"
+#include "base/thread.h"
 
 enum {
     CHAINS_MAX = 4096, /* the window bounds the records in them */
@@ -77,6 +78,7 @@ static void count_received(struct pipeline *pipeline, const struct record *chain
 
 static void *poll_main(void *opaque) {
     struct pipeline *pipeline = opaque;
+    thread_name("poll");
     while (!atomic_load(&pipeline->stopping)) {
         struct record *chain = NULL;
         struct error err;
@@ -103,6 +105,7 @@ static void *poll_main(void *opaque) {
 
 static void *intake_main(void *opaque) {
     struct pipeline *pipeline = opaque;
+    thread_name("intake");
     while (!atomic_load(&pipeline->stopping)) {
         int64_t wait_us = intake_wait_us(pipeline->intake, clock_now_us());
         struct record *chain;
@@ -188,6 +191,7 @@ static void *compute_main(void *opaque) {
     struct compute *compute = opaque;
     struct pipeline *pipeline = compute->pipeline;
     struct health *health = pipeline->opts.health;
+    thread_name("compute");
     while (!atomic_load(&pipeline->stopping)) {
         struct batch *batch = queue_pop(&pipeline->batches, 0);
         if (batch == NULL) {
@@ -211,6 +215,7 @@ static void *compute_main(void *opaque) {
 
 static void *commit_main(void *opaque) {
     struct pipeline *pipeline = opaque;
+    thread_name("commit");
     while (!atomic_load(&pipeline->stopping)) {
         int64_t from_us = clock_now_us();
         size_t committed = 0;
