@@ -10,6 +10,9 @@ BUILD := build$(if $(SAN),/$(SAN))
 PREFIX ?= /usr/local
 # V=1 shows the commands themselves.
 Q := $(if $(V),,@)
+# How many compilers `make check`, `make demo` and `make bench` run at once.
+JOBS ?= $(shell nproc)
+SUBMAKE = $(MAKE) --no-print-directory
 
 ifeq ($(origin CC),default)
 CC := gcc
@@ -122,15 +125,23 @@ $(foreach layer,$(LAYERS) tools,$(eval $(call unit_rule,$(layer))))
 $(BUILD)/tests/%.o: CFLAGS += -Wno-pedantic -Wno-sign-conversion -Wno-conversion \
   -Wno-double-promotion
 
-.PHONY: unit
+# What a program writes is shown only if it fails.
+define run_units
+@fail=0; for t in $(1); do \
+  if ./$$t >$$t.log 2>&1; then echo "  ok  $$t: $$(grep -o 'Checks: [0-9]*' $$t.log)"; \
+  else echo "FAILED $$t"; cat $$t.log; fail=1; fi; done; exit $$fail
+endef
+
+.PHONY: unit programs
+programs: all $(UNIT_BINS)
 unit: $(UNIT_BINS) ## unit tests of every layer
-	@fail=0; for t in $^; do ./$$t || fail=1; done; exit $$fail
+	$(call run_units,$^)
 
 .SECONDEXPANSION:
 # The function keeps the pattern rule from taking filter's % for its own.
 unit_bins = $(filter $(BUILD)/tests/unit/$(1)/%,$(UNIT_BINS))
 unit-%: $$(call unit_bins,$$*) ## unit tests of one layer
-	@fail=0; for t in $^; do ./$$t || fail=1; done; exit $$fail
+	$(call run_units,$^)
 
 # ---- the codec's fuzzer and benchmark -----------------------------------------------
 FUZZ_CC ?= clang-14
@@ -181,15 +192,18 @@ flow: $(BUILD)/millrace ## whole workers on the embedded broker
 
 .PHONY: check check-fast kafka
 check-fast: packages-test ## units, ASan and UBSan, layers, format, lint, flow
-	@$(MAKE) --no-print-directory layers format
-	@$(MAKE) --no-print-directory all unit models flow
-	@$(MAKE) --no-print-directory SAN=asan unit models flow
-	@$(MAKE) --no-print-directory lint
+	@$(SUBMAKE) layers format
+	@$(SUBMAKE) -j$(JOBS) programs
+	@$(SUBMAKE) unit models flow
+	@$(SUBMAKE) -j$(JOBS) SAN=asan programs
+	@$(SUBMAKE) SAN=asan unit models flow
+	@$(SUBMAKE) lint
 
 check: check-fast ## all that a change must pass: check-fast, TSan, real Kafka
-	@$(MAKE) --no-print-directory ops
-	@$(MAKE) --no-print-directory SAN=tsan unit flow
-	@$(MAKE) --no-print-directory kafka
+	@$(SUBMAKE) ops
+	@$(SUBMAKE) -j$(JOBS) SAN=tsan programs
+	@$(SUBMAKE) SAN=tsan unit flow
+	@$(SUBMAKE) kafka
 
 kafka: $(BUILD)/millrace ## tests on a real Apache Kafka, which is fetched
 	@MILLRACE=$(BUILD)/millrace tests/kafka/run.sh
@@ -197,7 +211,7 @@ kafka: $(BUILD)/millrace ## tests on a real Apache Kafka, which is fetched
 # ---- for users ------------------------------------------------------------------------
 .PHONY: demo bench train install
 demo: packages ## the main job in a minute; KAFKA=1 on a real Apache Kafka
-	@$(MAKE) --no-print-directory all
+	@$(SUBMAKE) -j$(JOBS) all
 	@KAFKA=$(KAFKA) tools/demo.sh
 
 BENCH_TOOLS := $(BUILD)/loadgen $(BUILD)/transport
@@ -209,7 +223,7 @@ $(BENCH_TOOLS):
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 bench: packages-test ## measure against the Python peer and the transport limit
-	@$(MAKE) --no-print-directory all $(BENCH_TOOLS)
+	@$(SUBMAKE) -j$(JOBS) all $(BENCH_TOOLS)
 	@tests/bench/bench.sh
 
 train: ## train the demo models again (never needed to build)
