@@ -234,6 +234,7 @@ install: $(BUILD)/millrace ## install under PREFIX (default /usr/local), DESTDIR
 	install -d $(DESTDIR)$(PREFIX)/share/millrace/schemas $(DESTDIR)$(PREFIX)/share/millrace/conf
 	install -m 644 schemas/*.avsc $(DESTDIR)$(PREFIX)/share/millrace/schemas
 	install -m 644 conf/*.conf $(DESTDIR)$(PREFIX)/share/millrace/conf
+	cp -r conf/models $(DESTDIR)$(PREFIX)/share/millrace/conf
 
 .PHONY: clean
 clean: ## remove what was built
