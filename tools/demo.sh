@@ -33,8 +33,10 @@ delivery=at_least_once
 if [ -n "$kafka" ]; then delivery=exactly_once; fi
 
 declare -A worker_pid=()
+submitting=() # the processes that send jobs
 broker_pid=
 kafka_started=
+interrupted=130 # the exit code after Ctrl-C
 
 step() { printf '\n== %s\n' "$*"; }
 die() {
@@ -46,7 +48,7 @@ die() {
 
 show_logs() {
     local log
-    for log in "$work"/worker-*.log "$work"/broker.log; do
+    for log in "$work"/worker-*.log "$work"/submit-*.log "$work"/broker.log; do
         if [ -f "$log" ]; then
             printf '\n-- the end of %s\n' "$log"
             tail -n 15 "$log"
@@ -55,11 +57,12 @@ show_logs() {
 }
 
 cleanup() {
-    local status=$? name
-    trap - EXIT INT TERM
-    if [ "$status" -ne 0 ]; then show_logs; fi
-    for name in "${!worker_pid[@]}"; do
-        kill -KILL "${worker_pid[$name]}" 2>/dev/null || true
+    local status=$? pid
+    trap - EXIT
+    trap '' INT TERM # a second Ctrl-C must leave nothing running
+    if [ "$status" -ne 0 ] && [ "$status" -ne "$interrupted" ]; then show_logs; fi
+    for pid in "${worker_pid[@]}" "${submitting[@]}"; do
+        kill -KILL "$pid" 2>/dev/null || true
     done
     if [ -n "$broker_pid" ]; then kill "$broker_pid" 2>/dev/null || true; fi
     if [ -n "$kafka_started" ]; then tests/kafka/kafka.sh stop --dir "$work/kafka" || true; fi
@@ -142,22 +145,37 @@ kill_worker() {
     kill -KILL "$pid"
     wait "$pid" 2>/dev/null || true
     unset "worker_pid[$1]"
-    echo "worker $1 was killed in the middle of its work"
+    echo "worker $1 was killed in the middle of its work; Kafka misses it after 6 s, and"
+    echo "until then the jobs it had taken wait"
 }
 
 # ---- jobs ------------------------------------------------------------------------------
 
-# Submits half $1 (0 or 1) of every model's jobs, all models at once.
-submit_half() {
-    local model half pid pids=()
+# Begins to send half $1 (0 or 1) of every model's jobs, all models at once. Silent: the
+# bar on the terminal is that of the answers.
+begin_half() {
+    local model half
     for model in "${models[@]}"; do
         half=$((jobs[$model] / 2))
         "$millrace" submit --bootstrap "$bootstrap" --topic "$model.jobs" --model "$model" \
             --input "=tests/data/$model/samples.npy" --id-prefix "$model-" \
-            --first $(($1 * half)) --count "$half" --rate "$rate" --key id &
-        pids+=($!)
+            --first $(($1 * half)) --count "$half" --rate "$rate" --key id \
+            >>"$work/submit-$model.log" 2>&1 &
+        submitting+=($!)
     done
-    for pid in "${pids[@]}"; do wait "$pid" || die "jobs could not be submitted"; done
+}
+
+end_half() {
+    local pid
+    for pid in "${submitting[@]}"; do wait "$pid" || die "jobs could not be submitted"; done
+    submitting=()
+}
+
+# The jobs in the first 1/PART of every model's.
+total() {
+    local model sum=0
+    for model in "${models[@]}"; do sum=$((sum + jobs[$model] / $1)); done
+    echo "$sum"
 }
 
 # collect PART [FLAG]...: waits for the first 1/PART of every model's jobs.
@@ -173,23 +191,19 @@ collect() {
 }
 
 change_workers_at_rest() {
-    collect 2 --json >"$work/first-half.json"
     stop_worker 1
     start_worker 3
     await_worker 3
-    submit_half 1
+    begin_half 1
 }
 
 change_workers_at_work() {
-    local submitting
-    submit_half 1 &
-    submitting=$!
+    begin_half 1
     # Killed when answers of the second half have begun to come.
     "$millrace" collect --bootstrap "$bootstrap" --topic digits.results --settle 0 --json \
         --id-prefix digits- --first $((jobs[digits] / 2)) --count 100 >"$work/begun.json"
     kill_worker 1
     start_worker 3
-    wait "$submitting" || die "jobs could not be submitted"
 }
 
 # What Keras itself gets on the same rows, from the files that training left.
@@ -211,13 +225,15 @@ print_keras() {
 rm -rf "$work"
 mkdir -p "$work"
 trap cleanup EXIT
-trap 'exit 130' INT TERM
+trap 'exit $interrupted' INT TERM
 started=$SECONDS
 
 if [ -n "$kafka" ]; then
+    change="One worker is killed with -9, another comes"
     step "Apache Kafka, with topics for three models"
     start_kafka
 else
+    change="One worker is stopped, another comes"
     step "A throw-away broker, with topics for three models"
     start_toy_broker
 fi
@@ -230,13 +246,17 @@ await_worker 1
 await_worker 2
 
 step "The first half of the jobs"
-submit_half 0
+begin_half 0
+collect 2 --settle 0 --json >"$work/first-half.json"
+end_half
+echo "$(total 2) jobs sent and answered"
 
-step "One worker goes, another comes: the second half"
+step "$change"
 if [ -n "$kafka" ]; then change_workers_at_work; else change_workers_at_rest; fi
 
-step "The answers"
+step "The second half of the jobs, and what became of all"
 collect 1
+end_half
 print_keras
 
 step "The workers that are left stop"
