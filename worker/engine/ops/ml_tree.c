@@ -240,6 +240,37 @@ static enum status link_nodes(struct load *load, const struct lists *lists,
     return STATUS_OK;
 }
 
+/* Every tree has one root, and every node hangs on one: those that do not are a circle.
+ * `open` has room for every node. */
+static enum status check_roots(struct load *load, const struct lists *lists,
+                               const struct tree_state *state, uint32_t *open,
+                               struct error *err) {
+    size_t seen = 0, open_count = 0;
+    for (size_t i = 0; i < state->root_count; i++) {
+        uint32_t root = state->roots[i];
+        /* Roots stand in the order of nodes, and those of a tree side by side. */
+        if (i > 0 &&
+            lists->tree.values[root] == lists->tree.values[state->roots[i - 1]]) {
+            return bad_node(load, lists, root, "is a second root", err);
+        }
+        open[open_count++] = root;
+    }
+    while (open_count > 0) {
+        const struct tree_node *node = &state->nodes[open[--open_count]];
+        seen++;
+        if (node->mode != LEAF) {
+            open[open_count++] = node->yes;
+            open[open_count++] = node->no;
+        }
+    }
+    if (seen != state->node_count) {
+        return node_error(load->node, err, STATUS_INVALID,
+                          "%zu nodes are in circles, which no root leads to",
+                          state->node_count - seen);
+    }
+    return STATUS_OK;
+}
+
 /* Weights, those of a leaf side by side. */
 static enum status read_weights(struct load *load, const struct lists *lists,
                                 struct tree_state *state, const struct place *places,
@@ -280,7 +311,7 @@ static enum status build(struct load *load, const struct lists *lists,
     size_t nodes = lists->tree.count, weights = lists->weight_tree.count;
     struct place *places = NULL;
     bool *has_parent = NULL;
-    uint32_t *leaves = NULL;
+    uint32_t *leaves = NULL, *open = NULL;
     enum status status = STATUS_OK;
     if (nodes > INT32_MAX || weights > INT32_MAX) {
         return node_error(load->node, err, STATUS_UNSUPPORTED,
@@ -295,8 +326,9 @@ static enum status build(struct load *load, const struct lists *lists,
     places = calloc(nodes, sizeof(*places));
     has_parent = calloc(nodes, sizeof(*has_parent));
     leaves = calloc(weights + 1, sizeof(*leaves));
+    open = calloc(nodes, sizeof(*open));
     if (state->nodes == NULL || state->weights == NULL || state->roots == NULL ||
-        places == NULL || has_parent == NULL || leaves == NULL) {
+        places == NULL || has_parent == NULL || leaves == NULL || open == NULL) {
         status = load_no_memory(load, err);
     }
     if (status == STATUS_OK) {
@@ -306,11 +338,15 @@ static enum status build(struct load *load, const struct lists *lists,
         status = link_nodes(load, lists, state, places, has_parent, err);
     }
     if (status == STATUS_OK) {
+        status = check_roots(load, lists, state, open, err);
+    }
+    if (status == STATUS_OK) {
         status = read_weights(load, lists, state, places, leaves, err);
     }
     free(places);
     free(has_parent);
     free(leaves);
+    free(open);
     return status;
 }
 
