@@ -63,3 +63,27 @@ write("twofold", [helper.make_node("Relu", ["x"], ["y"]),
                   helper.make_node("Neg", ["x"], ["z"])],
       [value("x", F32, ["batch", 2])],
       [value("y", F32, ["batch", 2]), value("z", F32, ["batch", 2])])
+
+
+# Trees that must be refused: the nodes of the first are each other's children, those of
+# the second form two trees under one name.
+def tree(name, yes, no, modes):
+    count = len(modes)
+    node = helper.make_node(
+        "TreeEnsembleRegressor", ["x"], ["y"], domain="ai.onnx.ml",
+        nodes_treeids=[0] * count, nodes_nodeids=list(range(count)),
+        nodes_featureids=[0] * count, nodes_values=[0.5] * count, nodes_modes=modes,
+        nodes_truenodeids=yes, nodes_falsenodeids=no,
+        target_treeids=[0], target_nodeids=[count - 1], target_ids=[0], target_weights=[1.0])
+    graph = helper.make_graph([node], name, [value("x", F32, ["batch", 1])],
+                              [value("y", F32, ["batch", 1])])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17),
+                                                    helper.make_opsetid("ai.onnx.ml", 1)])
+    model.ir_version = 8
+    save(model, HERE / f"{name}.onnx")
+
+
+tree("tree_circle", yes=[1, 0, 0, 0], no=[2, 3, 0, 0],
+     modes=["BRANCH_LEQ", "BRANCH_LEQ", "LEAF", "LEAF"])
+tree("tree_roots", yes=[1, 0, 0, 0], no=[2, 0, 0, 0],
+     modes=["BRANCH_LEQ", "LEAF", "LEAF", "LEAF"])

@@ -199,6 +199,22 @@ START_TEST(an_index_that_is_not_there_is_the_data_s_fault_and_not_told) {
 }
 END_TEST
 
+START_TEST(trees_that_are_none_are_refused) {
+    static const struct {
+        const char *path, *fault;
+    } cases[] = {
+        {"tests/data/models/tree_circle.onnx", "in circles"},
+        {"tests/data/models/tree_roots.onnx", "second root"},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+        struct model *model;
+        struct error err;
+        ck_assert_int_eq(model_open(cases[i].path, &model, &err), STATUS_INVALID);
+        ck_assert_msg(strstr(err.text, cases[i].fault) != NULL, "%s", err.text);
+    }
+}
+END_TEST
+
 START_TEST(a_model_with_unknown_operators_is_refused_with_all_of_them) {
     struct model *model;
     struct error err;
@@ -272,6 +288,7 @@ int main(void) {
     tcase_add_test(once,
                    a_workspace_past_its_limit_is_refused_and_smaller_ones_still_run);
     tcase_add_test(once, an_index_that_is_not_there_is_the_data_s_fault_and_not_told);
+    tcase_add_test(once, trees_that_are_none_are_refused);
     tcase_add_test(once, a_model_with_unknown_operators_is_refused_with_all_of_them);
     suite_add_tcase(suite, each);
     suite_add_tcase(suite, once);

@@ -80,8 +80,10 @@ static enum status read_node_lists(struct load *load, struct lists *lists,
     attr_ignore(load->node, "nodes_hitrates"); /* a hint for caches */
     for (size_t i = 0; status == STATUS_OK && i < ARRAY_COUNT(ints); i++) {
         status = attr_ints(load->node, ints[i].name, ints[i].list, err);
-        if (status == STATUS_OK &&
-            (ints[i].list->count != lists->tree.count || ints[i].list->count == 0)) {
+        if (status == STATUS_OK && lists->tree.count == 0) {
+            return node_error(load->node, err, STATUS_INVALID, "has no nodes");
+        }
+        if (status == STATUS_OK && ints[i].list->count != lists->tree.count) {
             return uneven(load, ints[i].name, ints[i].list->count, lists->tree.count,
                           err);
         }
