@@ -124,8 +124,7 @@ START_TEST(a_batch_may_be_empty) {
 }
 END_TEST
 
-/* ---- what is refused
- * -------------------------------------------------------------------- */
+/* ---- what is refused ----------------------------------------------------------- */
 
 static void assert_refused(struct session *session, const struct tensor *x,
                            const char *expected) {
@@ -226,8 +225,7 @@ START_TEST(a_model_with_unknown_operators_is_refused_with_all_of_them) {
 }
 END_TEST
 
-/* ---- threads
- * ------------------------------------------------------------------------------ */
+/* ---- threads ------------------------------------------------------------------- */
 
 struct side {
     struct session *session;

@@ -45,7 +45,7 @@ struct binary {
 #define NUMBER_LINES(name) \
     INTEGER_LINES(name), [DTYPE_F32] = name##_f32, [DTYPE_F64] = name##_f64
 
-/* ---- arithmetic ------------------------------------------------------------------- */
+/* ---- arithmetic ---------------------------------------------------------------- */
 
 static void fast_line(enum ew_op op, int64_t count, const void *a, int64_t a_step,
                       const void *b, int64_t b_step, void *y) {
@@ -111,7 +111,7 @@ static const struct binary mul = {{NUMBER_LINES(mul)}};
 static const struct binary divide = {{NUMBER_LINES(div)}};
 static const struct binary power = {{[DTYPE_F32] = pow_f32, [DTYPE_F64] = pow_f64}};
 
-/* ---- comparisons ------------------------------------------------------------------ */
+/* ---- comparisons --------------------------------------------------------------- */
 
 #define COMPARISON(name, operator)         \
     INTEGERS(TEST, name, p operator q)     \
@@ -126,7 +126,7 @@ COMPARISON(less_equal, <=)
 COMPARISON(greater, >)
 COMPARISON(greater_equal, >=)
 
-/* ---- the operator ----------------------------------------------------------------- */
+/* ---- the operator -------------------------------------------------------------- */
 
 static enum status prepare(struct load *load, struct error *err) {
     (void)err;                                  /* nothing is checked */

@@ -2,7 +2,7 @@
 #include "engine/ops/broadcast.h"
 #include "engine/ops/ops.h"
 
-/* ---- And, Or, Xor ----------------------------------------------------------------- */
+/* ---- And, Or, Xor -------------------------------------------------------------- */
 
 enum logic { LOGIC_AND, LOGIC_OR, LOGIC_XOR };
 
@@ -45,7 +45,7 @@ static enum status logic_run(struct exec *exec, struct error *err) {
     return STATUS_OK;
 }
 
-/* ---- Not -------------------------------------------------------------------------- */
+/* ---- Not ----------------------------------------------------------------------- */
 
 static enum status not_run(struct exec *exec, struct error *err) {
     const bool *x = exec->x[0]->data;
@@ -58,7 +58,7 @@ static enum status not_run(struct exec *exec, struct error *err) {
     return STATUS_OK;
 }
 
-/* ---- Where ------------------------------------------------------------------------ */
+/* ---- Where --------------------------------------------------------------------- */
 
 static enum status where_prepare(struct load *load, struct error *err) {
     (void)err; /* nothing is checked */

@@ -6,8 +6,7 @@
 #include "engine/ops/ml.h"
 #include "engine/ops/ops.h"
 
-/* ---- Scaler: (x - offset) * scale
- * ------------------------------------------------------- */
+/* ---- Scaler: (x - offset) * scale ---------------------------------------------- */
 
 struct scaler_state {
     const float *offset, *scale;
@@ -65,8 +64,7 @@ static enum status scaler_run(struct exec *exec, struct error *err) {
     return status;
 }
 
-/* ---- Normalizer: rows of norm 1
- * ------------------------------------------------------------ */
+/* ---- Normalizer: rows of norm 1 ------------------------------------------------ */
 
 enum norm { NORM_MAX, NORM_L1, NORM_L2 };
 
@@ -117,8 +115,7 @@ static enum status normalizer_run(struct exec *exec, struct error *err) {
     return status;
 }
 
-/* ---- LinearRegressor, LinearClassifier
- * ------------------------------------------------------ */
+/* ---- LinearRegressor, LinearClassifier ----------------------------------------- */
 
 struct linear_state {
     const float *coefficients; /* [targets, features] */
@@ -296,8 +293,7 @@ static enum status classifier_run(struct exec *exec, struct error *err) {
     return status;
 }
 
-/* ---- ArrayFeatureExtractor: columns, chosen by index
- * ----------------------------------------- */
+/* ---- ArrayFeatureExtractor: columns, chosen by index --------------------------- */
 
 static enum status extract_shape(struct exec *exec, struct error *err) {
     const struct tensor *x = exec->x[0];

@@ -41,8 +41,7 @@ struct tree_state {
     bool all_positive;       /* its weights are probabilities of the second class */
 };
 
-/* ---- load: lists of the file
- * ------------------------------------------------------------- */
+/* ---- load: lists of the file --------------------------------------------------- */
 
 /* The names of a node's and a weight's lists differ between the two operators. */
 struct tree_names {
@@ -134,8 +133,7 @@ static enum status read_weight_lists(struct load *load, struct lists *lists,
     return status;
 }
 
-/* ---- load: the forest
- * ------------------------------------------------------------------------ */
+/* ---- load: the forest ---------------------------------------------------------- */
 
 /* A node's two ids and its place, sorted to be found. */
 struct place {
@@ -373,9 +371,7 @@ static enum status prepare(struct load *load, struct tree_state *state,
     return status == STATUS_OK ? build(load, &lists, state, err) : status;
 }
 
-/* ---- run
- * --------------------------------------------------------------------------------------
- */
+/* ---- run ----------------------------------------------------------------------- */
 
 static bool takes_yes(const struct tree_node *node, float x) {
     if (isnan(x)) {
@@ -465,8 +461,7 @@ static enum status tree_rows(struct exec *exec, int64_t *rows, int64_t *cols,
     return status;
 }
 
-/* ---- the regressor
- * ------------------------------------------------------------------------------ */
+/* ---- the regressor ------------------------------------------------------------- */
 
 static enum status regressor_prepare(struct load *load, struct error *err) {
     static const char *const words[] = {
@@ -517,8 +512,7 @@ static enum status regressor_run(struct exec *exec, struct error *err) {
     return status;
 }
 
-/* ---- the classifier
- * ------------------------------------------------------------------------------ */
+/* ---- the classifier ------------------------------------------------------------ */
 
 static enum status classifier_prepare(struct load *load, struct error *err) {
     struct tree_state *state = load_state(load, struct tree_state);

@@ -103,8 +103,7 @@ static enum status shape(struct exec *exec, struct error *err) {
     return status;
 }
 
-/* ---- walks
- * ------------------------------------------------------------------------------ */
+/* ---- walks --------------------------------------------------------------------- */
 
 /* Steps an index over `rank` dims; *at follows.  False behind the last. */
 static bool next(int rank, const int64_t *dims, const int64_t *steps, int64_t *index,
@@ -273,8 +272,7 @@ static int64_t last_whole(enum reduction reduction, uint64_t sum, int64_t count)
 WHOLE(i32, int32_t)
 WHOLE(i64, int64_t)
 
-/* ---- run
- * ---------------------------------------------------------------------------------- */
+/* ---- run ----------------------------------------------------------------------- */
 
 /* The kernels' ways; false where there is none. */
 static bool run_fast(enum reduction reduction, const struct reduce_memo *memo,
@@ -319,8 +317,7 @@ static enum status run(struct exec *exec, struct error *err) {
     return STATUS_OK;
 }
 
-/* ---- ArgMax, ArgMin
- * ------------------------------------------------------------------------ */
+/* ---- ArgMax, ArgMin ------------------------------------------------------------ */
 
 struct arg_state {
     int64_t axis;
@@ -401,8 +398,7 @@ static enum status arg_run(struct exec *exec, struct error *err) {
     return STATUS_OK;
 }
 
-/* ---- the table
- * ------------------------------------------------------------------------------ */
+/* ---- the table ----------------------------------------------------------------- */
 
 #define TYPES_REDUCED (TYPES_FLOAT | TYPES_INDEX)
 

@@ -33,8 +33,7 @@ static enum status dropout_prepare(struct load *load, struct error *err) {
     return STATUS_OK;
 }
 
-/* ---- Reshape
- * --------------------------------------------------------------------------- */
+/* ---- Reshape ------------------------------------------------------------------- */
 
 struct reshape_state {
     struct attr_ints dims; /* opset 1 to 4; later an input */
@@ -120,8 +119,7 @@ static enum status reshape_shape(struct exec *exec, struct error *err) {
     return STATUS_OK;
 }
 
-/* ---- Flatten
- * ----------------------------------------------------------------------------- */
+/* ---- Flatten ------------------------------------------------------------------- */
 
 struct flatten_state {
     int64_t axis;
@@ -155,8 +153,7 @@ static enum status flatten_shape(struct exec *exec, struct error *err) {
     return STATUS_OK;
 }
 
-/* ---- Squeeze, Unsqueeze
- * ------------------------------------------------------------------ */
+/* ---- Squeeze, Unsqueeze -------------------------------------------------------- */
 
 struct axes_state {
     struct attr_ints axes; /* up to opset 12; later an input */

@@ -25,8 +25,7 @@ struct rnn_memo {
     size_t pack_size; /* bytes at the front of scratch for weights packed by run */
 };
 
-/* ---- prepare
- * ---------------------------------------------------------------------------- */
+/* ---- prepare ------------------------------------------------------------------- */
 
 static const struct {
     const char *name;
@@ -156,8 +155,7 @@ static enum status prepare(struct load *load, struct error *err) {
     return read_activations(load, state, err);
 }
 
-/* ---- weights
- * ------------------------------------------------------------------------------ */
+/* ---- weights ------------------------------------------------------------------- */
 
 static bool has_dims(const struct tensor *x, int rank, int64_t a, int64_t b, int64_t c) {
     const int64_t want[] = {a, b, c};
@@ -237,8 +235,7 @@ static enum status pack(struct load *load, struct error *err) {
     return status;
 }
 
-/* ---- shape
- * ---------------------------------------------------------------------------------- */
+/* ---- shape --------------------------------------------------------------------- */
 
 static enum status check_states(const struct exec *exec, const struct tensor *const *x,
                                 const struct rnn_memo *memo, struct error *err) {
@@ -313,9 +310,7 @@ static enum status shape(struct exec *exec, struct error *err) {
     return check_states(exec, x, memo, err);
 }
 
-/* ---- run
- * --------------------------------------------------------------------------------------
- */
+/* ---- run ----------------------------------------------------------------------- */
 
 /* Memory of direction `d` in a state [directions, batch, hidden]; NULL where absent. */
 static float *state_of(const struct tensor *x, const struct rnn_memo *memo, int d) {

@@ -54,7 +54,7 @@ static enum status gelu_prepare(struct load *load, struct error *err) {
     return status;
 }
 
-/* ---- run -------------------------------------------------------------------------- */
+/* ---- run ----------------------------------------------------------------------- */
 
 #define INTEGER_LOOP(type)                                  \
     do {                                                    \
@@ -118,7 +118,7 @@ const struct act *unary_act(const struct node *node) {
     return node->op->run == run && state->act.kind != ACT_NONE ? &state->act : NULL;
 }
 
-/* ---- the functions in double ------------------------------------------------------- */
+/* ---- the functions in double --------------------------------------------------- */
 
 /* M_SQRT1_2 is not in C11. */
 #define SQRT_HALF 0.70710678118654752440
