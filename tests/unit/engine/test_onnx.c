@@ -194,8 +194,7 @@ START_TEST(broken_encodings_are_refused) {
 }
 END_TEST
 
-/* ---- graphs that are well written and wrong -----------------------------------------
- */
+/* ---- graphs that are well written and wrong ------------------------------------ */
 
 static void reads_what_nobody_makes(void) {
     whole();
@@ -549,8 +548,7 @@ START_TEST(weight_listed_as_input_is_no_input) {
 }
 END_TEST
 
-/* ---- files ---------------------------------------------------------------------------
- */
+/* ---- files --------------------------------------------------------------------- */
 
 START_TEST(paths_that_hold_no_model_are_refused) {
     char path[] = "/tmp/millrace-test-XXXXXX";

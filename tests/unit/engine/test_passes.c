@@ -94,8 +94,7 @@ START_TEST(the_table_names_every_pass_once) {
 }
 END_TEST
 
-/* ---- the operators' table -------------------------------------------------------------
- */
+/* ---- the operators' table ------------------------------------------------------ */
 
 START_TEST(every_operator_is_whole_and_listed_once) {
     size_t lists, seen = 0;

@@ -6,8 +6,7 @@
 
 static const char *const models[] = {DIGITS, TEXT, ATTENTION};
 
-/* ---- no allocation in the batch path ------------------------------------------------
- */
+/* ---- no allocation in the batch path ------------------------------------------- */
 
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 #define COUNTS_ALLOCATIONS 1
@@ -61,8 +60,7 @@ START_TEST(a_batch_no_larger_than_the_plan_allocates_nothing) {
 END_TEST
 #endif
 
-/* ---- batches --------------------------------------------------------------------------
- */
+/* ---- batches ------------------------------------------------------------------- */
 
 START_TEST(a_row_alone_equals_the_row_in_any_batch_and_place) {
     enum { ROWS = 13 };

@@ -1,8 +1,7 @@
 /* constant.c - Constant and ConstantOfShape. */
 #include "engine/ops/ops.h"
 
-/* ---- Constant -----------------------------------------------------------------------
- */
+/* ---- Constant ------------------------------------------------------------------ */
 
 /* The one attribute that says the value; `words` are its names. */
 static enum status constant_prepare(struct load *load, struct error *err) {
@@ -64,8 +63,7 @@ static enum status constant_run(struct exec *exec, struct error *err) {
     return STATUS_OK;
 }
 
-/* ---- ConstantOfShape ------------------------------------------------------------------
- */
+/* ---- ConstantOfShape ----------------------------------------------------------- */
 
 static const float zero = 0;
 

@@ -5,8 +5,7 @@
 #include "engine/kernels/vmath.h"
 #include "engine/ops/ops.h"
 
-/* ---- BatchNormalization -------------------------------------------------------------
- */
+/* ---- BatchNormalization -------------------------------------------------------- */
 
 enum { IN_X, IN_SCALE, IN_BIAS, IN_MEAN, IN_VARIANCE };
 
@@ -82,8 +81,7 @@ static enum status batch_norm_run(struct exec *exec, struct error *err) {
     return STATUS_OK;
 }
 
-/* ---- LayerNormalization ---------------------------------------------------------------
- */
+/* ---- LayerNormalization -------------------------------------------------------- */
 
 struct layer_norm_state {
     int64_t axis;

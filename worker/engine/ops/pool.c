@@ -16,8 +16,7 @@ struct pool_memo {
     int64_t batch;
 };
 
-/* ---- windows ------------------------------------------------------------------------
- */
+/* ---- windows ------------------------------------------------------------------- */
 
 static enum status prepare(struct load *load, struct error *err) {
     struct pool_state *state = load_state(load, struct pool_state);
@@ -134,8 +133,7 @@ static enum status average_run(struct exec *exec, struct error *err) {
     return STATUS_OK;
 }
 
-/* ---- whole images ---------------------------------------------------------------------
- */
+/* ---- whole images -------------------------------------------------------------- */
 
 static enum status global_shape(struct exec *exec, struct error *err) {
     if (exec->x[0]->rank < 2) {

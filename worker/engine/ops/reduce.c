@@ -24,8 +24,7 @@ struct reduce_memo {
     bool innermost; /* the reduced axes are the last ones */
 };
 
-/* ---- which axes -----------------------------------------------------------------------
- */
+/* ---- which axes ---------------------------------------------------------------- */
 
 static enum status prepare(struct load *load, struct error *err) {
     struct reduce_state *state = load_state(load, struct reduce_state);

@@ -7,8 +7,7 @@ static enum status run(struct exec *exec, struct error *err) {
     return node_error(exec->node, err, STATUS_FATAL, "has nothing to compute");
 }
 
-/* ---- Identity, Dropout ----------------------------------------------------------------
- */
+/* ---- Identity, Dropout --------------------------------------------------------- */
 
 static enum status identity_shape(struct exec *exec, struct error *err) {
     (void)err; /* cannot fail */

@@ -188,8 +188,7 @@ static int64_t sign_integer(int64_t x) {
     return (x > 0) - (x < 0);
 }
 
-/* ---- the table ----------------------------------------------------------------------
- */
+/* ---- the table ----------------------------------------------------------------- */
 
 #define ACT(act_kind, double_fn) \
     { .act = {.kind = act_kind}, .f64 = double_fn }
