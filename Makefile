@@ -96,10 +96,11 @@ $(BUILD)/%.o: %.c $(GEN)
 # ---- generated: the ONNX file format, by protobuf-c --------------------------------
 $(BUILD)/gen/onnx.pb-c.c $(BUILD)/gen/onnx.pb-c.h &: worker/engine/onnx.proto
 	@mkdir -p $(BUILD)/gen
-	protoc-c --proto_path=worker/engine --c_out=$(BUILD)/gen onnx.proto
+	$(Q)protoc-c --proto_path=worker/engine --c_out=$(BUILD)/gen onnx.proto
 
 $(BUILD)/gen/onnx.pb-c.o: $(BUILD)/gen/onnx.pb-c.c
-	$(CC) -std=c11 -O2 -g -fPIC $(SAN_FLAGS) -I$(BUILD)/gen -c -o $@ $<
+	$(if $(Q),@echo "  CC  $<")
+	$(Q)$(CC) -std=c11 -O2 -g -fPIC $(SAN_FLAGS) -I$(BUILD)/gen -c -o $@ $<
 
 # ---- generated: the Avro schemas as arrays, for the program to carry ---------------
 SCHEMAS := $(sort $(wildcard schemas/*.avsc))
