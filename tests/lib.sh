@@ -149,17 +149,18 @@ worker_is_ready() {
 }
 
 http_code() { # WORKER PATH
-    curl -s -o "$work/http.txt" -w '%{http_code}' "${worker_http[$1]}/$2" || true
+    curl -s -m 20 -o "$work/http.txt" -w '%{http_code}' "${worker_http[$1]}/$2" || true
 }
 
 # The sum of all samples of a metric.
 metric() { # WORKER NAME
-    curl -s "${worker_http[$1]}/metrics" |
+    curl -s -m 20 "${worker_http[$1]}/metrics" |
         awk -v name="$2" 'index($1, name) == 1 && $1 ~ "^" name "([{]|$)" { sum += $NF }
             END { printf "%d", sum }'
 }
 
 metric_is() { [ "$(metric "$1" "$2")" = "$3" ]; }
+metric_is_over() { [ "$(metric "$1" "$2")" -gt "$3" ]; }
 
 # Ends well after SIGTERM.
 stop_worker() { # NAME

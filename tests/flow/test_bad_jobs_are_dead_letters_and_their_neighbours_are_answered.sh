@@ -43,6 +43,20 @@ spoil 'byte ' "$work/noise"
 head -c 30000 /dev/zero >"$work/large"
 spoil 'job_bytes_max = 20000' "$work/large"
 
+# Well-formed Avro by hand: an id, no model, no version, no deadline, no headers; and then
+# one unnamed float32 input of the right shape.
+job='\012job-1\0\0\0\0'
+image='\002\0\0\006\070\070\002\0'
+printf "$job"'\0' >"$work/no-inputs"
+spoil 'without inputs' "$work/no-inputs"
+printf "$job$image"'\0\020\1\2\3\4\5\6\7\10\0' >"$work/few"
+spoil '8 bytes' "$work/few"
+printf "$job$image"'\0\200\200\200\200\200\100' >"$work/bomb" # says it holds a terabyte
+spoil 'byte ' "$work/bomb"
+printf '\012job-1\0\002\0029\0\0'"$image"'\0\0\0' >"$work/version"
+spoil 'another version' "$work/version"
+raw=$bad
+
 write_npy "$work/double.npy" '<f8' '1, 28, 28, 1' 784 '\0\0\0\0\0\0\0\0'
 write_npy "$work/shape.npy" '<f4' '1, 27, 28, 1' 756 '\0\0\0\0'
 write_npy "$work/nan.npy" '<f4' '1, 28, 28, 1' 784 '\0\0\300\177'
@@ -62,8 +76,8 @@ for ((i = 0; i < bad; i++)); do
     expect "__connect.errors.partition=0" "$work/line"
 done
 
-# The first five came as raw bytes: key, headers and value are untouched.
-for ((i = 0; i < 5; i++)); do
+# Those that came as raw bytes: key, headers and value are untouched.
+for ((i = 0; i < raw; i++)); do
     sed -n "$((i + 1))p" "$work/dead.txt" >"$work/line"
     expect "key-$i $(stat -c %s "$work/bad-$i") " "$work/line"
     expect 'origin=flow' "$work/line"
@@ -73,6 +87,7 @@ cmp "$work/returned" "$work/noise" || fail "a dead letter's value was changed"
 
 metric_is 1 millrace_jobs_dead_lettered_total "$bad" || fail "dead letters are not counted"
 stop_worker 1
-# Nothing of a job may be logged: neither the model it named nor its values.
-expect_not nobody "$work/worker-1.log"
-expect_not key-0 "$work/worker-1.log"
+# Nothing of a job may be logged: not its id, key, headers, or what it names.
+for word in job-1 spoiled- key- origin nobody picture; do
+    expect_not "$word" "$work/worker-1.log"
+done

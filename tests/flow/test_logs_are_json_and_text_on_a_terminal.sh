@@ -11,9 +11,14 @@ stop_worker 1
 jq -e 'has("time") and has("level") and has("event")' "$work/worker-1.log" >/dev/null ||
     fail "a line is no JSON, or lacks a field"
 
-script -qec "$millrace worker --config $work/worker.conf --set routes=1" \
-    "$work/terminal.txt" >/dev/null </dev/null || true
-script -qec "timeout -s TERM 3 $millrace worker --config $work/worker.conf" \
-    "$work/terminal.txt" >/dev/null </dev/null || true
-expect 'starting' "$work/terminal.txt"
+# script gives the worker a terminal of its own; the worker's first line tells its process.
+script -qefc "echo \$\$ >$work/pid; exec $millrace worker --config $work/worker.conf" \
+    "$work/terminal.txt" </dev/null >/dev/null &
+terminal=$!
+background+=("$terminal")
+wait_until grep -q 'started' "$work/terminal.txt"
+background+=("$(<"$work/pid")")
+kill -TERM "$(<"$work/pid")"
+wait_until gone "$terminal"
+expect 'stopped' "$work/terminal.txt"
 expect_not '"event"' "$work/terminal.txt"
