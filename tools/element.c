@@ -4,24 +4,11 @@
 #include <assert.h>
 #include <math.h>
 
-static double half_real(uint16_t bits) {
-    int exponent = (bits >> 10) & 0x1F;
-    int fraction = bits & 0x3FF;
-    double sign = (bits & 0x8000) != 0 ? -1.0 : 1.0;
-    if (exponent == 0x1F) {
-        return fraction != 0 ? (double)NAN : sign * (double)INFINITY;
-    }
-    if (exponent == 0) {
-        return sign * ldexp(fraction, -24);
-    }
-    return sign * ldexp(fraction + 0x400, exponent - 25);
-}
+#include "base/small_float.h"
 
-static double bfloat_real(uint16_t bits) {
-    uint32_t wide = (uint32_t)bits << 16;
-    float value;
-    memcpy(&value, &wide, sizeof(value));
-    return (double)value;
+static double small_real(const struct small_float *format, const struct tensor *x,
+                         size_t index) {
+    return (double)small_to_f32(format, ((const uint8_t *)x->data)[index]);
 }
 
 double element_real(const struct tensor *x, size_t index) {
@@ -32,12 +19,28 @@ double element_real(const struct tensor *x, size_t index) {
     case DTYPE_F64:
         return ((const double *)data)[index];
     case DTYPE_F16:
-        return half_real(((const uint16_t *)data)[index]);
+        return (double)small_to_f32(&small_f16, ((const uint16_t *)data)[index]);
     case DTYPE_BF16:
-        return bfloat_real(((const uint16_t *)data)[index]);
+        return (double)small_to_f32(&small_bf16, ((const uint16_t *)data)[index]);
+    case DTYPE_F8E4M3FN:
+        return small_real(&small_f8e4m3fn, x, index);
+    case DTYPE_F8E4M3FNUZ:
+        return small_real(&small_f8e4m3fnuz, x, index);
+    case DTYPE_F8E5M2:
+        return small_real(&small_f8e5m2, x, index);
+    case DTYPE_F8E5M2FNUZ:
+        return small_real(&small_f8e5m2fnuz, x, index);
+    case DTYPE_F4E2M1:
+        return small_real(&small_f4e2m1, x, index);
+    case DTYPE_F8E8M0:
+        return (double)e8m0_to_f32(((const uint8_t *)data)[index]);
+    case DTYPE_U4:
+    case DTYPE_U2:
     case DTYPE_U8:
     case DTYPE_BOOL:
         return ((const uint8_t *)data)[index];
+    case DTYPE_I4:
+    case DTYPE_I2:
     case DTYPE_I8:
         return ((const int8_t *)data)[index];
     case DTYPE_U16:
@@ -54,6 +57,8 @@ double element_real(const struct tensor *x, size_t index) {
         return (double)((const int64_t *)data)[index];
     case DTYPE_NONE:
     case DTYPE_STRING:
+    case DTYPE_SEQUENCE:
+    case DTYPE_OPTIONAL:
     case DTYPE_COUNT:
         break;
     }

@@ -188,7 +188,7 @@ static void fill(struct tensor *x, int64_t integers_max, uint64_t *state) {
             ((struct span *)x->data)[i] = span_of(&letter, 1);
             break;
         case DTYPE_NONE:
-        case DTYPE_COUNT:
+        CASE_DTYPE_UNUSUAL:
             assert(!"an input has a dtype");
             break;
         }

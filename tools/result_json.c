@@ -51,7 +51,7 @@ static json_t *element_json(const struct tensor *y, size_t index) {
     case DTYPE_I32:
         return json_integer((json_int_t)element_real(y, index));
     case DTYPE_NONE:
-    case DTYPE_COUNT:
+    CASE_DTYPE_UNUSUAL:
         break;
     }
     return json_null();

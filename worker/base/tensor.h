@@ -31,8 +31,38 @@ enum dtype {
     DTYPE_U32 = 12,
     DTYPE_U64 = 13,
     DTYPE_BF16 = 16,
-    DTYPE_COUNT = 17
+    DTYPE_PLAIN_COUNT = 17, /* jobs, results and .npy files hold those up to here */
+    DTYPE_F8E4M3FN = 17,
+    DTYPE_F8E4M3FNUZ = 18,
+    DTYPE_F8E5M2 = 19,
+    DTYPE_F8E5M2FNUZ = 20,
+    DTYPE_U4 = 21, /* this and the next five: one element in a byte */
+    DTYPE_I4 = 22,
+    DTYPE_F4E2M1 = 23,
+    DTYPE_F8E8M0 = 24,
+    DTYPE_U2 = 25,
+    DTYPE_I2 = 26,
+    /* Ours, not ONNX's: elements are `struct tensor`, of any shapes. */
+    DTYPE_SEQUENCE = 27,
+    DTYPE_OPTIONAL = 28, /* rank 1, of none or one element */
+    DTYPE_COUNT = 29
 };
+
+/* Labels of the dtypes a switch over numbers has no use for. */
+#define CASE_DTYPE_UNUSUAL \
+    case DTYPE_F8E4M3FN:   \
+    case DTYPE_F8E4M3FNUZ: \
+    case DTYPE_F8E5M2:     \
+    case DTYPE_F8E5M2FNUZ: \
+    case DTYPE_U4:         \
+    case DTYPE_I4:         \
+    case DTYPE_F4E2M1:     \
+    case DTYPE_F8E8M0:     \
+    case DTYPE_U2:         \
+    case DTYPE_I2:         \
+    case DTYPE_SEQUENCE:   \
+    case DTYPE_OPTIONAL:   \
+    case DTYPE_COUNT
 
 #define TENSOR_RANK_MAX 8
 
@@ -47,10 +77,13 @@ struct tensor {
 /* Bytes of one element; sizeof(struct span) for strings, 0 for DTYPE_NONE. */
 size_t dtype_size(enum dtype dtype);
 
+/* Bits of an element in ONNX's files where it is less than a byte; 0 for all others. */
+unsigned dtype_packed_bits(enum dtype dtype);
+
 /* NumPy's name ("float32"), which the Avro schemas use too; "none" for DTYPE_NONE. */
 const char *dtype_name(enum dtype dtype);
 
-/* The dtype of a NumPy name, or DTYPE_NONE. */
+/* The plain dtype of a NumPy name, or DTYPE_NONE. */
 enum dtype dtype_parse(struct span name);
 
 /* Elements of `rank` dimensions; false for a negative dimension, or where the product of

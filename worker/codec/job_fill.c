@@ -188,7 +188,7 @@ FROM_VARINTS(f64, double)
     [DTYPE_U8] = items##_to_u8, [DTYPE_U16] = items##_to_u16,     \
     [DTYPE_U32] = items##_to_u32, [DTYPE_U64] = items##_to_u64
 
-static const convert_fn conversions[JOB_DATA_COUNT][DTYPE_COUNT] = {
+static const convert_fn conversions[JOB_DATA_COUNT][DTYPE_PLAIN_COUNT] = {
     [JOB_DATA_FLOATS] =
         {NUMERIC_ENTRIES(floats), [DTYPE_F32] = copy_floats, [DTYPE_F64] = floats_to_f64},
     [JOB_DATA_DOUBLES] = {NUMERIC_ENTRIES(doubles), [DTYPE_F32] = doubles_to_f32,

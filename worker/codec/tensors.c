@@ -356,7 +356,7 @@ static const struct form forms[] = {
     [DTYPE_BOOL] = {12, JOB_DATA_BOOLEANS, 1, write_booleans},
     [DTYPE_STRING] = {13, JOB_DATA_STRINGS, WRITER_LONG_SIZE_MAX, write_strings},
 };
-_Static_assert(ARRAY_COUNT(forms) == DTYPE_COUNT, "the last dtype is listed");
+_Static_assert(ARRAY_COUNT(forms) == DTYPE_PLAIN_COUNT, "the last dtype is listed");
 
 size_t tensors_size_max(struct span name, const struct tensor *x) {
     size_t count = tensor_count(x);

@@ -493,7 +493,7 @@ static enum status check_model(struct import *import) {
                          "sparse initialisers are not supported");
     }
     import->graph->opset = opset_of(import, NULL);
-    if (import->graph->opset < 1 || import->graph->opset > OP_OPSET_MAX) {
+    if (import->graph->opset < 0 || import->graph->opset > OP_OPSET_MAX) {
         return error_set(import->err, STATUS_UNSUPPORTED,
                          "opset %lld, supported are 1 to %d",
                          (long long)import->graph->opset, OP_OPSET_MAX);

@@ -4,10 +4,12 @@
 #include <onnx.pb-c.h>
 
 #include "base/compiler.h"
+#include "base/small_float.h"
 #include "base/size.h"
 #include "engine/onnx_file.h"
 
-_Static_assert((int)DTYPE_BF16 == (int)ONNX__TENSOR_PROTO__DATA_TYPE__BFLOAT16,
+_Static_assert((int)DTYPE_BF16 == (int)ONNX__TENSOR_PROTO__DATA_TYPE__BFLOAT16 &&
+                   (int)DTYPE_I2 == (int)ONNX__TENSOR_PROTO__DATA_TYPE__INT2,
                "dtypes have ONNX's numbers");
 
 /* Which typed field of TensorProto holds a dtype. */
@@ -22,11 +24,18 @@ enum field {
 };
 
 static const enum field fields[DTYPE_COUNT] = {
-    [DTYPE_F32] = FIELD_F32, [DTYPE_U8] = FIELD_I32,      [DTYPE_I8] = FIELD_I32,
-    [DTYPE_U16] = FIELD_I32, [DTYPE_I16] = FIELD_I32,     [DTYPE_I32] = FIELD_I32,
-    [DTYPE_I64] = FIELD_I64, [DTYPE_STRING] = FIELD_TEXT, [DTYPE_BOOL] = FIELD_I32,
-    [DTYPE_F16] = FIELD_I32, [DTYPE_F64] = FIELD_F64,     [DTYPE_U32] = FIELD_U64,
-    [DTYPE_U64] = FIELD_U64, [DTYPE_BF16] = FIELD_I32,
+    [DTYPE_F32] = FIELD_F32,      [DTYPE_U8] = FIELD_I32,
+    [DTYPE_I8] = FIELD_I32,       [DTYPE_U16] = FIELD_I32,
+    [DTYPE_I16] = FIELD_I32,      [DTYPE_I32] = FIELD_I32,
+    [DTYPE_I64] = FIELD_I64,      [DTYPE_STRING] = FIELD_TEXT,
+    [DTYPE_BOOL] = FIELD_I32,     [DTYPE_F16] = FIELD_I32,
+    [DTYPE_F64] = FIELD_F64,      [DTYPE_U32] = FIELD_U64,
+    [DTYPE_U64] = FIELD_U64,      [DTYPE_BF16] = FIELD_I32,
+    [DTYPE_F8E4M3FN] = FIELD_I32, [DTYPE_F8E4M3FNUZ] = FIELD_I32,
+    [DTYPE_F8E5M2] = FIELD_I32,   [DTYPE_F8E5M2FNUZ] = FIELD_I32,
+    [DTYPE_U4] = FIELD_I32,       [DTYPE_I4] = FIELD_I32,
+    [DTYPE_F4E2M1] = FIELD_I32,   [DTYPE_F8E8M0] = FIELD_I32,
+    [DTYPE_U2] = FIELD_I32,       [DTYPE_I2] = FIELD_I32,
 };
 
 enum dtype onnx_dtype(int32_t number) {
@@ -135,6 +144,43 @@ static void copy_fields(const Onnx__TensorProto *proto, enum field field, size_t
 /* raw_data is little-endian, as is every machine this runs on. */
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "raw data is used as it is");
 
+/* Elements of 2 or 4 bits, the first in the lowest bits of the first byte; `bytes` are
+ * `stride` apart. */
+static void unpack(const uint8_t *bytes, size_t stride, size_t count, struct tensor *to) {
+    unsigned bits = dtype_packed_bits(to->dtype);
+    size_t per_byte = 8 / bits;
+    bool is_signed = to->dtype == DTYPE_I4 || to->dtype == DTYPE_I2;
+    for (size_t i = 0; i < count; i++) {
+        uint8_t byte = bytes[i / per_byte * stride];
+        uint8_t value = (uint8_t)(byte >> (i % per_byte * bits) & ((1U << bits) - 1));
+        ((uint8_t *)to->data)[i] =
+            is_signed ? (uint8_t)small_signed(value, (int)bits) : value;
+    }
+}
+
+static enum status read_packed(const Onnx__TensorProto *proto, struct arena *arena,
+                               size_t count, struct tensor *out, struct error *err) {
+    size_t per_byte = 8 / dtype_packed_bits(out->dtype);
+    size_t want = count / per_byte + (count % per_byte != 0);
+    bool raw = proto->has_raw_data || proto->n_int32_data == 0;
+    size_t have = raw ? proto->raw_data.len : proto->n_int32_data;
+    if (have != want) {
+        return error_set(err, STATUS_INVALID,
+                         "tensor '%.200s': %zu bytes of data where its shape needs %zu",
+                         proto->name == NULL ? "" : proto->name, have, want);
+    }
+    out->data = arena_alloc(arena, size_max(count, 1), 1);
+    if (out->data == NULL) {
+        return tensor_error(proto, err, STATUS_NO_MEMORY, "out of memory");
+    }
+    if (raw) {
+        unpack(proto->raw_data.data, 1, count, out);
+    } else { /* little-endian: the low byte comes first */
+        unpack((const uint8_t *)proto->int32_data, sizeof(int32_t), count, out);
+    }
+    return STATUS_OK;
+}
+
 static enum status read_raw(const Onnx__TensorProto *proto, struct arena *arena,
                             size_t size, struct tensor *out, struct error *err) {
     uint8_t *raw = proto->raw_data.data;
@@ -183,6 +229,9 @@ enum status onnx_tensor(const struct Onnx__TensorProto *proto, struct arena *are
     status = read_dims(proto, out, &count, err);
     if (status != STATUS_OK) {
         return status;
+    }
+    if (dtype_packed_bits(out->dtype) != 0) {
+        return read_packed(proto, arena, count, out, err);
     }
     field = fields[out->dtype];
     if (out->dtype != DTYPE_STRING &&

@@ -115,6 +115,7 @@ enum status op_shape(struct exec *exec, struct error *err) {
     exec->alias_input = ALIAS_NONE;
     exec->alias_offset = 0;
     exec->scratch_size = 0;
+    exec->extra_size = 0;
     status = node->op->shape(exec, err);
     if (status != STATUS_OK) {
         return status;
@@ -127,7 +128,8 @@ enum status op_shape(struct exec *exec, struct error *err) {
             continue;
         }
         if (!tensor_dims_count(y->dims, y->rank, &count) ||
-            !size_mul(count, dtype_size(y->dtype), &size) || size > SIZE_MAX / 4) {
+            !size_mul(count, dtype_size(y->dtype), &size) || size > SIZE_MAX / 4 ||
+            exec->extra_size > SIZE_MAX / 4) {
             return node_error(node, err, STATUS_POISON, "output %d would be %s", i,
                               tensor_shape_text(y->dims, y->rank, text, sizeof(text)));
         }

@@ -21,7 +21,7 @@
 
 /* The newest opset whose operators' changes were looked at; newer models are refused
  * rather than misread. */
-#define OP_OPSET_MAX 27
+#define OP_OPSET_MAX 28
 #define OP_TYPED_INPUTS_MAX 6
 #define OP_ANY_NUMBER NODE_INPUTS_MAX
 
@@ -32,6 +32,9 @@ enum op_flag {
     OP_FUSES_ACTIVATION = 8, /* run applies node->act to float32 */
     OP_FUSES_BIAS = 16,      /* run adds input 2, one number for each column or channel,
                                 where a pass or the model put it */
+    OP_KEEPS_HALF = 32,      /* never computed in float32 for halves: what halves are
+                                matters, or what is asked for by name */
+    OP_DYNAMIC = 64,         /* shape() computes: always right before run() */
 };
 
 /* Sets of dtypes, as bits. */
@@ -49,7 +52,18 @@ enum op_flag {
 #define TYPES_INDEX (TYPE_BIT(DTYPE_I32) | TYPE_BIT(DTYPE_I64))
 #define TYPES_I64 TYPE_BIT(DTYPE_I64)
 #define TYPES_STRING TYPE_BIT(DTYPE_STRING)
-#define TYPES_ALL (TYPES_NUMBER | TYPES_BOOL | TYPES_HALF | TYPES_STRING)
+#define TYPES_FLOAT8                                                                  \
+    (TYPE_BIT(DTYPE_F8E4M3FN) | TYPE_BIT(DTYPE_F8E4M3FNUZ) | TYPE_BIT(DTYPE_F8E5M2) | \
+     TYPE_BIT(DTYPE_F8E5M2FNUZ))
+#define TYPES_INT4 (TYPE_BIT(DTYPE_U4) | TYPE_BIT(DTYPE_I4))
+#define TYPES_SMALL                                                                \
+    (TYPES_FLOAT8 | TYPES_INT4 | TYPE_BIT(DTYPE_F4E2M1) | TYPE_BIT(DTYPE_F8E8M0) | \
+     TYPE_BIT(DTYPE_U2) | TYPE_BIT(DTYPE_I2))
+/* Of elements that can be moved by their size. */
+#define TYPES_ALL (TYPES_NUMBER | TYPES_BOOL | TYPES_HALF | TYPES_STRING | TYPES_SMALL)
+#define TYPES_SEQUENCE TYPE_BIT(DTYPE_SEQUENCE)
+#define TYPES_OPTIONAL TYPE_BIT(DTYPE_OPTIONAL)
+#define TYPES_VALUE (TYPES_ALL | TYPES_SEQUENCE | TYPES_OPTIONAL)
 
 struct exec;
 
@@ -68,6 +82,7 @@ struct op {
     int outputs_max;       /* at least one is always there; 0 stands for 1 */
     unsigned flags;        /* enum op_flag */
     unsigned shape_inputs; /* bit i: shape() reads the value of input i */
+    unsigned wide_outputs; /* bit i: output i is float32 even where inputs are halves */
     /* dtypes allowed for input i; 0 means "as input 0".  Inputs past the array are
      * as its last entry. */
     unsigned types[OP_TYPED_INPUTS_MAX];
@@ -90,6 +105,10 @@ struct exec {
     void *memo;                    /* op->memo_size bytes, 64-byte aligned */
     size_t scratch_size;           /* set by shape: bytes run needs */
     void *scratch;                 /* 64-byte aligned, valid in run */
+    /* Set by shape: bytes beside the outputs that live as long as they do: contents of
+     * made strings, elements of sequences. */
+    size_t extra_size;
+    void *extra; /* 64-byte aligned, valid in run */
     /* Set by shape: output 0 is `alias_offset` bytes into input `alias_input`; it is
      * then not computed by run at all.  ALIAS_NONE otherwise. */
     int alias_input;

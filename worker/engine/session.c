@@ -47,6 +47,7 @@ struct session {
 
     struct tensor *tensors; /* by value */
     struct buffer *buffers; /* by value */
+    struct buffer *extras;  /* by node; of those that have buffers */
     struct place *places;   /* by value; what this prepare found */
     int *alive_until;       /* by root: the last node that reads it or a view of it */
     struct exec *execs;     /* by node */
@@ -54,7 +55,7 @@ struct session {
     int *views;             /* values that lie in an input */
     int view_count;
 
-    /* Items: one for each value, then one for each node's scratch. */
+    /* Items: one for each value, then each node's scratch, then each node's extra. */
     struct plan_item *items, *wanted;
     struct place *planned; /* the places the plan was made for */
     int *live, *order;     /* items that take part; working memory of plan_place */
@@ -85,17 +86,18 @@ static bool make_arrays(struct session *session) {
     session->views = array(session, values, sizeof(*session->views));
     session->execs = array(session, nodes, sizeof(*session->execs));
     session->actions = array(session, nodes, sizeof(*session->actions));
-    session->items = array(session, values + nodes, sizeof(*session->items));
-    session->wanted = array(session, values + nodes, sizeof(*session->wanted));
-    session->packed = array(session, values + nodes, sizeof(*session->packed));
-    session->live = array(session, values + nodes, sizeof(*session->live));
-    session->order = array(session, 2 * (values + nodes), sizeof(*session->order));
+    session->extras = array(session, nodes, sizeof(*session->extras));
+    session->items = array(session, values + 2 * nodes, sizeof(*session->items));
+    session->wanted = array(session, values + 2 * nodes, sizeof(*session->wanted));
+    session->packed = array(session, values + 2 * nodes, sizeof(*session->packed));
+    session->live = array(session, values + 2 * nodes, sizeof(*session->live));
+    session->order = array(session, 2 * (values + 2 * nodes), sizeof(*session->order));
     return session->tensors != NULL && session->buffers != NULL &&
-           session->places != NULL && session->planned != NULL &&
-           session->alive_until != NULL && session->views != NULL &&
-           session->execs != NULL && session->actions != NULL && session->items != NULL &&
-           session->wanted != NULL && session->packed != NULL && session->live != NULL &&
-           session->order != NULL;
+           session->extras != NULL && session->places != NULL &&
+           session->planned != NULL && session->alive_until != NULL &&
+           session->views != NULL && session->execs != NULL && session->actions != NULL &&
+           session->items != NULL && session->wanted != NULL && session->packed != NULL &&
+           session->live != NULL && session->order != NULL;
 }
 
 static bool bind_node(struct session *session, int n) {
@@ -159,6 +161,9 @@ void session_destroy(struct session *session) {
     for (int v = 0; session->buffers != NULL && v < session->graph->value_count; v++) {
         free(session->buffers[v].data);
     }
+    for (int n = 0; session->extras != NULL && n < session->graph->node_count; n++) {
+        free(session->extras[n].data);
+    }
     free(session->scratch.data);
     free(session->workspace);
     arena_release(&session->arena);
@@ -214,6 +219,10 @@ static enum status run_buffered(struct session *session, int n, struct error *er
     if (status == STATUS_OK && exec->scratch_size > 0) {
         status = buffer_grow(session, &session->scratch, exec->scratch_size, node, err);
         exec->scratch = session->scratch.data;
+    }
+    if (status == STATUS_OK && exec->extra_size > 0) {
+        status = buffer_grow(session, &session->extras[n], exec->extra_size, node, err);
+        exec->extra = session->extras[n].data;
     }
     if (status != STATUS_OK) {
         return status;
@@ -331,10 +340,14 @@ static enum status infer_shapes(struct session *session, struct error *err) {
 
 /* ---- the plan --------------------------------------------------------------------- */
 
+static int item_count(const struct graph *graph) {
+    return graph->value_count + 2 * graph->node_count;
+}
+
 /* Sizes and lifetimes of what the workspace must hold; size 0 for what it need not. */
 static void list_items(struct session *session) {
     const struct graph *graph = session->graph;
-    int count = graph->value_count + graph->node_count;
+    int count = item_count(graph);
     memset(session->wanted, 0, (size_t)count * sizeof(*session->wanted));
     for (int n = 0; n < graph->node_count; n++) {
         const struct node *node = &graph->nodes[n];
@@ -352,6 +365,9 @@ static void list_items(struct session *session) {
         }
         session->wanted[graph->value_count + n] = (struct plan_item){
             .size = session->execs[n].scratch_size, .first = n, .last = n};
+        /* Strings that later nodes pass on still point into it. */
+        session->wanted[graph->value_count + graph->node_count + n] = (struct plan_item){
+            .size = session->execs[n].extra_size, .first = n, .last = graph->node_count};
     }
 }
 
@@ -365,7 +381,7 @@ static bool plan_fits(const struct session *session) {
             return false;
         }
     }
-    for (int i = 0; i < graph->value_count + graph->node_count; i++) {
+    for (int i = 0; i < item_count(graph); i++) {
         if (session->wanted[i].size > session->items[i].size) {
             return false;
         }
@@ -396,7 +412,7 @@ static enum status grow_workspace(struct session *session, size_t total,
 
 static enum status make_plan(struct session *session, struct error *err) {
     const struct graph *graph = session->graph;
-    int count = graph->value_count + graph->node_count, used = 0;
+    int count = item_count(graph), used = 0;
     size_t total;
     enum status status;
     session->has_plan = false;
@@ -431,9 +447,11 @@ static void assign_memory(struct session *session) {
         if (session->model->phases[n] != PHASE_RUN) {
             continue;
         }
-        session->execs[n].scratch =
-            workspace == NULL ? NULL
-                              : workspace + session->items[graph->value_count + n].offset;
+        if (workspace != NULL) {
+            const struct plan_item *own = &session->items[graph->value_count + n];
+            session->execs[n].scratch = workspace + own->offset;
+            session->execs[n].extra = workspace + own[graph->node_count].offset;
+        }
         for (int i = 0; i < node->output_count; i++) {
             int v = node->outputs[i];
             const struct place *place;

@@ -176,10 +176,10 @@ START_TEST(a_pair_without_meaning_is_refused) {
         [JOB_DATA_STRINGS] = 1u << DTYPE_STRING,
     };
     const uint32_t numeric =
-        ((1u << DTYPE_COUNT) - 1) &
+        ((1u << DTYPE_PLAIN_COUNT) - 1) &
         ~(1u << DTYPE_BOOL | 1u << DTYPE_STRING | 1u | 1u << 14 | 1u << 15);
     for (int kind = JOB_DATA_FLOATS; kind < JOB_DATA_COUNT; kind++) {
-        for (int dtype = 1; dtype < DTYPE_COUNT; dtype++) {
+        for (int dtype = 1; dtype < DTYPE_PLAIN_COUNT; dtype++) {
             struct job_tensor x =
                 tensor_of((enum dtype)dtype, (enum job_data)kind, bytes, 8, 1);
             uint32_t want = kind < JOB_DATA_BOOLEANS ? numeric : allowed[kind];

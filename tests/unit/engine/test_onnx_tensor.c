@@ -154,7 +154,7 @@ END_TEST
 START_TEST(dtypes_have_their_numbers) {
     ck_assert_int_eq(onnx_dtype(1), DTYPE_F32);
     ck_assert_int_eq(onnx_dtype(16), DTYPE_BF16);
-    const int32_t others[] = {INT32_MIN, -1, 0, 14, 15, 17, 23, INT32_MAX};
+    const int32_t others[] = {INT32_MIN, -1, 0, 14, 15, 27, 28, INT32_MAX};
     for (size_t i = 0; i < ARRAY_COUNT(others); i++) {
         ck_assert_int_eq(onnx_dtype(others[i]), DTYPE_NONE);
     }

@@ -110,7 +110,7 @@ START_TEST(what_is_written_is_read_back) {
     char path[] = "/tmp/millrace-npy-XXXXXX";
     int fd = mkstemp(path);
     ck_assert_int_ge(fd, 0);
-    for (int i = DTYPE_NONE + 1; i < DTYPE_COUNT; i++) {
+    for (int i = DTYPE_NONE + 1; i < DTYPE_PLAIN_COUNT; i++) {
         enum dtype dtype = (enum dtype)i;
         struct npy_array array;
         struct error err;

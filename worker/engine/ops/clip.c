@@ -115,7 +115,7 @@ static void clip(const struct tensor *x, const void *low, const void *high, void
     case DTYPE_BOOL:
     case DTYPE_F16:
     case DTYPE_BF16:
-    case DTYPE_COUNT:
+    CASE_DTYPE_UNUSUAL:
         break; /* refused at load */
     }
 }

@@ -133,7 +133,7 @@ static void product(const struct exec *exec, const struct matmul_memo *memo,
     case DTYPE_U16:
     case DTYPE_F16:
     case DTYPE_BF16:
-    case DTYPE_COUNT:
+    CASE_DTYPE_UNUSUAL:
         break; /* refused at load */
     }
 }
