@@ -57,14 +57,14 @@ sources = $(sort $(shell find worker/$(1) -name '*.c' 2>/dev/null))
 objects = $(patsubst %.c,$(BUILD)/%.o,$(1))
 layer_libs = $(patsubst %,$(BUILD)/lib/%.a,$(1))
 
-GEN := $(BUILD)/gen/onnx.pb-c.h
+GEN := $(BUILD)/gen/onnx.pb-c.h $(BUILD)/gen/onnx_data.pb-c.h
 TOOL_SRCS := $(sort $(wildcard tools/*.c))
 
 .PHONY: all
 all: $(BUILD)/millrace ## build the worker and its tools (the default)
 
 define layer_rule
-$(BUILD)/lib/$(1).a: $(call objects,$(call sources,$(1))) $(if $(filter engine,$(1)),$(BUILD)/gen/onnx.pb-c.o)
+$(BUILD)/lib/$(1).a: $(call objects,$(call sources,$(1))) $(if $(filter engine,$(1)),$(GEN:.h=.o))
 	@mkdir -p $$(@D) && rm -f $$@
 	$$(Q)ar rcs $$@ $$^
 endef
@@ -94,11 +94,11 @@ $(BUILD)/%.o: %.c $(GEN)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 # ---- generated: the ONNX file format, by protobuf-c --------------------------------
-$(BUILD)/gen/onnx.pb-c.c $(BUILD)/gen/onnx.pb-c.h &: worker/engine/onnx.proto
+$(BUILD)/gen/%.pb-c.c $(BUILD)/gen/%.pb-c.h: worker/engine/%.proto
 	@mkdir -p $(BUILD)/gen
-	$(Q)protoc-c --proto_path=worker/engine --c_out=$(BUILD)/gen onnx.proto
+	$(Q)protoc-c --proto_path=worker/engine --c_out=$(BUILD)/gen $(<F)
 
-$(BUILD)/gen/onnx.pb-c.o: $(BUILD)/gen/onnx.pb-c.c
+$(BUILD)/gen/%.pb-c.o: $(BUILD)/gen/%.pb-c.c $(GEN)
 	$(if $(Q),@echo "  CC  $<")
 	$(Q)$(CC) -std=c11 -O2 -g -fPIC $(SAN_FLAGS) -I$(BUILD)/gen -c -o $@ $<
 

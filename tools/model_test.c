@@ -20,7 +20,7 @@
 
 #include "base/clock.h"
 #include "base/cpu.h"
-#include "engine/onnx_tensor.h"
+#include "engine/onnx_value.h"
 #include "engine/session.h"
 #include "tools/cli.h"
 #include "tools/commands.h"
@@ -99,10 +99,14 @@ static enum status path_join(char *path, const char *dir, const char *name,
     return STATUS_OK;
 }
 
-/* Reads DIR/PREFIX_K.pb for K = 0, 1, ... until one is not there. */
-static enum status read_tensors(const char *dir, const char *prefix, struct arena *arena,
-                                struct tensor *tensors, int room, int *count,
-                                struct error *err) {
+typedef const struct model_port *(*port_fn)(const struct model *model, int index);
+
+/* Reads DIR/PREFIX_K.pb for K = 0, 1, ... until one is not there; the ports of the model
+ * tell what kind of value each is. */
+static enum status read_values(const char *dir, const char *prefix,
+                               const struct model *model, port_fn port,
+                               struct arena *arena, struct tensor *tensors, int room,
+                               int *count, struct error *err) {
     for (*count = 0;; (*count)++) {
         char name[64], path[PATH_MAX];
         struct file_bytes bytes = {0};
@@ -120,13 +124,35 @@ static enum status read_tensors(const char *dir, const char *prefix, struct aren
         }
         status = file_read(path, TENSOR_FILE_SIZE_MAX, &bytes, err);
         if (status == STATUS_OK) {
-            status = onnx_tensor_read(bytes.span, arena, &tensors[*count], NULL, err);
+            status = onnx_value_read(bytes.span, port(model, *count), arena,
+                                     &tensors[*count], err);
             file_bytes_release(&bytes);
         }
         if (status != STATUS_OK) {
             return error_prefix(err, "%s", name);
         }
     }
+}
+
+/* Lists element by element, tensors as element_compare has it. */
+static enum status compare(const struct tensor *got, const struct tensor *wanted,
+                           const struct options *options, struct error *err) {
+    if (got->dtype != wanted->dtype || got->dtype < DTYPE_SEQUENCE) {
+        return element_compare(got, wanted, options->rtol, options->absolute, err);
+    }
+    if (got->dims[0] != wanted->dims[0]) {
+        return error_set(err, STATUS_INVALID, "%lld elements, not %lld",
+                         (long long)got->dims[0], (long long)wanted->dims[0]);
+    }
+    for (int64_t i = 0; i < got->dims[0]; i++) {
+        enum status status =
+            compare((const struct tensor *)got->data + i,
+                    (const struct tensor *)wanted->data + i, options, err);
+        if (status != STATUS_OK) {
+            return error_prefix(err, "element %lld", (long long)i);
+        }
+    }
+    return STATUS_OK;
 }
 
 static enum status compare_outputs(const struct model *model,
@@ -139,8 +165,8 @@ static enum status compare_outputs(const struct model *model,
                          count, wanted_count);
     }
     for (int i = 0; i < count; i++) {
-        enum status status = element_compare(session_output(session, i), &wanted[i],
-                                             options->rtol, options->absolute, err);
+        enum status status =
+            compare(session_output(session, i), &wanted[i], options, err);
         if (status != STATUS_OK) {
             return error_prefix(err, "output %d '%s'", i, model_output(model, i)->name);
         }
@@ -156,11 +182,11 @@ static enum status check_data_set(const struct model *model, struct session *ses
     int input_count = 0, wanted_count = 0;
     struct arena arena;
     arena_init(&arena, 0);
-    enum status status =
-        read_tensors(dir, "input", &arena, inputs, MODEL_INPUTS_MAX, &input_count, err);
+    enum status status = read_values(dir, "input", model, model_input, &arena, inputs,
+                                     model_input_count(model), &input_count, err);
     if (status == STATUS_OK) {
-        status = read_tensors(dir, "output", &arena, wanted, MODEL_OUTPUTS_MAX,
-                              &wanted_count, err);
+        status = read_values(dir, "output", model, model_output, &arena, wanted,
+                             model_output_count(model), &wanted_count, err);
     }
     if (status == STATUS_OK && input_count != model_input_count(model)) {
         status = error_set(err, STATUS_INVALID, "the model has %d inputs, the data %d",

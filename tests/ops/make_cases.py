@@ -14,13 +14,22 @@ from onnx import TensorProto, numpy_helper, save
 from onnx.backend.test.case.node import collect_testcases
 
 
+def as_proto(value, info):
+    """The message for a value of the declared type."""
+    kind = info.type.WhichOneof("value")
+    if kind == "sequence_type":
+        return numpy_helper.from_list(value, info.name)
+    if kind == "optional_type":
+        return numpy_helper.from_optional(value, info.name)
+    if isinstance(value, TensorProto):
+        return value
+    return numpy_helper.from_array(np.asarray(value), info.name)
+
+
 def write_values(folder, kind, values, infos):
-    """Values that are no tensors (sequences, optionals) are left out."""
     for index, (value, info) in enumerate(zip(values, infos)):
-        if isinstance(value, np.ndarray) or np.isscalar(value):
-            value = numpy_helper.from_array(np.asarray(value), info.name)
-        if isinstance(value, TensorProto):
-            (folder / f"{kind}_{index}.pb").write_bytes(value.SerializeToString())
+        message = as_proto(value, info)
+        (folder / f"{kind}_{index}.pb").write_bytes(message.SerializeToString())
 
 
 def write_case(root, case):

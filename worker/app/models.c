@@ -9,6 +9,12 @@
 static enum status check_port(const struct model_port *port, const char *kind,
                               int *rows_max, struct error *err) {
     char shape[TENSOR_SHAPE_TEXT_MAX];
+    if (port->type.dtype >= DTYPE_PLAIN_COUNT) {
+        return error_set(err, STATUS_UNSUPPORTED,
+                         "%s '%s' is of %s, which no record can hold: cast it in the "
+                         "model",
+                         kind, port->name, dtype_name(port->type.dtype));
+    }
     if (port->type.rank >= 1 && port->type.dims[0] == 1) {
         *rows_max = 1;
     } else if (port->type.rank < 1 || port->type.dims[0] >= 0) {
@@ -34,7 +40,8 @@ static enum status check_ports(struct batch_model *item, struct error *err) {
     }
     for (int i = 0; i < outputs && status == STATUS_OK; i++) {
         const struct model_port *port = model_output(item->model, i);
-        if (port->type.rank > 0 && port->type.dims[0] > 1) {
+        if ((port->type.rank > 0 && port->type.dims[0] > 1) ||
+            port->type.dtype >= DTYPE_PLAIN_COUNT) {
             int unused;
             status = check_port(port, "output", &unused, err);
         }

@@ -8,6 +8,7 @@ static const char *const kind_names[] = {
     [ATTR_TEXT] = "a string",         [ATTR_TENSOR] = "a tensor",
     [ATTR_FLOATS] = "floats",         [ATTR_INTS] = "ints",
     [ATTR_TEXTS] = "strings",         [ATTR_GRAPH] = "a graph",
+    [ATTR_TYPE] = "a type",           [ATTR_SPARSE] = "a sparse tensor",
     [ATTR_OTHER] = "of another kind",
 };
 _Static_assert(ARRAY_COUNT(kind_names) == ATTR_KIND_COUNT, "every kind has a name");

@@ -13,6 +13,7 @@
 
 #define NODE_ATTRS_MAX 64
 
+struct model;
 struct node;
 
 enum attr_kind {
@@ -23,9 +24,23 @@ enum attr_kind {
     ATTR_FLOATS,
     ATTR_INTS,
     ATTR_TEXTS,
-    ATTR_GRAPH, /* bodies of If, Loop, Scan; kept as read */
+    ATTR_GRAPH, /* the body of an If, Loop or Scan */
+    ATTR_TYPE,
+    ATTR_SPARSE,
     ATTR_OTHER,
     ATTR_KIND_COUNT
+};
+
+/* A dtype and, of a sequence or optional, the dtypes inside. */
+struct attr_type {
+    enum dtype dtype, inner[2];
+};
+
+/* A tensor that is 0 but at some places. */
+struct attr_sparse {
+    struct tensor values;  /* rank 1 */
+    struct tensor indices; /* int64, [N] of flat places or [N, rank] */
+    struct tensor dense;   /* its dims; no data */
 };
 
 struct attr {
@@ -40,7 +55,9 @@ struct attr {
         const float *floats;
         const int64_t *ints;
         const struct span *texts;
-        const void *graph;
+        struct model *body;
+        const struct attr_type *type;
+        const struct attr_sparse *sparse;
     } as;
 };
 

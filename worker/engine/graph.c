@@ -5,6 +5,7 @@
 #include <stdarg.h>
 
 #include "base/size.h"
+#include "engine/model_impl.h"
 #include "engine/onnx_file.h"
 #include "engine/op.h"
 
@@ -17,8 +18,17 @@ struct graph_block {
 };
 _Static_assert(sizeof(struct graph_block) == BLOCK_ALIGN, "data is aligned as the block");
 
+static void release_bodies(struct model *body) {
+    while (body != NULL) {
+        struct model *next = body->next_body;
+        model_close(body);
+        body = next;
+    }
+}
+
 void graph_release(struct graph *graph) {
     struct graph_block *block = graph->blocks;
+    release_bodies(graph->bodies);
     while (block != NULL) {
         struct graph_block *next = block->next;
         free(block);
@@ -105,13 +115,13 @@ bool graph_node_room(struct graph *graph, struct node *node, int input_count,
     }
     node->inputs = all;
     node->outputs = all + input_count;
-    node->input_count = input_count;
+    node->input_count = node->explicit_count = input_count;
     node->output_count = output_count;
     return true;
 }
 
-static const struct value *input_value(const struct graph *graph, const struct node *node,
-                                       int index) {
+const struct value *graph_input(const struct graph *graph, const struct node *node,
+                                int index) {
     if (index >= node->input_count || node->inputs[index] == VALUE_NONE) {
         return NULL;
     }
@@ -120,13 +130,13 @@ static const struct value *input_value(const struct graph *graph, const struct n
 
 const struct tensor *graph_constant(const struct graph *graph, const struct node *node,
                                     int index) {
-    const struct value *value = input_value(graph, node, index);
+    const struct value *value = graph_input(graph, node, index);
     return value == NULL ? NULL : value->constant;
 }
 
 enum dtype graph_input_dtype(const struct graph *graph, const struct node *node,
                              int index) {
-    const struct value *value = input_value(graph, node, index);
+    const struct value *value = graph_input(graph, node, index);
     return value == NULL ? DTYPE_NONE : value->dtype;
 }
 
@@ -135,6 +145,33 @@ void graph_set_output(struct graph *graph, const struct node *node, int index,
     if (index < node->output_count && node->outputs[index] != VALUE_NONE) {
         graph->values[node->outputs[index]].dtype = dtype;
     }
+}
+
+void graph_set_output_like(struct graph *graph, const struct node *node, int index,
+                           const struct value *from) {
+    graph_set_output(graph, node, index, from->dtype);
+    if (index < node->output_count && node->outputs[index] != VALUE_NONE) {
+        struct value *to = &graph->values[node->outputs[index]];
+        memcpy(to->inner, from->inner, sizeof(to->inner));
+    }
+}
+
+bool graph_add_input(struct graph *graph, int value) {
+    if (graph->input_count == graph->input_room) {
+        int room = graph->input_room * 2 + 8;
+        int *grown = arena_alloc(&graph->arena, (size_t)room, sizeof(*grown));
+        if (grown == NULL) {
+            return false;
+        }
+        if (graph->input_count > 0) {
+            memcpy(grown, graph->inputs, (size_t)graph->input_count * sizeof(*grown));
+        }
+        graph->inputs = grown;
+        graph->input_room = room;
+    }
+    graph->values[value].input = graph->input_count;
+    graph->inputs[graph->input_count++] = value;
+    return true;
 }
 
 void graph_recount(struct graph *graph) {
@@ -162,7 +199,7 @@ void graph_recount(struct graph *graph) {
 
 struct node *graph_sole_producer(struct graph *graph, const struct node *node,
                                  int index) {
-    const struct value *value = input_value(graph, node, index);
+    const struct value *value = graph_input(graph, node, index);
     if (value == NULL || value->producer == NODE_NONE || value->use_count != 1 ||
         value->is_output) {
         return NULL;
@@ -259,7 +296,7 @@ void graph_check(const struct graph *graph) {
         assert(node->op != NULL);
         assert(!node->dead);
         for (int i = 0; i < node->input_count; i++) {
-            const struct value *value = input_value(graph, node, i);
+            const struct value *value = graph_input(graph, node, i);
             assert(value == NULL || value->producer < n);
             assert(value == NULL || value->producer != NODE_NONE || value->input >= 0 ||
                    value->constant != NULL);

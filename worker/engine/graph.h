@@ -29,13 +29,15 @@
 #define NODE_NONE (-1)
 
 struct op;
+struct model;
 
 struct value {
     const char *name;
-    enum dtype dtype; /* DTYPE_NONE until its node is prepared */
-    int producer;     /* node index, or NODE_NONE for inputs and constants */
-    int input;        /* index among the graph's inputs, or -1 */
-    int use_count;    /* node inputs and graph outputs that read it */
+    enum dtype dtype;    /* DTYPE_NONE until its node is prepared */
+    enum dtype inner[2]; /* of a sequence's or optional's elements, and of theirs */
+    int producer;        /* node index, or NODE_NONE for inputs and constants */
+    int input;           /* index among the graph's inputs, or -1 */
+    int use_count;       /* node inputs and graph outputs that read it */
     bool is_output;
     const struct tensor *constant; /* its value where known at load, else NULL */
 };
@@ -46,7 +48,10 @@ struct node {
     const char *type; /* ONNX op_type, for messages */
     int64_t opset;    /* of the operator's domain */
     int input_count, output_count;
+    int explicit_count;    /* inputs the model lists; captures of bodies come after */
     int *inputs, *outputs; /* value indices or VALUE_NONE */
+    struct model **bodies; /* subgraphs, in the order of their attributes; the graph's */
+    int body_count;
     struct attr_list attrs;
     struct act act; /* applied to the result by operators with OP_FUSES_ACTIVATION */
     void *state;    /* the operator's own, made by prepare */
@@ -64,7 +69,9 @@ struct graph {
     struct node *nodes;
     int node_count, node_room;
     int *inputs, *outputs; /* value indices */
-    int input_count, output_count;
+    int input_count, output_count, input_room;
+    struct model *bodies; /* owned: of nodes here; a list by model->next_body */
+    unsigned passes;      /* that load_graph was told to apply */
 };
 
 void graph_release(struct graph *graph);
@@ -77,6 +84,9 @@ MUST_CHECK void *graph_memory(struct graph *graph, size_t size);
  * move.  -1 where memory or the limit runs out. */
 MUST_CHECK int graph_add_value(struct graph *graph, const char *name);
 MUST_CHECK int graph_add_node(struct graph *graph);
+
+/* `value` becomes the last input. */
+MUST_CHECK bool graph_add_input(struct graph *graph, int value);
 
 /* Gives `node` room for its inputs and outputs, all VALUE_NONE. */
 MUST_CHECK bool graph_node_room(struct graph *graph, struct node *node, int input_count,
@@ -93,6 +103,14 @@ enum dtype graph_input_dtype(const struct graph *graph, const struct node *node,
 /* Sets the dtype of an output; an absent one is passed over. */
 void graph_set_output(struct graph *graph, const struct node *node, int index,
                       enum dtype dtype);
+
+/* Output `index` gets dtype and inner dtypes of the value `from`. */
+void graph_set_output_like(struct graph *graph, const struct node *node, int index,
+                           const struct value *from);
+
+/* The value behind input `index`; NULL where it is absent. */
+const struct value *graph_input(const struct graph *graph, const struct node *node,
+                                int index);
 
 /* ---- for passes ---------------------------------------------------------------- */
 

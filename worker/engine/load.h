@@ -26,6 +26,10 @@ MUST_CHECK enum status load_graph(struct graph *graph, unsigned passes,
  * of what makes it: PHASE_PREPARE for constants, PHASE_RUN for inputs. */
 void load_phases(const struct graph *graph, enum phase *phases, enum phase *made_in);
 
+/* What the data of a job would make wrong is, in a constant, the model's fault:
+ * STATUS_POISON becomes STATUS_INVALID. */
+enum status load_status(enum status status, struct error *err);
+
 /* Prepares a node that a pass has added or changed; folds nothing. */
 MUST_CHECK enum status load_node(struct graph *graph, struct node *node,
                                  struct error *err);

@@ -49,44 +49,57 @@ static enum status schedule(struct model *model, struct error *err) {
     return STATUS_OK;
 }
 
-/* The declared dtype of an output must be the one its node makes. */
+/* The declared type of an output must be the one its node makes; a sequence of maps,
+ * which ZipMap is declared to make, is the tensor that it is made from. */
 static enum status check_outputs(const struct model *model, struct error *err) {
     for (int i = 0; i < model->graph.output_count; i++) {
-        const struct model_port *port = &model->ports.outputs[i];
-        enum dtype dtype = model->graph.values[model->graph.outputs[i]].dtype;
-        if (dtype != port->type.dtype) {
-            return error_set(err, STATUS_INVALID,
-                             "output '%.200s' is declared %s, its node makes %s",
-                             port->name, dtype_name(port->type.dtype), dtype_name(dtype));
+        struct model_port *port = &model->ports.outputs[i];
+        const struct value *made = &model->graph.values[model->graph.outputs[i]];
+        if (port->type.dtype == DTYPE_NONE) {
+            port->type.dtype = made->dtype;
+        }
+        if (made->dtype != port->type.dtype || made->inner[0] != port->inner[0] ||
+            made->inner[1] != port->inner[1]) {
+            return error_set(
+                err, STATUS_INVALID, "output '%.200s' is declared %s, its node makes %s",
+                port->name, dtype_name(port->type.dtype), dtype_name(made->dtype));
         }
     }
     return STATUS_OK;
 }
 
+enum status model_ready(struct model *model, unsigned passes, struct error *err) {
+    enum status status = load_graph(&model->graph, passes, err);
+    return status == STATUS_OK ? schedule(model, err) : status;
+}
+
+struct model *model_create(void) {
+    struct model *model = calloc(1, sizeof(*model));
+    if (model != NULL) {
+        arena_init(&model->graph.arena, 0);
+    }
+    return model;
+}
+
 static enum status build(struct model *model, unsigned passes, struct error *err) {
-    struct graph *graph = &model->graph;
-    enum status status = onnx_import(graph->file, graph, &model->ports, err);
+    enum status status = onnx_import(model->graph.file, model, err);
     if (status != STATUS_OK) {
         return status;
     }
     count_parameters(model);
-    status = load_graph(graph, passes, err);
-    if (status == STATUS_OK) {
-        status = check_outputs(model, err);
-    }
-    return status == STATUS_OK ? schedule(model, err) : status;
+    status = model_ready(model, passes, err);
+    return status == STATUS_OK ? check_outputs(model, err) : status;
 }
 
 /* An empty model with its file still to be read. */
 static struct model *create(void) {
-    struct model *model = calloc(1, sizeof(*model));
+    struct model *model = model_create();
     if (model == NULL) {
         return NULL;
     }
-    arena_init(&model->graph.arena, 0);
     model->graph.file = calloc(1, sizeof(struct onnx_file));
     if (model->graph.file == NULL) {
-        free(model);
+        model_close(model);
         return NULL;
     }
     return model;

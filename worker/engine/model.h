@@ -22,7 +22,8 @@ struct model;
 /* One input or output as the model declares it. */
 struct model_port {
     const char *name;
-    struct tensor type; /* dtype, rank, dims (-1 where free); data is NULL */
+    struct tensor type;  /* dtype, rank, dims (-1 where free); data is NULL */
+    enum dtype inner[2]; /* of a sequence's or optional's elements, and of theirs */
     const char *symbols[TENSOR_RANK_MAX]; /* names of free dimensions, or NULL */
 };
 

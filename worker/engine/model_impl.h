@@ -10,8 +10,14 @@
 #include "engine/model.h"
 #include "engine/onnx_import.h"
 
+/* A model, or the body of an If, Loop or Scan: a graph of its own, whose inputs are those
+ * it declares and then its captures. */
 struct model {
-    char *path; /* owned */
+    char *path; /* owned; NULL for a body */
+    struct model *next_body;
+    int *captures; /* of a body: values of the graph around it, in the order of inputs */
+    int capture_count, capture_room;
+    int capture_first; /* of a body: where its captures begin among its node's inputs */
     struct graph graph;
     struct onnx_ports ports;
     size_t parameter_count;
@@ -20,6 +26,13 @@ struct model {
     int *last_read; /* of each value: the last node of session_run that reads its data,
                        node_count for outputs, -1 where none does */
 };
+
+/* An empty model; NULL where memory runs out. */
+MUST_CHECK struct model *model_create(void);
+
+/* Loads the imported graph and says when its nodes are computed. */
+MUST_CHECK enum status model_ready(struct model *model, unsigned passes,
+                                   struct error *err);
 
 /* As model_open, from bytes and with some passes only; for tests. */
 MUST_CHECK enum status model_open_bytes(struct span bytes, unsigned passes,

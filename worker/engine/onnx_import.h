@@ -19,9 +19,8 @@ struct onnx_ports {
     struct model_port *inputs, *outputs;
 };
 
-/* Fills the zeroed `graph` from file->message, a ModelProto; the file stays the
- * caller's to hand over. */
-MUST_CHECK enum status onnx_import(const struct onnx_file *file, struct graph *graph,
-                                   struct onnx_ports *ports, struct error *err);
+/* Fills the empty `model` from file->message, a ModelProto. */
+MUST_CHECK enum status onnx_import(const struct onnx_file *file, struct model *model,
+                                   struct error *err);
 
 #endif

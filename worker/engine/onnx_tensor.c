@@ -272,6 +272,15 @@ static bool settle(struct tensor *x, struct arena *arena) {
     return true;
 }
 
+enum status onnx_tensor_copy(const struct Onnx__TensorProto *proto, struct arena *arena,
+                             struct tensor *out, struct error *err) {
+    enum status status = onnx_tensor(proto, arena, out, err);
+    if (status == STATUS_OK && !settle(out, arena)) {
+        return tensor_error(proto, err, STATUS_NO_MEMORY, "out of memory");
+    }
+    return status;
+}
+
 enum status onnx_tensor_read(struct span bytes, struct arena *arena, struct tensor *out,
                              const char **name, struct error *err) {
     struct onnx_file file = {0};
@@ -282,14 +291,14 @@ enum status onnx_tensor_read(struct span bytes, struct arena *arena, struct tens
         goto done;
     }
     proto = (const Onnx__TensorProto *)file.message;
-    status = onnx_tensor(proto, arena, out, err);
+    status = onnx_tensor_copy(proto, arena, out, err);
     if (status != STATUS_OK) {
         goto done;
     }
     if (proto->name != NULL) {
         own_name = arena_text(arena, proto->name, strlen(proto->name));
     }
-    if (own_name == NULL || !settle(out, arena)) {
+    if (own_name == NULL) {
         status = tensor_error(proto, err, STATUS_NO_MEMORY, "out of memory");
     }
     if (name != NULL) {

@@ -21,6 +21,11 @@ MUST_CHECK enum status onnx_tensor(const struct Onnx__TensorProto *proto,
                                    struct arena *arena, struct tensor *out,
                                    struct error *err);
 
+/* As onnx_tensor, with all of *out in the arena. */
+MUST_CHECK enum status onnx_tensor_copy(const struct Onnx__TensorProto *proto,
+                                        struct arena *arena, struct tensor *out,
+                                        struct error *err);
+
 /* Reads a serialised TensorProto (ONNX's input_0.pb); all of *out and *name is in the
  * arena.  `name` may be NULL. */
 MUST_CHECK enum status onnx_tensor_read(struct span bytes, struct arena *arena,

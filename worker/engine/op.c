@@ -98,10 +98,12 @@ enum status op_prepare(struct graph *graph, struct node *node, struct error *err
         return status;
     }
     for (int i = 0; i < node->output_count; i++) {
-        graph_set_output(graph, node, i,
-                         node->op->output_dtype != DTYPE_NONE
-                             ? node->op->output_dtype
-                             : graph_input_dtype(graph, node, 0));
+        const struct value *first = graph_input(graph, node, 0);
+        if (node->op->output_dtype != DTYPE_NONE || first == NULL) {
+            graph_set_output(graph, node, i, node->op->output_dtype);
+        } else {
+            graph_set_output_like(graph, node, i, first);
+        }
     }
     if (node->op->prepare != NULL) {
         status = node->op->prepare(&load, err);

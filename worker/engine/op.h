@@ -66,6 +66,7 @@ enum op_flag {
 #define TYPES_VALUE (TYPES_ALL | TYPES_SEQUENCE | TYPES_OPTIONAL)
 
 struct exec;
+struct session;
 
 /* What prepare and pack may use. */
 struct load {
@@ -95,6 +96,7 @@ struct op {
     enum status (*shape)(struct exec *exec, struct error *err);
     /* Runs on: any thread.  Fails with STATUS_POISON only, for what data makes wrong. */
     enum status (*run)(struct exec *exec, struct error *err);
+    void (*release)(struct exec *exec); /* frees what the memo owns */
 };
 
 /* One node at work: what shape and run see.  Inputs may not be written. */
@@ -108,7 +110,8 @@ struct exec {
     /* Set by shape: bytes beside the outputs that live as long as they do: contents of
      * made strings, elements of sequences. */
     size_t extra_size;
-    void *extra; /* 64-byte aligned, valid in run */
+    void *extra;             /* 64-byte aligned, valid in run */
+    struct session **bodies; /* one for each of the node's bodies, the session's */
     /* Set by shape: output 0 is `alias_offset` bytes into input `alias_input`; it is
      * then not computed by run at all.  ALIAS_NONE otherwise. */
     int alias_input;

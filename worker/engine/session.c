@@ -42,8 +42,8 @@ struct session {
     struct arena arena; /* all arrays below */
     size_t memory_max;  /* bytes for workspace and buffers together */
     size_t buffers_size;
-    bool ready; /* prepared for `dims` */
-    struct tensor dims[MODEL_INPUTS_MAX];
+    bool ready;          /* prepared for `dims` */
+    struct tensor *dims; /* of the inputs */
 
     struct tensor *tensors; /* by value */
     struct buffer *buffers; /* by value */
@@ -78,6 +78,7 @@ static void *array(struct session *session, int count, size_t size) {
 
 static bool make_arrays(struct session *session) {
     int values = session->graph->value_count, nodes = session->graph->node_count;
+    session->dims = array(session, session->graph->input_count, sizeof(*session->dims));
     session->tensors = array(session, values, sizeof(*session->tensors));
     session->buffers = array(session, values, sizeof(*session->buffers));
     session->places = array(session, values, sizeof(*session->places));
@@ -92,12 +93,31 @@ static bool make_arrays(struct session *session) {
     session->packed = array(session, values + 2 * nodes, sizeof(*session->packed));
     session->live = array(session, values + 2 * nodes, sizeof(*session->live));
     session->order = array(session, 2 * (values + 2 * nodes), sizeof(*session->order));
-    return session->tensors != NULL && session->buffers != NULL &&
-           session->extras != NULL && session->places != NULL &&
-           session->planned != NULL && session->alive_until != NULL &&
-           session->views != NULL && session->execs != NULL && session->actions != NULL &&
-           session->items != NULL && session->wanted != NULL && session->packed != NULL &&
-           session->live != NULL && session->order != NULL;
+    return session->dims != NULL && session->tensors != NULL &&
+           session->buffers != NULL && session->extras != NULL &&
+           session->places != NULL && session->planned != NULL &&
+           session->alive_until != NULL && session->views != NULL &&
+           session->execs != NULL && session->actions != NULL && session->items != NULL &&
+           session->wanted != NULL && session->packed != NULL && session->live != NULL &&
+           session->order != NULL;
+}
+
+/* A session for each body of the node. */
+static enum status make_bodies(struct session *session, int n, struct error *err) {
+    const struct node *node = &session->graph->nodes[n];
+    struct exec *exec = &session->execs[n];
+    exec->bodies = array(session, node->body_count, sizeof(struct session *));
+    if (exec->bodies == NULL) {
+        return no_memory(err);
+    }
+    for (int i = 0; i < node->body_count; i++) {
+        enum status status =
+            session_create(node->bodies[i], session->memory_max, &exec->bodies[i], err);
+        if (status != STATUS_OK) {
+            return status;
+        }
+    }
+    return STATUS_OK;
 }
 
 static bool bind_node(struct session *session, int n) {
@@ -145,13 +165,27 @@ enum status session_create(const struct model *model, size_t workspace_max,
         }
     }
     for (int n = 0; n < session->graph->node_count; n++) {
-        if (!bind_node(session, n)) {
+        enum status status =
+            bind_node(session, n) ? make_bodies(session, n, err) : no_memory(err);
+        if (status != STATUS_OK) {
             session_destroy(session);
-            return no_memory(err);
+            return status;
         }
     }
     *out = session;
     return STATUS_OK;
+}
+
+static void release_node(struct exec *exec) {
+    if (exec->node == NULL) {
+        return; /* it was not reached */
+    }
+    if (exec->node->op->release != NULL) {
+        exec->node->op->release(exec);
+    }
+    for (int i = 0; exec->bodies != NULL && i < exec->node->body_count; i++) {
+        session_destroy(exec->bodies[i]);
+    }
 }
 
 void session_destroy(struct session *session) {
@@ -163,6 +197,9 @@ void session_destroy(struct session *session) {
     }
     for (int n = 0; session->extras != NULL && n < session->graph->node_count; n++) {
         free(session->extras[n].data);
+    }
+    for (int n = 0; session->execs != NULL && n < session->graph->node_count; n++) {
+        release_node(&session->execs[n]);
     }
     free(session->scratch.data);
     free(session->workspace);
@@ -479,6 +516,25 @@ static bool same_dims(const struct tensor *a, const struct tensor *b) {
            memcmp(a->dims, b->dims, (size_t)a->rank * sizeof(a->dims[0])) == 0;
 }
 
+/* What is in a sequence or optional has the dtypes `inner` and possible sizes. */
+static bool elements_fit(const struct tensor *x, const enum dtype *inner) {
+    size_t elements, size;
+    if (x->dtype != DTYPE_SEQUENCE && x->dtype != DTYPE_OPTIONAL) {
+        return true;
+    }
+    for (int64_t i = 0; x->data != NULL && i < x->dims[0]; i++) {
+        const struct tensor *element = (const struct tensor *)x->data + i;
+        static const enum dtype none[2] = {DTYPE_NONE, DTYPE_NONE};
+        if (element->dtype != inner[0] ||
+            !tensor_dims_count(element->dims, element->rank, &elements) ||
+            !size_mul(elements, dtype_size(element->dtype), &size) ||
+            !elements_fit(element, inner[0] == DTYPE_SEQUENCE ? inner + 1 : none)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static enum status check_input(const struct model_port *port, const struct tensor *x,
                                struct error *err) {
     char have[TENSOR_SHAPE_TEXT_MAX], want[TENSOR_SHAPE_TEXT_MAX];
@@ -492,6 +548,11 @@ static enum status check_input(const struct model_port *port, const struct tenso
         !tensor_dims_count(x->dims, x->rank, &count) ||
         !size_mul(count, dtype_size(x->dtype), &size) || size > SIZE_MAX / 4) {
         return error_set(err, STATUS_POISON, "input '%.200s' has an impossible shape",
+                         port->name);
+    }
+    if (!elements_fit(x, port->inner)) {
+        return error_set(err, STATUS_POISON,
+                         "input '%.200s' has elements of another type or size",
                          port->name);
     }
     for (int i = 0; fits && i < port->type.rank; i++) {

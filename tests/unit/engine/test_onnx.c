@@ -475,7 +475,7 @@ static const struct {
     {weight_given_twice, STATUS_INVALID, "'w' is defined twice"},
     {input_given_twice, STATUS_INVALID, "'x' is defined twice"},
     {input_without_name, STATUS_INVALID, "no name"},
-    {input_without_type, STATUS_UNSUPPORTED, "'z' is not a tensor"},
+    {input_without_type, STATUS_UNSUPPORTED, "'z' is no tensor"},
     {input_of_unknown_dtype, STATUS_UNSUPPORTED, "99"},
     {input_of_negative_dtype, STATUS_UNSUPPORTED, "-1"},
     {input_of_rank_nine, STATUS_UNSUPPORTED, "rank 9"},

@@ -255,7 +255,15 @@ static enum status unsqueeze_shape(struct exec *exec, struct error *err) {
     }
 
 static const struct op ops[] = {
-    RENAMES("Identity", 1, 1, 0, NULL, identity_shape),
+    {
+        .name = "Identity",
+        .since = 1,
+        .inputs_min = 1,
+        .inputs_max = 1,
+        .types = {TYPES_VALUE},
+        .shape = identity_shape,
+        .run = run,
+    },
     {
         .name = "Dropout",
         .since = 1,

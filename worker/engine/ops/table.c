@@ -2,11 +2,16 @@
 #include "engine/ops/ops.h"
 
 static const struct op_list *const lists[] = {
-    &ops_binary,  &ops_cast,      &ops_clip,    &ops_concat, &ops_constant,
-    &ops_conv,    &ops_expand,    &ops_gather,  &ops_gemm,   &ops_logic,
-    &ops_matmul,  &ops_ml_linear, &ops_ml_tree, &ops_norm,   &ops_pool,
-    &ops_reduce,  &ops_reshape,   &ops_rnn,     &ops_shape,  &ops_slice,
-    &ops_softmax, &ops_transpose, &ops_unary,
+    &ops_binary,    &ops_cast,         &ops_clip,      &ops_concat,
+    &ops_constant,  &ops_control,      &ops_conv,      &ops_cumulate,
+    &ops_expand,    &ops_function,     &ops_gather,    &ops_gather_elements,
+    &ops_gemm,      &ops_logic,        &ops_loss,      &ops_matmul,
+    &ops_ml_linear, &ops_ml_tree,      &ops_norm,      &ops_pick,
+    &ops_pool,      &ops_pow,          &ops_range,     &ops_reduce,
+    &ops_reshape,   &ops_rnn,          &ops_scan,      &ops_scatter,
+    &ops_sequence,  &ops_sequence_map, &ops_shape,     &ops_slice,
+    &ops_softmax,   &ops_split,        &ops_transpose, &ops_unary,
+    &ops_variadic,
 };
 
 const struct op_list *const *op_table(size_t *count) {

@@ -1,0 +1,21 @@
+/* number.h - one element of a tensor of any number type (or bool), for operators whose
+ * time goes elsewhere.
+ *
+ * Depends on: base/tensor.h.
+ * Ownership: nothing is kept.
+ * Threads: pure. */
+#ifndef MILLRACE_ENGINE_OPS_NUMBER_H
+#define MILLRACE_ENGINE_OPS_NUMBER_H
+
+#include "base/tensor.h"
+
+/* Not for strings, small floats or lists.  Integers past 2^53 are rounded; a float read
+ * as an integer is truncated, one that does not fit is INT64_MIN. */
+double number_real(const struct tensor *x, int64_t at);
+int64_t number_integer(const struct tensor *x, int64_t at);
+
+/* What does not fit into an integer type wraps around. */
+void number_set_real(const struct tensor *x, int64_t at, double value);
+void number_set_integer(const struct tensor *x, int64_t at, int64_t value);
+
+#endif
