@@ -431,6 +431,19 @@ static const struct op ops[] = {
         .shape = shape,
         .run = run,
     },
+    {
+        /* Without modifying graphs, whose attributes nobody reads, an Attention. */
+        .domain = "ai.onnx.preview",
+        .name = "FlexAttention",
+        .since = 1,
+        .inputs_min = 3,
+        .inputs_max = 3,
+        .types = {TYPES_FLOAT},
+        .memo_size = sizeof(struct attention_memo),
+        .prepare = prepare,
+        .shape = shape,
+        .run = run,
+    },
 };
 
 const struct op_list ops_attention = OP_LIST(ops);

@@ -8,10 +8,11 @@
 
 #include "engine/op.h"
 
-extern const struct op_list ops_attention, ops_binary, ops_cast, ops_clip, ops_concat,
-    ops_constant, ops_conv, ops_expand, ops_gather, ops_gemm, ops_logic, ops_matmul,
-    ops_ml_linear, ops_ml_tree, ops_norm, ops_pool, ops_reduce, ops_reshape, ops_rnn,
-    ops_shape, ops_slice, ops_softmax, ops_transpose, ops_unary;
+extern const struct op_list ops_attention, ops_linear_attention, ops_rms_norm, ops_rotary,
+    ops_binary, ops_cast, ops_clip, ops_concat, ops_constant, ops_conv, ops_expand,
+    ops_gather, ops_gemm, ops_logic, ops_matmul, ops_ml_linear, ops_ml_tree, ops_norm,
+    ops_pool, ops_reduce, ops_reshape, ops_rnn, ops_shape, ops_slice, ops_softmax,
+    ops_transpose, ops_unary;
 
 /* The activation a node computes and nothing else, for fusing; NULL where it is none, or
  * its parameters are not known at load.  (unary.c, clip.c) */
