@@ -49,6 +49,8 @@ struct attention {
     struct attention_rows mask; /* added to scores; data NULL for none */
     int64_t mask_keys;          /* keys behind these are masked */
     bool mask_is_bool;          /* true attends; else of the type of q */
+    bool mask_is_column;        /* one number for all keys of a query, not a bool */
+    bool empty_is_nan;          /* a query that sees no key gives NaN instead of 0 */
     void *scores;               /* [batch, heads, queries, keys] or NULL */
     enum attention_stage stage;
 };

@@ -23,6 +23,7 @@ struct attention_state {
     float softcap;
     int64_t left, right;
     enum attention_stage stage;
+    bool fused; /* from pieces, whose broadcasting and NaN it keeps */
 };
 
 struct attention_memo {
@@ -117,6 +118,7 @@ bool attention_fuse(struct graph *graph, struct node *node, const int inputs[4],
     *state = (struct attention_state){.layout = *fusion,
                                       .scale = fusion->scale,
                                       .has_scale = true,
+                                      .fused = true,
                                       .left = ATTENTION_UNBOUNDED,
                                       .right = ATTENTION_UNBOUNDED};
     node->op = op_find(NULL, "Attention", 23);
@@ -153,10 +155,18 @@ static bool split_of(const struct tensor *x, enum attention_layout layout, int64
     return heads == 0 || split->heads == heads;
 }
 
+/* Batches that may meet: MatMul spreads one over many. */
+static bool meets(const struct attention_state *state, int64_t *batch, int64_t with) {
+    if (state->fused && *batch == 1) {
+        *batch = with;
+    }
+    return *batch == with || (state->fused && with == 1);
+}
+
 static struct attention_rows rows_of(const struct split *split, bool heads_first) {
     const int64_t wide = split->heads * split->size;
     return (struct attention_rows){
-        .batch = split->rows * wide,
+        .batch = split->batch == 1 ? 0 : split->rows * wide,
         .head = heads_first ? split->rows * split->size : split->size,
         .row = heads_first ? split->size : wide,
     };
@@ -183,12 +193,14 @@ static bool past_fits(const struct tensor *past, const struct split *with, int64
 }
 
 /* The mask spreads over [batch, heads, queries]; its last axis may be short. */
-static bool spread_mask(const struct tensor *mask, struct attention *call) {
-    const int64_t full[] = {call->batch, call->heads, call->queries};
+static bool spread_mask(const struct attention_state *state, const struct tensor *mask,
+                        struct attention *call) {
     int64_t *steps[] = {&call->mask.batch, &call->mask.head, &call->mask.row}, step;
-    if (mask->rank < 1 || mask->rank > 4) {
+    if (mask->rank < 1 || mask->rank > 4 ||
+        (mask->rank == 4 && !meets(state, &call->batch, mask->dims[0]))) {
         return false;
     }
+    const int64_t full[] = {call->batch, call->heads, call->queries};
     step = call->mask_keys = mask->dims[mask->rank - 1];
     for (int i = 2; i >= 0; i--) {
         const int axis = mask->rank - 4 + i;
@@ -200,6 +212,8 @@ static bool spread_mask(const struct tensor *mask, struct attention *call) {
         step *= dim;
     }
     call->mask_is_bool = mask->dtype == DTYPE_BOOL;
+    call->mask_is_column = state->fused && call->mask_keys == 1;
+    call->mask_keys = call->mask_is_column ? call->keys : call->mask_keys;
     return call->mask_keys <= call->keys;
 }
 
@@ -266,22 +280,23 @@ static enum status set_scratch(struct exec *exec, struct error *err) {
 }
 
 static enum status take_sizes(struct exec *exec, struct split *q, struct split *k,
-                              struct split *v, struct error *err) {
+                              struct split *v, int64_t *batch, struct error *err) {
     const struct attention_state *state = exec->node->state;
     const struct attention_fusion *layout = &state->layout;
     const struct tensor *const *x = exec->x;
     if (!split_of(x[IN_Q], layout->q, state->heads, q)) {
         return mismatch(exec, "the number of heads of", IN_Q, IN_Q, err);
     }
+    *batch = q->batch;
     if (x[IN_K]->rank != x[IN_Q]->rank ||
-        !split_of(x[IN_K], layout->k, state->kv_heads, k) || k->batch != q->batch ||
-        k->size != q->size || (k->heads == 0 && q->heads != 0) ||
-        (k->heads != 0 && q->heads % k->heads != 0)) {
+        !split_of(x[IN_K], layout->k, state->kv_heads, k) ||
+        !meets(state, batch, k->batch) || k->size != q->size ||
+        (k->heads == 0 && q->heads != 0) || (k->heads != 0 && q->heads % k->heads != 0)) {
         return mismatch(exec, "K", IN_Q, IN_K, err);
     }
     if (x[IN_V]->rank != x[IN_Q]->rank ||
-        !split_of(x[IN_V], layout->v, state->kv_heads, v) || v->batch != q->batch ||
-        v->heads != k->heads || v->rows != k->rows) {
+        !split_of(x[IN_V], layout->v, state->kv_heads, v) ||
+        !meets(state, batch, v->batch) || v->heads != k->heads || v->rows != k->rows) {
         return mismatch(exec, "V", IN_Q, IN_V, err);
     }
     return STATUS_OK;
@@ -299,7 +314,7 @@ static enum status take_options(struct exec *exec, const struct split *k,
         }
         call->keys += call->past;
     }
-    if (exec_has(exec, IN_MASK) && !spread_mask(x[IN_MASK], call)) {
+    if (exec_has(exec, IN_MASK) && !spread_mask(exec->node->state, x[IN_MASK], call)) {
         return mismatch(exec, "a mask", IN_Q, IN_MASK, err);
     }
     if (exec_has(exec, IN_VALID) &&
@@ -317,12 +332,13 @@ static enum status shape(struct exec *exec, struct error *err) {
     const struct attention_state *state = exec->node->state;
     struct attention_memo *memo = exec->memo;
     struct split q, k, v;
-    enum status status = take_sizes(exec, &q, &k, &v, err);
+    int64_t batch = 0;
+    enum status status = take_sizes(exec, &q, &k, &v, &batch, err);
     if (status != STATUS_OK) {
         return status;
     }
     memo->call = (struct attention){
-        .batch = q.batch,
+        .batch = batch,
         .heads = q.heads,
         .kv_heads = k.heads,
         .queries = q.rows,
@@ -335,6 +351,7 @@ static enum status shape(struct exec *exec, struct error *err) {
         .left = state->left,
         .right = state->right,
         .stage = state->stage,
+        .empty_is_nan = state->fused,
     };
     status = take_options(exec, &k, &v, err);
     if (status != STATUS_OK) {
