@@ -1,7 +1,7 @@
 /* gemm.c - blocking and packing around the tiles of gemm.inc.
  *
- *     for each block of k (256)                 a panel's block fits the first cache
- *         for each block of rows (5 tiles)      copied to the stack, fits the second
+ *     for each block of k (512)                 C is read and written once for each
+ *         for each block of rows (10 tiles)      copied to the stack, fits the second
  *             for each panel of columns (32)
  *                 gemm_strip: the panel's block stays while the tiles pass
  *
@@ -16,7 +16,7 @@
 #include "engine/kernels/blas.h"
 #include "engine/kernels/kernels.h"
 
-#define BLOCK_TILES 5
+#define BLOCK_TILES 10
 #define BLOCK_ROWS_MAX (BLOCK_TILES * 14)
 /* A dynamic B up to this many elements is read where it lies; a larger one is packed
  * first, because its rows lie on too many pages. */
