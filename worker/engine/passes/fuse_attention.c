@@ -83,6 +83,66 @@ static bool over_last_axis(struct node *softmax) {
     return axis->kind == ATTR_INT && (axis->as.i == -1 || axis->as.i == 3);
 }
 
+/* ---- the last two axes swapped by way of three ------------------------------------ */
+
+/* torch writes Reshape(Transpose(Reshape(k, [-1, t, d]), [0, 2, 1]), [.., d, t]), with
+ * the sizes cut from k's shape. */
+
+static bool is_int(const struct graph *graph, const struct node *node, int input,
+                   int64_t low, int64_t high) {
+    const struct tensor *x = graph_constant(graph, node, input);
+    return x != NULL && x->dtype == DTYPE_I64 && tensor_count(x) == 1 &&
+           *(const int64_t *)x->data >= low && *(const int64_t *)x->data <= high;
+}
+
+/* `value` is the shape of `of`, cut: begins at `start` and ends at `end`, where INT64_MIN
+ * and INT64_MAX stand for the first and the last. */
+static bool is_cut(struct graph *graph, int value, int of, int64_t start, int64_t end) {
+    const struct node *slice = match_maker(graph, value, "Slice");
+    struct node *shape;
+    const struct attr *from;
+    shape = slice == NULL ? NULL : match_maker(graph, slice->inputs[0], "Shape");
+    if (shape == NULL || shape->inputs[0] != of || slice->input_count > 4 ||
+        (slice->input_count == 4 && !is_int(graph, slice, 3, 0, 0))) {
+        return false;
+    }
+    from = attr_find(shape, "start");
+    return (from == NULL || (from->kind == ATTR_INT && from->as.i == 0)) &&
+           attr_find(shape, "end") == NULL &&
+           is_int(graph, slice, 1, start, start == INT64_MIN ? INT64_MIN + 1 : start) &&
+           is_int(graph, slice, 2, end == INT64_MAX ? INT32_MAX : end, end);
+}
+
+/* The k whose last axes were swapped so, or VALUE_NONE. */
+static int swapped_by_reshape(struct graph *graph, int value) {
+    static const int64_t swap[] = {0, 2, 1};
+    const struct node *last = match_maker(graph, value, "Reshape"), *swapped, *first;
+    const struct node *to, *from;
+    int rank, k;
+    swapped = last == NULL ? NULL : match_maker(graph, last->inputs[0], "Transpose");
+    first = swapped == NULL ? NULL : match_maker(graph, swapped->inputs[0], "Reshape");
+    if (first == NULL) {
+        return VALUE_NONE;
+    }
+    k = first->inputs[0];
+    from = match_maker(graph, first->inputs[1], "Concat");
+    to = match_maker(graph, last->inputs[1], "Concat");
+    const int64_t *perm = transpose_perm(swapped, &rank);
+    if (perm == NULL || rank != 3 || memcmp(perm, swap, sizeof(swap)) != 0 ||
+        from == NULL || from->input_count != 3 || to == NULL || to->input_count != 3) {
+        return VALUE_NONE;
+    }
+    return is_int(graph, from, 0, -1, -1) && is_cut(graph, from->inputs[1], k, -2, -1) &&
+                   is_cut(graph, from->inputs[2], k, -1, INT64_MAX) &&
+                   is_cut(graph, to->inputs[0], k, INT64_MIN, -2) &&
+                   is_cut(graph, to->inputs[1], k, -1, INT64_MAX) &&
+                   is_cut(graph, to->inputs[2], k, -2, -1)
+               ? k
+               : VALUE_NONE;
+}
+
+/* ---- the whole --------------------------------------------------------------------- */
+
 static bool take_keys(struct graph *graph, int value, int inputs[4],
                       struct attention_fusion *fusion) {
     value = unscaled(graph, value, &fusion->scale);
@@ -90,6 +150,11 @@ static bool take_keys(struct graph *graph, int value, int inputs[4],
     inputs[1] = transposed(graph, value, turn_last);
     if (inputs[1] != VALUE_NONE) {
         return true;
+    }
+    const int by_reshape = swapped_by_reshape(graph, value);
+    if (by_reshape != VALUE_NONE) { /* of any rank, unless a Transpose proves it */
+        inputs[1] = transposed(graph, by_reshape, swap_rows);
+        return inputs[1] != VALUE_NONE;
     }
     value = transposed(graph, value, swap_last);
     if (value == VALUE_NONE) {
