@@ -17,6 +17,11 @@ struct place {
     int64_t batch, head, query;
 };
 
+/* Keys lo .. hi. */
+struct range {
+    int64_t lo, hi;
+};
+
 static int64_t min64(int64_t a, int64_t b) {
     return a < b ? a : b;
 }
@@ -115,8 +120,8 @@ static float highest_f32(int64_t count, const float *x) {
     return kernels_current()->max(count, x);
 }
 
-static void softmax_f32(int64_t count, float *x) {
-    vmath_softmax_rows(1, count, x, x);
+static void softmax_f32(int64_t rows, int64_t cols, float *x) {
+    vmath_softmax_rows(rows, cols, x, x);
 }
 
 #define REAL float
@@ -171,15 +176,17 @@ static double highest_f64(int64_t count, const double *x) {
     return most;
 }
 
-static void softmax_f64(int64_t count, double *x) {
-    const double most = highest_f64(count, x);
-    double sum = 0;
-    for (int64_t i = 0; i < count; i++) {
-        x[i] = exp(x[i] - most);
-        sum += x[i];
-    }
-    for (int64_t i = 0; i < count; i++) {
-        x[i] /= sum;
+static void softmax_f64(int64_t rows, int64_t cols, double *x) {
+    for (int64_t r = 0; r < rows; r++, x += cols) {
+        const double most = highest_f64(cols, x);
+        double sum = 0;
+        for (int64_t i = 0; i < cols; i++) {
+            x[i] = exp(x[i] - most);
+            sum += x[i];
+        }
+        for (int64_t i = 0; i < cols; i++) {
+            x[i] /= sum;
+        }
     }
 }
 
