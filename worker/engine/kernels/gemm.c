@@ -1,7 +1,7 @@
 /* gemm.c - blocking and packing around the tiles of gemm.inc.
  *
- *     for each block of k (256)                 a panel's block fits the first cache
- *         for each block of rows (5 tiles)      copied to the stack, fits the second
+ *     for each block of k (512)                 C is read and written once for each
+ *         for each block of rows (10 tiles)      copied to the stack, fits the second
  *             for each panel of columns (32)
  *                 gemm_strip: the panel's block stays while the tiles pass
  *
@@ -16,7 +16,7 @@
 #include "engine/kernels/blas.h"
 #include "engine/kernels/kernels.h"
 
-#define BLOCK_TILES 5
+#define BLOCK_TILES 10
 #define BLOCK_ROWS_MAX (BLOCK_TILES * 14)
 /* A dynamic B up to this many elements is read where it lies; a larger one is packed
  * first, because its rows lie on too many pages. */
@@ -260,6 +260,26 @@ static void scale_rows(int64_t m, int64_t n, float factor, float *c, int64_t ldc
     }
 }
 
+/* The tiles scale C by beta / alpha first; beyond this it might overflow where the
+ * result does not. */
+#define RATIO_MAX 1024.0F
+
+static void plain_product(int64_t m, int64_t n, int64_t k, bool trans_a, bool trans_b,
+                          float alpha, const float *a, int64_t lda, const float *b,
+                          int64_t ldb, float beta, float *c, int64_t ldc) {
+    for (int64_t i = 0; i < m; i++) {
+        for (int64_t j = 0; j < n; j++) {
+            double sum = 0.0;
+            for (int64_t p = 0; p < k; p++) {
+                sum += (double)(trans_a ? a[p * lda + i] : a[i * lda + p]) *
+                       (double)(trans_b ? b[j * ldb + p] : b[p * ldb + j]);
+            }
+            float *to = c + i * ldc + j;
+            *to = (float)((double)alpha * sum + (double)beta * (double)*to);
+        }
+    }
+}
+
 void gemm_f32(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, float alpha,
               const float *a, int64_t lda, const float *b, int64_t ldb, float beta,
               float *c, int64_t ldc, float *scratch) {
@@ -269,6 +289,10 @@ void gemm_f32(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, float
     }
     /* The tiles compute alpha * (A B + C). */
     const bool accumulate = beta != 0.0F;
+    if (fabsf(beta) > RATIO_MAX * fabsf(alpha)) {
+        plain_product(m, n, k, trans_a, trans_b, alpha, a, lda, b, ldb, beta, c, ldc);
+        return;
+    }
     if (accumulate && beta != alpha) {
         scale_rows(m, n, beta / alpha, c, ldc);
     }

@@ -25,7 +25,7 @@
 #define GEMM_PANEL_STEP 16
 /* Most rows taken straight from the caller's A, and most k in one block of the rest. */
 #define GEMM_FEW_ROWS 4
-#define GEMM_K_BLOCK 256
+#define GEMM_K_BLOCK 512
 /* Distance between the rows of a block of A: constant, so that a tile's addresses need
  * one register, and no multiple of a page, so that they do not fight for cache sets. */
 #define GEMM_A_STRIDE (GEMM_K_BLOCK + 16)

@@ -1,0 +1,235 @@
+/* test_fusion.c - operators exported in pieces are found, and compute the same. */
+#include "session_fixture.h"
+#include "tests/unit/engine/onnx_writer.h"
+
+#define TOLERANCE 2e-6
+
+static struct bytes graph;
+
+static void put_ints_attr(struct bytes *node, const char *name, const int64_t *values,
+                          int count) {
+    struct bytes attr = {.size = 0};
+    put_text(&attr, 1, name);
+    for (int i = 0; i < count; i++) {
+        put_int(&attr, 8, values[i]);
+    }
+    put_int(&attr, 20, 7);
+    put_message(node, 5, &attr);
+}
+
+static void put_transpose(const char *x, const char *y, const int64_t perm[4]) {
+    static struct bytes node;
+    node.size = 0;
+    put_node_fields(&node, "Transpose", x, NULL, y);
+    put_ints_attr(&node, "perm", perm, 4);
+    put_message(&graph, 1, &node);
+}
+
+static void put_mean(const char *x, const char *y, int64_t axis) {
+    static struct bytes node;
+    node.size = 0;
+    put_node_fields(&node, "ReduceMean", x, NULL, y);
+    put_ints_attr(&node, "axes", &axis, 1);
+    put_message(&graph, 1, &node);
+}
+
+static void put_scalar(const char *name, float value) {
+    put_weight(&graph, name, DTYPE_F32, NULL, 0, &value, sizeof(value));
+}
+
+static struct model *open_graph(unsigned passes) {
+    static struct bytes file;
+    struct model *model;
+    struct error err;
+    file.size = 0;
+    put_model(&file, 17, &graph);
+    uint8_t *data = keep(malloc(file.size));
+    memcpy(data, file.data, file.size);
+    ck_assert_msg(model_open_bytes((struct span){data, file.size}, passes, &model,
+                                   &err) == STATUS_OK,
+                  "%s", err.text);
+    return opened_models[model_count++] = model;
+}
+
+static int count_of_type(const struct model *model, const char *type) {
+    int count = 0;
+    for (int n = 0; n < model->graph.node_count; n++) {
+        count += strcmp(model->graph.nodes[n].type, type) == 0;
+    }
+    return count;
+}
+
+/* The graph, whose result has the shape of x, in `nodes` nodes of which one is `type`. */
+static void check_fused(const int64_t *dims, int rank, const char *type, int nodes) {
+    put_port(&graph, 11, "x", DTYPE_F32, dims, rank);
+    put_port(&graph, 12, "y", DTYPE_F32, dims, rank);
+    struct model *plain = open_graph(0), *fused = open_graph(PASSES_ALL);
+    struct session *a = open_session(plain), *b = open_session(fused);
+    struct tensor x = make_rows(plain, 3, 5);
+    for (size_t i = 0; i < tensor_count(&x); i++) {
+        ((float *)x.data)[i] = 6 * ((float *)x.data)[i] - 3;
+    }
+    ck_assert_int_eq(count_of_type(fused, type), 1);
+    ck_assert_int_eq(fused->graph.node_count, nodes);
+    run_rows(a, &x);
+    run_rows(b, &x);
+    assert_close(session_output(a, 0)->data, session_output(b, 0)->data, 5 * row_count(a),
+                 TOLERANCE);
+}
+
+START_TEST(layer_normalization_in_pieces_becomes_one) {
+    static const int64_t dims[] = {-1, 3, 4}, width[] = {4};
+    static const float scale[] = {1, -2, 0.5F, 3}, bias[] = {0, 1, 2, -3};
+    graph.size = 0;
+    put_weight(&graph, "scale", DTYPE_F32, width, 1, scale, sizeof(scale));
+    put_weight(&graph, "bias", DTYPE_F32, width, 1, bias, sizeof(bias));
+    put_scalar("epsilon", 1e-5F);
+    put_mean("x", "mean", -1);
+    put_node(&graph, "Sub", "x", "mean", "d");
+    put_node(&graph, "Mul", "d", "d", "square");
+    put_mean("square", "variance", -1);
+    put_node(&graph, "Add", "variance", "epsilon", "sum");
+    put_node(&graph, "Sqrt", "sum", NULL, "deviation");
+    put_node(&graph, "Div", "d", "deviation", "n");
+    put_node(&graph, "Mul", "scale", "n", "scaled");
+    put_node(&graph, "Add", "scaled", "bias", "y");
+    check_fused(dims, 3, "LayerNormalization", 1);
+}
+END_TEST
+
+START_TEST(means_over_another_axis_are_left_alone) {
+    static const int64_t dims[] = {-1, 4, 4}, width[] = {4};
+    static const float scale[] = {1, -2, 0.5F, 3};
+    graph.size = 0;
+    put_weight(&graph, "scale", DTYPE_F32, width, 1, scale, sizeof(scale));
+    put_scalar("epsilon", 1e-5F);
+    put_mean("x", "mean", -2);
+    put_node(&graph, "Sub", "x", "mean", "d");
+    put_node(&graph, "Mul", "d", "d", "square");
+    put_mean("square", "variance", -2);
+    put_node(&graph, "Add", "variance", "epsilon", "sum");
+    put_node(&graph, "Sqrt", "sum", NULL, "deviation");
+    put_node(&graph, "Div", "d", "deviation", "n");
+    put_node(&graph, "Mul", "scale", "n", "scaled");
+    put_node(&graph, "Add", "scaled", "scale", "y");
+    check_fused(dims, 3, "Sqrt", 9);
+}
+END_TEST
+
+START_TEST(gelu_by_erf_in_any_order_becomes_one) {
+    static const char *const orders[][4] = {{"x", "bell", "half", "a"},
+                                            {"bell", "half", "x", "a"},
+                                            {"half", "x", "a", "bell"}};
+    static const int64_t dims[] = {-1, 70};
+    for (size_t i = 0; i < ARRAY_COUNT(orders); i++) {
+        graph.size = 0;
+        put_scalar("root", 1.41421356F);
+        put_scalar("one", 1);
+        put_scalar("half", 0.5F);
+        put_node(&graph, "Div", "x", "root", "u");
+        put_node(&graph, "Erf", "u", NULL, "erf");
+        put_node(&graph, "Add", "erf", "one", "bell");
+        put_node(&graph, "Mul", orders[i][0], orders[i][1], "a");
+        put_node(&graph, "Mul", orders[i][2], orders[i][3], "y");
+        check_fused(dims, 2, "Gelu", 1);
+    }
+}
+END_TEST
+
+START_TEST(gelu_by_tanh_becomes_one) {
+    static const int64_t dims[] = {-1, 70};
+    graph.size = 0;
+    put_scalar("c", 0.044715F);
+    put_scalar("s", 0.79788456F);
+    put_scalar("one", 1);
+    put_scalar("half", 0.5F);
+    put_node(&graph, "Mul", "x", "x", "x2");
+    put_node(&graph, "Mul", "x2", "x", "x3");
+    put_node(&graph, "Mul", "c", "x3", "cx3");
+    put_node(&graph, "Add", "x", "cx3", "sum");
+    put_node(&graph, "Mul", "sum", "s", "u");
+    put_node(&graph, "Tanh", "u", NULL, "tanh");
+    put_node(&graph, "Add", "one", "tanh", "bell");
+    put_node(&graph, "Mul", "x", "half", "a");
+    put_node(&graph, "Mul", "a", "bell", "y");
+    check_fused(dims, 2, "Gelu", 1);
+}
+END_TEST
+
+START_TEST(gelu_of_another_number_is_left_alone) {
+    static const int64_t dims[] = {-1, 70};
+    graph.size = 0;
+    put_scalar("root", 1.5F);
+    put_scalar("one", 1);
+    put_scalar("half", 0.5F);
+    put_node(&graph, "Div", "x", "root", "u");
+    put_node(&graph, "Erf", "u", NULL, "erf");
+    put_node(&graph, "Add", "erf", "one", "bell");
+    put_node(&graph, "Mul", "x", "bell", "a");
+    put_node(&graph, "Mul", "a", "half", "y");
+    check_fused(dims, 2, "Erf", 5);
+}
+END_TEST
+
+START_TEST(a_number_times_its_sigmoid_becomes_swish) {
+    static const int64_t dims[] = {-1, 70};
+    graph.size = 0;
+    put_node(&graph, "Sigmoid", "x", NULL, "gate");
+    put_node(&graph, "Mul", "gate", "x", "y");
+    check_fused(dims, 2, "Swish", 1);
+}
+END_TEST
+
+static const int64_t swap_rows[] = {0, 2, 1, 3}, turn_last[] = {0, 2, 3, 1};
+
+/* x [batch, rows 5, heads 2, size 8] attends to itself, under a mask. */
+static void put_attention(const int64_t *mask_dims, int mask_rank) {
+    static float mask[25];
+    size_t count = 1;
+    for (int i = 0; i < mask_rank; i++) {
+        count *= (size_t)mask_dims[i];
+    }
+    for (size_t i = 0; i < count; i++) {
+        mask[i] = i % 3 == 0 ? -1e4F : 0.25F * (float)i;
+    }
+    graph.size = 0;
+    put_weight(&graph, "mask", DTYPE_F32, mask_dims, mask_rank, mask,
+               count * sizeof(*mask));
+    put_scalar("root", 2.8284271F);
+    put_scalar("two", 2);
+    put_transpose("x", "q", swap_rows);
+    put_transpose("x", "k", turn_last);
+    put_transpose("x", "v", swap_rows);
+    put_node(&graph, "Mul", "k", "two", "k2");
+    put_node(&graph, "MatMul", "q", "k2", "scores");
+    put_node(&graph, "Div", "scores", "root", "scaled");
+    put_node(&graph, "Add", "mask", "scaled", "masked");
+    put_node(&graph, "Softmax", "masked", NULL, "weights");
+    put_node(&graph, "MatMul", "weights", "v", "o");
+    put_transpose("o", "y", swap_rows);
+}
+
+START_TEST(attention_in_pieces_becomes_one) {
+    static const int64_t dims[] = {-1, 5, 2, 8};
+    static const int64_t masks[][2] = {{5, 5}, {1, 5}, {5, 1}};
+    for (size_t i = 0; i < ARRAY_COUNT(masks); i++) {
+        put_attention(masks[i], 2);
+        check_fused(dims, 4, "Attention", 1);
+    }
+    put_attention(masks[0], 1);
+    check_fused(dims, 4, "Attention", 1);
+}
+END_TEST
+
+int main(void) {
+    const TTest *const tests[] = {
+        layer_normalization_in_pieces_becomes_one,
+        means_over_another_axis_are_left_alone,
+        gelu_by_erf_in_any_order_becomes_one,
+        gelu_by_tanh_becomes_one,
+        gelu_of_another_number_is_left_alone,
+        a_number_times_its_sigmoid_becomes_swish,
+        attention_in_pieces_becomes_one,
+    };
+    return suite_run_with("fusion", tests, ARRAY_COUNT(tests), NULL, release_all);
+}

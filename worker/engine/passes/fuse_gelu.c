@@ -1,0 +1,130 @@
+/* fuse_gelu.c - Gelu and Swish where they were exported in pieces.
+ *
+ *     x / sqrt 2 ──► Erf ──► + 1 ──► * x ──► * 1/2          the factors in any order
+ *     sqrt(2/pi) (x + 0.044715 x^3) ──► Tanh ──► + 1 ──► * x ──► * 1/2
+ *     x * Sigmoid(x) */
+#include <string.h>
+
+#include "engine/passes/match.h"
+#include "engine/passes/passes.h"
+
+#define SQRT_2 1.41421356237F
+#define SQRT_HALF 0.70710678118F
+#define SQRT_2_PI 0.79788456080F
+#define CUBE_FACTOR 0.044715F
+
+/* The x of x^3, or VALUE_NONE. */
+static int cube_of(struct graph *graph, int value) {
+    const struct node *node = match_maker(graph, value, "Pow"), *square;
+    int x;
+    if (node != NULL) {
+        return match_near(graph, node->inputs[1], 3.0F) ? node->inputs[0] : VALUE_NONE;
+    }
+    node = match_maker(graph, value, "Mul");
+    square = node == NULL ? NULL : match_either(graph, node, "Mul", &x);
+    return square != NULL && square->inputs[0] == x && square->inputs[1] == x
+               ? x
+               : VALUE_NONE;
+}
+
+/* The x of sqrt(2/pi) (x + 0.044715 x^3). */
+static int tanh_argument(struct graph *graph, int value) {
+    const struct node *outer = match_maker(graph, value, "Mul"), *sum;
+    int inner, cube;
+    float scalar;
+    if (outer == NULL || !match_with_scalar(graph, outer, &inner, &scalar) ||
+        scalar < SQRT_2_PI - 1e-6F || scalar > SQRT_2_PI + 1e-6F) {
+        return VALUE_NONE;
+    }
+    sum = match_maker(graph, inner, "Add");
+    for (int i = 0; i < 2 && sum != NULL; i++) {
+        const struct node *part = match_maker(graph, sum->inputs[i], "Mul");
+        if (part != NULL && match_with_scalar(graph, part, &cube, &scalar) &&
+            scalar > CUBE_FACTOR - 1e-6F && scalar < CUBE_FACTOR + 1e-6F &&
+            cube_of(graph, cube) == sum->inputs[!i]) {
+            return sum->inputs[!i];
+        }
+    }
+    return VALUE_NONE;
+}
+
+/* The x of x / sqrt 2. */
+static int erf_argument(struct graph *graph, int value) {
+    const struct node *node = match_maker(graph, value, "Div");
+    int x;
+    float scalar;
+    if (node != NULL) {
+        return match_near(graph, node->inputs[1], SQRT_2) ? node->inputs[0] : VALUE_NONE;
+    }
+    node = match_maker(graph, value, "Mul");
+    return node != NULL && match_with_scalar(graph, node, &x, &scalar) &&
+                   scalar > SQRT_HALF - 1e-6F && scalar < SQRT_HALF + 1e-6F
+               ? x
+               : VALUE_NONE;
+}
+
+/* The x of 1 + Erf(..) or 1 + Tanh(..), or VALUE_NONE. */
+static int bell_argument(struct graph *graph, int value, bool *is_tanh) {
+    const struct node *add = match_maker(graph, value, "Add"), *function;
+    int other;
+    *is_tanh = false;
+    if (add == NULL) {
+        return VALUE_NONE;
+    }
+    function = match_either(graph, add, "Erf", &other);
+    if (function == NULL) {
+        *is_tanh = true;
+        function = match_either(graph, add, "Tanh", &other);
+    }
+    if (function == NULL || !match_near(graph, other, 1.0F)) {
+        return VALUE_NONE;
+    }
+    return *is_tanh ? tanh_argument(graph, function->inputs[0])
+                    : erf_argument(graph, function->inputs[0]);
+}
+
+/* Of x, 1/2 and 1 + f(x), two are multiplied in one node and the third in the next.
+ * The x of Gelu(x), or VALUE_NONE. */
+static int gelu_argument(struct graph *graph, const struct node *last, bool *is_tanh) {
+    for (int i = 0; i < 2; i++) {
+        const int outer = last->inputs[i];
+        const struct node *pair = match_maker(graph, last->inputs[!i], "Mul");
+        for (int j = 0; j < 2 && pair != NULL; j++) {
+            const int factors[] = {outer, pair->inputs[j], pair->inputs[!j]};
+            for (int k = 0; k < 3; k++) {
+                const int x = bell_argument(graph, factors[k], is_tanh);
+                const int a = factors[(k + 1) % 3], b = factors[(k + 2) % 3];
+                if (x != VALUE_NONE && ((a == x && match_near(graph, b, 0.5F)) ||
+                                        (b == x && match_near(graph, a, 0.5F)))) {
+                    return x;
+                }
+            }
+        }
+    }
+    return VALUE_NONE;
+}
+
+enum status pass_fuse_gelu(struct graph *graph, struct error *err) {
+    enum status status = STATUS_OK;
+    for (int n = 0; n < graph->node_count && status == STATUS_OK; n++) {
+        struct node *last = &graph->nodes[n];
+        const struct node *sigmoid;
+        bool is_tanh;
+        int x;
+        if (!match_is(last, "Mul") || graph_input_dtype(graph, last, 0) != DTYPE_F32) {
+            continue;
+        }
+        sigmoid = match_either(graph, last, "Sigmoid", &x);
+        if (sigmoid != NULL && sigmoid->inputs[0] == x) {
+            status = match_become(graph, last, "Swish", 24, &x, 1, NULL, 0, err);
+            continue;
+        }
+        x = gelu_argument(graph, last, &is_tanh);
+        if (x != VALUE_NONE) {
+            struct attr attr = {.name = "approximate", .kind = ATTR_TEXT};
+            attr.as.text = span_text(is_tanh ? "tanh" : "none");
+            status = match_become(graph, last, "Gelu", 20, &x, 1, &attr, 1, err);
+        }
+    }
+    return status;
+}
