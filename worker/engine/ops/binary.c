@@ -1,4 +1,6 @@
-/* binary.c - Add, Sub, Mul, Div, Pow and the comparisons: two inputs, broadcast. */
+/* binary.c - Add, Sub, Mul, Div, Mod, the bitwise operators and the comparisons: two
+ * inputs of one dtype, broadcast.  (Pow: pow.c; And, Or, Xor: logic.c) */
+#include <limits.h>
 #include <math.h>
 
 #include "engine/kernels/elementwise.h"
@@ -102,14 +104,57 @@ DIVIDE_UNSIGNED(div_u16, uint16_t)
 DIVIDE_UNSIGNED(div_u32, uint32_t)
 DIVIDE_UNSIGNED(div_u64, uint64_t)
 
-SAME(pow_f32, float, powf(p, q))
-SAME(pow_f64, double, pow(p, q))
+/* The remainder with the sign of the divisor, as in Python, and that of C's %. */
+#define MOD_SIGNED(name, type)                                                   \
+    DIVIDE(mod_##name, type,                                                     \
+           q == -1 ? 0 : p % q + (p % q != 0 && (p % q < 0) != (q < 0) ? q : 0)) \
+    DIVIDE(fmod_##name, type, q == -1 ? 0 : p % q)
+#define MOD_UNSIGNED(name, type)    \
+    DIVIDE(mod_##name, type, p % q) \
+    DIVIDE(fmod_##name, type, p % q)
+
+MOD_SIGNED(i8, int8_t)
+MOD_SIGNED(i16, int16_t)
+MOD_SIGNED(i32, int32_t)
+MOD_SIGNED(i64, int64_t)
+MOD_UNSIGNED(u8, uint8_t)
+MOD_UNSIGNED(u16, uint16_t)
+MOD_UNSIGNED(u32, uint32_t)
+MOD_UNSIGNED(u64, uint64_t)
+SAME(fmod_f32, float, fmodf(p, q))
+SAME(fmod_f64, double, fmod(p, q))
+
+/* ---- bits ---------------------------------------------------------------------- */
+
+INTEGERS(SAME, bit_and, p &q)
+INTEGERS(SAME, bit_or, p | q)
+INTEGERS(SAME, bit_xor, p ^ q)
+
+/* A shift by the width or more leaves nothing. */
+#define SHIFTS(name, type)                                                      \
+    SAME(left_##name, type, q < sizeof(type) * CHAR_BIT ? (uint64_t)p << q : 0) \
+    SAME(right_##name, type, q < sizeof(type) * CHAR_BIT ? (uint64_t)p >> q : 0)
+
+SHIFTS(u8, uint8_t)
+SHIFTS(u16, uint16_t)
+SHIFTS(u32, uint32_t)
+SHIFTS(u64, uint64_t)
+
+#define UNSIGNED_LINES(name)                                                    \
+    [DTYPE_U8] = name##_u8, [DTYPE_U16] = name##_u16, [DTYPE_U32] = name##_u32, \
+    [DTYPE_U64] = name##_u64
 
 static const struct binary add = {{NUMBER_LINES(add)}};
 static const struct binary sub = {{NUMBER_LINES(sub)}};
 static const struct binary mul = {{NUMBER_LINES(mul)}};
 static const struct binary divide = {{NUMBER_LINES(div)}};
-static const struct binary power = {{[DTYPE_F32] = pow_f32, [DTYPE_F64] = pow_f64}};
+static const struct binary mod = {{INTEGER_LINES(mod)}};
+static const struct binary mod_c = {{NUMBER_LINES(fmod)}};
+static const struct binary bit_and = {{INTEGER_LINES(bit_and)}};
+static const struct binary bit_or = {{INTEGER_LINES(bit_or)}};
+static const struct binary bit_xor = {{INTEGER_LINES(bit_xor)}};
+static const struct binary shift_left = {{UNSIGNED_LINES(left)}};
+static const struct binary shift_right = {{UNSIGNED_LINES(right)}};
 
 /* ---- comparisons --------------------------------------------------------------- */
 
@@ -117,10 +162,16 @@ static const struct binary power = {{[DTYPE_F32] = pow_f32, [DTYPE_F64] = pow_f6
     INTEGERS(TEST, name, p operator q)     \
     TEST(name##_f32, float, p operator q)  \
     TEST(name##_f64, double, p operator q) \
-    TEST(name##_bool, bool, p operator q)  \
-    static const struct binary name = {{NUMBER_LINES(name), [DTYPE_BOOL] = name##_bool}};
+    static const struct binary name = {{NUMBER_LINES(name)}};
 
-COMPARISON(equal, ==)
+INTEGERS(TEST, equal, p == q)
+TEST(equal_f32, float, p == q)
+TEST(equal_f64, double, p == q)
+TEST(equal_bool, bool, p == q)
+TEST(equal_text, struct span, span_equal(p, q))
+
+static const struct binary equal = {
+    {NUMBER_LINES(equal), [DTYPE_BOOL] = equal_bool, [DTYPE_STRING] = equal_text}};
 COMPARISON(less, <)
 COMPARISON(less_equal, <=)
 COMPARISON(greater, >)
@@ -134,6 +185,48 @@ static enum status prepare(struct load *load, struct error *err) {
     return STATUS_OK;
 }
 
+/* Mod and BitShift choose between two functions by an attribute. */
+struct binary_state {
+    const struct binary *binary;
+};
+
+static enum status mod_prepare(struct load *load, struct error *err) {
+    struct binary_state *state = load_state(load, struct binary_state);
+    bool as_c;
+    enum status status;
+    if (state == NULL) {
+        return load_no_memory(load, err);
+    }
+    status = attr_bool(load->node, "fmod", false, &as_c, err);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    state->binary = as_c ? &mod_c : &mod;
+    if (state->binary->lines[graph_input_dtype(load->graph, load->node, 0)] == NULL) {
+        return node_error(load->node, err, STATUS_INVALID, "floats need fmod=1");
+    }
+    return STATUS_OK;
+}
+
+static enum status shift_prepare(struct load *load, struct error *err) {
+    static const char *const words[] = {"LEFT", "RIGHT", NULL};
+    struct binary_state *state = load_state(load, struct binary_state);
+    int word;
+    enum status status;
+    if (state == NULL) {
+        return load_no_memory(load, err);
+    }
+    status = attr_word(load->node, "direction", -1, words, &word, err);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    if (word < 0) {
+        return node_error(load->node, err, STATUS_INVALID, "has no direction");
+    }
+    state->binary = word == 0 ? &shift_left : &shift_right;
+    return STATUS_OK;
+}
+
 static enum status shape(struct exec *exec, struct error *err) {
     enum status status = broadcast_shape(exec, exec->x, 2, exec->y[0], err);
     if (status == STATUS_OK) {
@@ -144,7 +237,8 @@ static enum status shape(struct exec *exec, struct error *err) {
 
 static enum status run(struct exec *exec, struct error *err) {
     const struct broadcast *plan = exec->memo;
-    const struct binary *binary = exec->node->op->param;
+    const struct binary_state *state = exec->node->state;
+    const struct binary *binary = state != NULL ? state->binary : exec->node->op->param;
     const struct act *act = &exec->node->act;
     line_fn line = binary->lines[exec->x[0]->dtype];
     size_t in = dtype_size(exec->x[0]->dtype), out = dtype_size(exec->y[0]->dtype);
@@ -183,13 +277,31 @@ static enum status run(struct exec *exec, struct error *err) {
         .run = run,                                                               \
     }
 
+#define BITWISE(text, table)                                                      \
+    {                                                                             \
+        .name = text, .since = 18, .inputs_min = 2, .inputs_max = 2,              \
+        .flags = OP_IN_PLACE, .types = {TYPES_INT},                               \
+        .memo_size = sizeof(struct broadcast), .param = &(table), .shape = shape, \
+        .run = run,                                                               \
+    }
+#define CHOSEN(text, opset, chooser, allowed)                                            \
+    {                                                                                    \
+        .name = text, .since = opset, .inputs_min = 2, .inputs_max = 2,                  \
+        .flags = OP_IN_PLACE, .types = {allowed}, .memo_size = sizeof(struct broadcast), \
+        .prepare = chooser, .shape = shape, .run = run,                                  \
+    }
+
 static const struct op ops[] = {
     BINARY("Add", 1, add, TYPES_NUMBER),
     BINARY("Sub", 1, sub, TYPES_NUMBER),
     BINARY("Mul", 1, mul, TYPES_NUMBER),
     BINARY("Div", 1, divide, TYPES_NUMBER),
-    BINARY("Pow", 1, power, TYPES_FLOAT),
-    COMPARE("Equal", 1, equal, TYPES_NUMBER | TYPES_BOOL),
+    CHOSEN("Mod", 10, mod_prepare, TYPES_NUMBER),
+    CHOSEN("BitShift", 11, shift_prepare, TYPES_UNSIGNED),
+    BITWISE("BitwiseAnd", bit_and),
+    BITWISE("BitwiseOr", bit_or),
+    BITWISE("BitwiseXor", bit_xor),
+    COMPARE("Equal", 1, equal, TYPES_NUMBER | TYPES_BOOL | TYPES_STRING),
     COMPARE("Less", 1, less, TYPES_NUMBER),
     COMPARE("LessOrEqual", 12, less_equal, TYPES_NUMBER),
     COMPARE("Greater", 1, greater, TYPES_NUMBER),

@@ -11,7 +11,7 @@
 extern const struct op_list ops_binary, ops_cast, ops_clip, ops_concat, ops_constant,
     ops_conv, ops_expand, ops_gather, ops_gemm, ops_logic, ops_matmul, ops_ml_linear,
     ops_ml_tree, ops_norm, ops_pool, ops_reduce, ops_reshape, ops_rnn, ops_shape,
-    ops_slice, ops_softmax, ops_transpose, ops_unary;
+    ops_slice, ops_softmax, ops_transpose, ops_unary, ops_pow, ops_loss, ops_float_test;
 
 /* The activation a node computes and nothing else, for fusing; NULL where it is none, or
  * its parameters are not known at load.  (unary.c, clip.c) */
