@@ -1,4 +1,6 @@
-/* binary.c - arithmetic, bits and comparisons of two inputs of one type, broadcast. */
+/* binary.c - Add, Sub, Mul, Div, Mod, the bitwise operators and the comparisons: two
+ * inputs of one dtype, broadcast.  (Pow: pow.c; And, Or, Xor: logic.c) */
+#include <limits.h>
 #include <math.h>
 
 #include "engine/kernels/elementwise.h"
@@ -102,76 +104,57 @@ DIVIDE_UNSIGNED(div_u16, uint16_t)
 DIVIDE_UNSIGNED(div_u32, uint32_t)
 DIVIDE_UNSIGNED(div_u64, uint64_t)
 
-/* Remainders: Python's has the divisor's sign, C's the dividend's. */
-#define REMAINDER_SIGNED(name, type) \
-    DIVIDE(name, type,               \
-           q == -1 ? 0 : p % q + ((p % q != 0 && (p % q < 0) != (q < 0)) ? q : 0))
-#define REMAINDER_C(name, type) DIVIDE(name, type, q == (type)-1 ? 0 : p % q)
-#define REMAINDER_UNSIGNED(name, type) DIVIDE(name, type, p % q)
+/* The remainder with the sign of the divisor, as in Python, and that of C's %. */
+#define MOD_SIGNED(name, type)                                                   \
+    DIVIDE(mod_##name, type,                                                     \
+           q == -1 ? 0 : p % q + (p % q != 0 && (p % q < 0) != (q < 0) ? q : 0)) \
+    DIVIDE(fmod_##name, type, q == -1 ? 0 : p % q)
+#define MOD_UNSIGNED(name, type)    \
+    DIVIDE(mod_##name, type, p % q) \
+    DIVIDE(fmod_##name, type, p % q)
 
-REMAINDER_SIGNED(mod_i8, int8_t)
-REMAINDER_SIGNED(mod_i16, int16_t)
-REMAINDER_SIGNED(mod_i32, int32_t)
-REMAINDER_SIGNED(mod_i64, int64_t)
-REMAINDER_UNSIGNED(mod_u8, uint8_t)
-REMAINDER_UNSIGNED(mod_u16, uint16_t)
-REMAINDER_UNSIGNED(mod_u32, uint32_t)
-REMAINDER_UNSIGNED(mod_u64, uint64_t)
-REMAINDER_C(fmod_i8, int8_t)
-REMAINDER_C(fmod_i16, int16_t)
-REMAINDER_C(fmod_i32, int32_t)
-REMAINDER_C(fmod_i64, int64_t)
-
-static double floor_mod(double p, double q) {
-    double r = fmod(p, q);
-    return r != 0 && (r < 0) != (q < 0) ? r + q : r;
-}
-SAME(mod_f32, float, floor_mod((double)p, (double)q))
-SAME(mod_f64, double, floor_mod(p, q))
+MOD_SIGNED(i8, int8_t)
+MOD_SIGNED(i16, int16_t)
+MOD_SIGNED(i32, int32_t)
+MOD_SIGNED(i64, int64_t)
+MOD_UNSIGNED(u8, uint8_t)
+MOD_UNSIGNED(u16, uint16_t)
+MOD_UNSIGNED(u32, uint32_t)
+MOD_UNSIGNED(u64, uint64_t)
 SAME(fmod_f32, float, fmodf(p, q))
 SAME(fmod_f64, double, fmod(p, q))
 
+/* ---- bits ---------------------------------------------------------------------- */
+
+INTEGERS(SAME, bit_and, p &q)
+INTEGERS(SAME, bit_or, p | q)
+INTEGERS(SAME, bit_xor, p ^ q)
+
 /* A shift by the width or more leaves nothing. */
-#define SHIFT(type, operator) \
-    ((uint64_t)q >= 8 * sizeof(type) ? 0 : (uint64_t)p operator q)
-SAME(left_u8, uint8_t, SHIFT(uint8_t, <<))
-SAME(left_u16, uint16_t, SHIFT(uint16_t, <<))
-SAME(left_u32, uint32_t, SHIFT(uint32_t, <<))
-SAME(left_u64, uint64_t, SHIFT(uint64_t, <<))
-SAME(right_u8, uint8_t, SHIFT(uint8_t, >>))
-SAME(right_u16, uint16_t, SHIFT(uint16_t, >>))
-SAME(right_u32, uint32_t, SHIFT(uint32_t, >>))
-SAME(right_u64, uint64_t, SHIFT(uint64_t, >>))
-INTEGERS(SAME, and, p &q)
-INTEGERS(SAME, or, p | q)
-INTEGERS(SAME, xor, p ^ q)
+#define SHIFTS(name, type)                                                      \
+    SAME(left_##name, type, q < sizeof(type) * CHAR_BIT ? (uint64_t)p << q : 0) \
+    SAME(right_##name, type, q < sizeof(type) * CHAR_BIT ? (uint64_t)p >> q : 0)
+
+SHIFTS(u8, uint8_t)
+SHIFTS(u16, uint16_t)
+SHIFTS(u32, uint32_t)
+SHIFTS(u64, uint64_t)
+
+#define UNSIGNED_LINES(name)                                                    \
+    [DTYPE_U8] = name##_u8, [DTYPE_U16] = name##_u16, [DTYPE_U32] = name##_u32, \
+    [DTYPE_U64] = name##_u64
 
 static const struct binary add = {{NUMBER_LINES(add)}};
 static const struct binary sub = {{NUMBER_LINES(sub)}};
 static const struct binary mul = {{NUMBER_LINES(mul)}};
 static const struct binary divide = {{NUMBER_LINES(div)}};
-static const struct binary modulo = {{NUMBER_LINES(mod)}};
-static const struct binary fmodulo = {{[DTYPE_I8] = fmod_i8,
-                                       [DTYPE_I16] = fmod_i16,
-                                       [DTYPE_I32] = fmod_i32,
-                                       [DTYPE_I64] = fmod_i64,
-                                       [DTYPE_U8] = mod_u8,
-                                       [DTYPE_U16] = mod_u16,
-                                       [DTYPE_U32] = mod_u32,
-                                       [DTYPE_U64] = mod_u64,
-                                       [DTYPE_F32] = fmod_f32,
-                                       [DTYPE_F64] = fmod_f64}};
-static const struct binary shift_left = {{[DTYPE_U8] = left_u8,
-                                          [DTYPE_U16] = left_u16,
-                                          [DTYPE_U32] = left_u32,
-                                          [DTYPE_U64] = left_u64}};
-static const struct binary shift_right = {{[DTYPE_U8] = right_u8,
-                                           [DTYPE_U16] = right_u16,
-                                           [DTYPE_U32] = right_u32,
-                                           [DTYPE_U64] = right_u64}};
-static const struct binary bit_and = {{INTEGER_LINES(and)}};
-static const struct binary bit_or = {{INTEGER_LINES(or)}};
-static const struct binary bit_xor = {{INTEGER_LINES(xor)}};
+static const struct binary mod = {{INTEGER_LINES(mod)}};
+static const struct binary mod_c = {{NUMBER_LINES(fmod)}};
+static const struct binary bit_and = {{INTEGER_LINES(bit_and)}};
+static const struct binary bit_or = {{INTEGER_LINES(bit_or)}};
+static const struct binary bit_xor = {{INTEGER_LINES(bit_xor)}};
+static const struct binary shift_left = {{UNSIGNED_LINES(left)}};
+static const struct binary shift_right = {{UNSIGNED_LINES(right)}};
 
 /* ---- comparisons --------------------------------------------------------------- */
 
@@ -179,19 +162,16 @@ static const struct binary bit_xor = {{INTEGER_LINES(xor)}};
     INTEGERS(TEST, name, p operator q)     \
     TEST(name##_f32, float, p operator q)  \
     TEST(name##_f64, double, p operator q) \
-    TEST(name##_bool, bool, p operator q)  \
-    static const struct binary name = {    \
-        {NUMBER_LINES(name), [DTYPE_BOOL] = name##_bool EXTRA_##name}};
+    static const struct binary name = {{NUMBER_LINES(name)}};
 
-TEST(equal_string, struct span,
-     p.size == q.size && (p.size == 0 || memcmp(p.data, q.data, p.size) == 0))
+INTEGERS(TEST, equal, p == q)
+TEST(equal_f32, float, p == q)
+TEST(equal_f64, double, p == q)
+TEST(equal_bool, bool, p == q)
+TEST(equal_text, struct span, span_equal(p, q))
 
-#define EXTRA_equal , [DTYPE_STRING] = equal_string
-#define EXTRA_less
-#define EXTRA_less_equal
-#define EXTRA_greater
-#define EXTRA_greater_equal
-COMPARISON(equal, ==)
+static const struct binary equal = {
+    {NUMBER_LINES(equal), [DTYPE_BOOL] = equal_bool, [DTYPE_STRING] = equal_text}};
 COMPARISON(less, <)
 COMPARISON(less_equal, <=)
 COMPARISON(greater, >)
@@ -205,20 +185,46 @@ static enum status prepare(struct load *load, struct error *err) {
     return STATUS_OK;
 }
 
-/* Where an attribute chooses, the state is the chosen table. */
+/* Mod and BitShift choose between two functions by an attribute. */
+struct binary_state {
+    const struct binary *binary;
+};
+
 static enum status mod_prepare(struct load *load, struct error *err) {
-    bool fmod_ = false;
-    enum status status = attr_bool(load->node, "fmod", false, &fmod_, err);
-    load->node->state = (void *)(uintptr_t)(fmod_ ? &fmodulo : &modulo);
-    return status;
+    struct binary_state *state = load_state(load, struct binary_state);
+    bool as_c;
+    enum status status;
+    if (state == NULL) {
+        return load_no_memory(load, err);
+    }
+    status = attr_bool(load->node, "fmod", false, &as_c, err);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    state->binary = as_c ? &mod_c : &mod;
+    if (state->binary->lines[graph_input_dtype(load->graph, load->node, 0)] == NULL) {
+        return node_error(load->node, err, STATUS_INVALID, "floats need fmod=1");
+    }
+    return STATUS_OK;
 }
 
 static enum status shift_prepare(struct load *load, struct error *err) {
     static const char *const words[] = {"LEFT", "RIGHT", NULL};
-    int word = 0;
-    enum status status = attr_word(load->node, "direction", 0, words, &word, err);
-    load->node->state = (void *)(uintptr_t)(word == 0 ? &shift_left : &shift_right);
-    return status;
+    struct binary_state *state = load_state(load, struct binary_state);
+    int word;
+    enum status status;
+    if (state == NULL) {
+        return load_no_memory(load, err);
+    }
+    status = attr_word(load->node, "direction", -1, words, &word, err);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    if (word < 0) {
+        return node_error(load->node, err, STATUS_INVALID, "has no direction");
+    }
+    state->binary = word == 0 ? &shift_left : &shift_right;
+    return STATUS_OK;
 }
 
 static enum status shape(struct exec *exec, struct error *err) {
@@ -231,8 +237,8 @@ static enum status shape(struct exec *exec, struct error *err) {
 
 static enum status run(struct exec *exec, struct error *err) {
     const struct broadcast *plan = exec->memo;
-    const struct binary *binary =
-        exec->node->state != NULL ? exec->node->state : exec->node->op->param;
+    const struct binary_state *state = exec->node->state;
+    const struct binary *binary = state != NULL ? state->binary : exec->node->op->param;
     const struct act *act = &exec->node->act;
     line_fn line = binary->lines[exec->x[0]->dtype];
     size_t in = dtype_size(exec->x[0]->dtype), out = dtype_size(exec->y[0]->dtype);
@@ -271,11 +277,18 @@ static enum status run(struct exec *exec, struct error *err) {
         .run = run,                                                               \
     }
 
-#define CHOSEN(text, opset, allowed, prepare_fn)                                         \
+#define BITWISE(text, table)                                                      \
+    {                                                                             \
+        .name = text, .since = 18, .inputs_min = 2, .inputs_max = 2,              \
+        .flags = OP_IN_PLACE, .types = {TYPES_INT},                               \
+        .memo_size = sizeof(struct broadcast), .param = &(table), .shape = shape, \
+        .run = run,                                                               \
+    }
+#define CHOSEN(text, opset, chooser, allowed)                                            \
     {                                                                                    \
         .name = text, .since = opset, .inputs_min = 2, .inputs_max = 2,                  \
         .flags = OP_IN_PLACE, .types = {allowed}, .memo_size = sizeof(struct broadcast), \
-        .prepare = prepare_fn, .shape = shape, .run = run,                               \
+        .prepare = chooser, .shape = shape, .run = run,                                  \
     }
 
 static const struct op ops[] = {
@@ -283,11 +296,11 @@ static const struct op ops[] = {
     BINARY("Sub", 1, sub, TYPES_NUMBER),
     BINARY("Mul", 1, mul, TYPES_NUMBER),
     BINARY("Div", 1, divide, TYPES_NUMBER),
-    CHOSEN("Mod", 10, TYPES_NUMBER, mod_prepare),
-    CHOSEN("BitShift", 11, TYPES_UNSIGNED, shift_prepare),
-    BINARY("BitwiseAnd", 18, bit_and, TYPES_INT),
-    BINARY("BitwiseOr", 18, bit_or, TYPES_INT),
-    BINARY("BitwiseXor", 18, bit_xor, TYPES_INT),
+    CHOSEN("Mod", 10, mod_prepare, TYPES_NUMBER),
+    CHOSEN("BitShift", 11, shift_prepare, TYPES_UNSIGNED),
+    BITWISE("BitwiseAnd", bit_and),
+    BITWISE("BitwiseOr", bit_or),
+    BITWISE("BitwiseXor", bit_xor),
     COMPARE("Equal", 1, equal, TYPES_NUMBER | TYPES_BOOL | TYPES_STRING),
     COMPARE("Less", 1, less, TYPES_NUMBER),
     COMPARE("LessOrEqual", 12, less_equal, TYPES_NUMBER),

@@ -1,60 +1,58 @@
 /* loss.c - NegativeLogLikelihoodLoss and SoftmaxCrossEntropyLoss.
  *
- * Scores are [N, C, d1, ..], labels [N, d1, ..].  The loss of a label is -w[label] times
- * the (log-)score of its class; a mean is over the weights of those that count. */
+ * Scores are [batch, classes, d1, ...], labels [batch, d1, ...]: a position's loss is its
+ * weight times minus the score (or log-softmax) of its label. */
 #include <math.h>
 
 #include "engine/ops/ops.h"
 
-enum reduction { REDUCE_MEAN, REDUCE_SUM, REDUCE_NONE };
+enum reduction { REDUCTION_MEAN, REDUCTION_NONE, REDUCTION_SUM };
 
 struct loss_state {
     int reduction;
-    int64_t ignored;
     bool ignores;
+    int64_t ignored; /* a label, not necessarily a class */
 };
 
 static enum status prepare(struct load *load, struct error *err) {
-    static const char *const words[] = {"mean", "sum", "none", NULL};
+    static const char *const words[] = {"mean", "none", "sum", NULL};
     struct loss_state *state = load_state(load, struct loss_state);
     enum status status;
     if (state == NULL) {
         return load_no_memory(load, err);
     }
-    status = attr_word(load->node, "reduction", 0, words, &state->reduction, err);
     state->ignores = attr_find(load->node, "ignore_index") != NULL;
-    return status == STATUS_OK
-               ? attr_int(load->node, "ignore_index", 0, &state->ignored, err)
-               : status;
-}
-
-static bool shapes_fit(const struct tensor *x, const struct tensor *labels) {
-    bool fits =
-        x->rank >= 2 && labels->rank == x->rank - 1 && labels->dims[0] == x->dims[0];
-    for (int i = 2; fits && i < x->rank; i++) {
-        fits = labels->dims[i - 1] == x->dims[i];
-    }
-    return fits;
+    status = attr_int(load->node, "ignore_index", 0, &state->ignored, err);
+    return status != STATUS_OK ? status
+                               : attr_word(load->node, "reduction", REDUCTION_MEAN, words,
+                                           &state->reduction, err);
 }
 
 static enum status shape(struct exec *exec, struct error *err) {
     const struct loss_state *state = exec->node->state;
     const struct tensor *x = exec->x[0], *labels = exec->x[1];
-    char have[TENSOR_SHAPE_TEXT_MAX], want[TENSOR_SHAPE_TEXT_MAX];
-    if (!shapes_fit(x, labels)) {
+    bool fits = x->rank >= 2 && labels->rank == x->rank - 1;
+    for (int axis = 0; fits && axis < labels->rank; axis++) {
+        fits = labels->dims[axis] == x->dims[axis == 0 ? 0 : axis + 1];
+    }
+    if (!fits) {
+        char first[TENSOR_SHAPE_TEXT_MAX], second[TENSOR_SHAPE_TEXT_MAX];
         return node_error(
-            exec->node, err, STATUS_POISON, "scores of %s do not fit labels of %s",
-            tensor_shape_text(x->dims, x->rank, have, sizeof(have)),
-            tensor_shape_text(labels->dims, labels->rank, want, sizeof(want)));
+            exec->node, err, STATUS_POISON, "scores %s do not fit labels %s",
+            tensor_shape_text(x->dims, x->rank, first, sizeof(first)),
+            tensor_shape_text(labels->dims, labels->rank, second, sizeof(second)));
     }
-    if (exec_has(exec, 2) && (int64_t)tensor_count(exec->x[2]) != x->dims[1]) {
-        return node_error(exec->node, err, STATUS_POISON, "%zu weights for %lld classes",
-                          tensor_count(exec->x[2]), (long long)x->dims[1]);
+    if (exec_has(exec, 2) &&
+        (exec->x[2]->rank != 1 || exec->x[2]->dims[0] != x->dims[1])) {
+        return node_error(exec->node, err, STATUS_POISON,
+                          "weights must be one for each of %lld classes",
+                          (long long)x->dims[1]);
     }
-    if (exec->y[0] != NULL && state->reduction == REDUCE_NONE) {
-        exec_same_shape(exec, 0, 1);
-    } else if (exec->y[0] != NULL) {
+    if (exec_wants(exec, 0)) {
         exec->y[0]->rank = 0;
+        if (state->reduction == REDUCTION_NONE) {
+            exec_same_shape(exec, 0, 1);
+        }
     }
     if (exec_wants(exec, 1)) {
         exec_same_shape(exec, 1, 0);
@@ -62,123 +60,108 @@ static enum status shape(struct exec *exec, struct error *err) {
     return STATUS_OK;
 }
 
-/* Where the classes of one label lie: `step` apart. */
-struct classes {
-    const float *scores;
-    int64_t count, step;
-};
+static double get(const struct tensor *x, int64_t i) {
+    return x->dtype == DTYPE_F32 ? (double)((const float *)x->data)[i]
+                                 : ((const double *)x->data)[i];
+}
 
-/* log(sum e^score), without overflow. */
-static double log_sum(const struct classes *classes) {
-    double top = -INFINITY, sum = 0;
-    for (int64_t c = 0; c < classes->count; c++) {
-        double score = (double)classes->scores[c * classes->step];
-        top = score > top ? score : top;
+static void set(struct tensor *y, int64_t i, double value) {
+    if (y->dtype == DTYPE_F32) {
+        ((float *)y->data)[i] = (float)value;
+    } else {
+        ((double *)y->data)[i] = value;
     }
-    for (int64_t c = 0; c < classes->count; c++) {
-        sum += exp((double)classes->scores[c * classes->step] - top);
+}
+
+static int64_t label_at(const struct tensor *labels, int64_t i) {
+    return labels->dtype == DTYPE_I32 ? ((const int32_t *)labels->data)[i]
+                                      : ((const int64_t *)labels->data)[i];
+}
+
+/* The logarithm of the sum of exponentials of `classes` scores from `at`. */
+static double log_sum(const struct tensor *x, int64_t at, int64_t classes, int64_t step) {
+    double top = -INFINITY, sum = 0;
+    for (int64_t i = 0; i < classes; i++) {
+        double value = get(x, at + i * step);
+        top = value > top ? value : top;
+    }
+    for (int64_t i = 0; i < classes; i++) {
+        sum += exp(get(x, at + i * step) - top);
     }
     return top + log(sum);
 }
 
-static int64_t label_at(const struct tensor *labels, size_t i) {
-    return labels->dtype == DTYPE_I64 ? ((const int64_t *)labels->data)[i]
-                                      : ((const int32_t *)labels->data)[i];
-}
-
-struct totals {
+struct total {
     double loss, weight;
 };
 
-/* The loss of label `i`, added to the totals. */
-static enum status one(struct exec *exec, size_t i, const struct classes *classes,
-                       double shift, struct totals *totals, struct error *err) {
+/* One position: its first score lies at `at`, its label at `i`. */
+static enum status position(struct exec *exec, int64_t at, int64_t step, int64_t i,
+                            double shift, struct total *total, struct error *err) {
     const struct loss_state *state = exec->node->state;
+    int64_t classes = exec->x[0]->dims[1];
     int64_t label = label_at(exec->x[1], i);
-    double weight = 1, loss = 0;
-    if (state->ignores && label == state->ignored) {
-        weight = 0;
-    } else if (label < 0 || label >= classes->count) {
-        return node_error(exec->node, err, STATUS_POISON, "a label is outside [0, %lld)",
-                          (long long)classes->count);
-    } else {
-        if (exec_has(exec, 2)) {
-            weight = (double)((const float *)exec->x[2]->data)[label];
+    double weight = 0, loss = 0;
+    if (!state->ignores || label != state->ignored) {
+        if (label < 0 || label >= classes) {
+            return node_error(exec->node, err, STATUS_POISON,
+                              "a label is not one of %lld classes", (long long)classes);
         }
-        loss = weight * (shift - (double)classes->scores[label * classes->step]);
+        weight = exec_has(exec, 2) ? get(exec->x[2], label) : 1;
+        loss = weight * (shift - get(exec->x[0], at + label * step));
     }
-    totals->loss += loss;
-    totals->weight += weight;
-    if (exec->y[0] != NULL && state->reduction == REDUCE_NONE) {
-        ((float *)exec->y[0]->data)[i] = (float)loss;
+    total->loss += loss;
+    total->weight += weight;
+    if (exec_wants(exec, 0) && state->reduction == REDUCTION_NONE) {
+        set(exec->y[0], i, loss);
     }
     return STATUS_OK;
 }
 
-static void finish(const struct exec *exec, const struct totals *totals) {
+static enum status loss_run(struct exec *exec, bool softmax, struct error *err) {
     const struct loss_state *state = exec->node->state;
-    if (exec->y[0] != NULL && state->reduction != REDUCE_NONE) {
-        double mean = totals->loss / totals->weight;
-        *(float *)exec->y[0]->data =
-            (float)(state->reduction == REDUCE_MEAN ? mean : totals->loss);
-    }
-}
-
-static enum status run(struct exec *exec, struct error *err) {
-    const bool *softmax = exec->node->op->param;
     const struct tensor *x = exec->x[0];
-    struct classes classes = {.count = x->dims[1], .step = 1};
-    struct totals totals = {0};
-    size_t count = tensor_count(exec->x[1]);
-    for (int i = 2; i < x->rank; i++) {
-        classes.step *= x->dims[i];
+    int64_t batch = x->dims[0], classes = x->dims[1], step = 1;
+    struct total total = {0, 0};
+    for (int axis = 2; axis < x->rank; axis++) {
+        step *= x->dims[axis];
     }
-    for (size_t i = 0; i < count; i++) {
-        size_t step = (size_t)classes.step, outer = i / step, inner = i % step;
-        size_t at = outer * step * (size_t)classes.count + inner;
-        double shift;
-        enum status status;
-        classes.scores = (const float *)x->data + at;
-        shift = *softmax ? log_sum(&classes) : 0;
-        status = one(exec, i, &classes, shift, &totals, err);
+    for (int64_t i = 0; i < batch * step; i++) {
+        int64_t at = i / step * classes * step + i % step;
+        double shift = softmax ? log_sum(x, at, classes, step) : 0;
+        enum status status = position(exec, at, step, i, shift, &total, err);
         if (status != STATUS_OK) {
             return status;
         }
-        for (int64_t c = 0; exec_wants(exec, 1) && c < classes.count; c++) {
-            ((float *)exec->y[1]->data)[at + (size_t)(c * classes.step)] =
-                (float)((double)classes.scores[c * classes.step] - shift);
+        for (int64_t c = 0; exec_wants(exec, 1) && c < classes; c++) {
+            set(exec->y[1], at + c * step, get(x, at + c * step) - shift);
         }
     }
-    finish(exec, &totals);
+    if (exec_wants(exec, 0) && state->reduction != REDUCTION_NONE) {
+        set(exec->y[0], 0,
+            state->reduction == REDUCTION_SUM ? total.loss : total.loss / total.weight);
+    }
     return STATUS_OK;
 }
 
-static const bool plain = false, with_softmax = true;
+static enum status likelihood_run(struct exec *exec, struct error *err) {
+    return loss_run(exec, false, err);
+}
+
+static enum status softmax_run(struct exec *exec, struct error *err) {
+    return loss_run(exec, true, err);
+}
+
+#define LOSS(text, outputs, run_fn)                                     \
+    {                                                                   \
+        .name = text, .since = 12, .inputs_min = 2, .inputs_max = 3,    \
+        .outputs_max = outputs, .types = {TYPES_FLOAT, TYPES_INDEX, 0}, \
+        .prepare = prepare, .shape = shape, .run = run_fn,              \
+    }
 
 static const struct op ops[] = {
-    {
-        .name = "NegativeLogLikelihoodLoss",
-        .since = 12,
-        .inputs_min = 2,
-        .inputs_max = 3,
-        .types = {TYPES_F32, TYPES_INDEX, TYPES_F32},
-        .param = &plain,
-        .prepare = prepare,
-        .shape = shape,
-        .run = run,
-    },
-    {
-        .name = "SoftmaxCrossEntropyLoss",
-        .since = 12,
-        .inputs_min = 2,
-        .inputs_max = 3,
-        .outputs_max = 2,
-        .types = {TYPES_F32, TYPES_INDEX, TYPES_F32},
-        .param = &with_softmax,
-        .prepare = prepare,
-        .shape = shape,
-        .run = run,
-    },
+    LOSS("NegativeLogLikelihoodLoss", 1, likelihood_run),
+    LOSS("SoftmaxCrossEntropyLoss", 2, softmax_run),
 };
 
 const struct op_list ops_loss = OP_LIST(ops);

@@ -12,6 +12,7 @@ struct unary {
     void (*array)(int64_t count, const float *x, float *y); /* where act.kind is NONE */
     double (*f64)(double x, double alpha, double beta);
     int64_t (*integer)(int64_t x); /* NULL where integers are not allowed */
+    int64_t (*natural)(int64_t x); /* of unsigned ones' bits; NULL: they stay */
 };
 
 struct unary_state {
@@ -56,16 +57,16 @@ static enum status gelu_prepare(struct load *load, struct error *err) {
 
 /* ---- run ----------------------------------------------------------------------- */
 
-#define INTEGER_LOOP(type)                                  \
-    do {                                                    \
-        const type *from = x;                               \
-        type *to = y;                                       \
-        for (size_t i = 0; i < count; i++) {                \
-            to[i] = (type)unary->integer((int64_t)from[i]); \
-        }                                                   \
+#define INTEGER_LOOP(type)                            \
+    do {                                              \
+        const type *from = x;                         \
+        type *to = y;                                 \
+        for (size_t i = 0; i < count; i++) {          \
+            to[i] = (type)function((int64_t)from[i]); \
+        }                                             \
     } while (0)
 
-static void integer_run(const struct unary *unary, enum dtype dtype, size_t count,
+static void integer_run(int64_t (*function)(int64_t x), enum dtype dtype, size_t count,
                         const void *x, void *y) {
     switch (dtype_size(dtype)) {
     case 1:
@@ -100,8 +101,10 @@ static enum status run(struct exec *exec, struct error *err) {
     if (x->dtype == DTYPE_F64) {
         double_run(state, unary, count, x->data, y);
     } else if (x->dtype != DTYPE_F32) {
-        if ((TYPES_UNSIGNED & TYPE_BIT(x->dtype)) == 0) {
-            integer_run(unary, x->dtype, count, x->data, y);
+        bool is_signed = (TYPES_UNSIGNED & TYPE_BIT(x->dtype)) == 0;
+        if (is_signed || unary->natural != NULL) {
+            integer_run(is_signed ? unary->integer : unary->natural, x->dtype, count,
+                        x->data, y);
         } else if (y != x->data) {
             memcpy(y, x->data, tensor_size(x)); /* |x| and the like of a count */
         }
@@ -155,6 +158,18 @@ DOUBLE(ceil_f64, ceil(x))
 DOUBLE(round_f64, nearbyint(x))
 DOUBLE(sign_f64, isnan(x) ? x : (x > 0) - (x < 0))
 
+DOUBLE(sin_f64, sin(x))
+DOUBLE(cos_f64, cos(x))
+DOUBLE(tan_f64, tan(x))
+DOUBLE(asin_f64, asin(x))
+DOUBLE(acos_f64, acos(x))
+DOUBLE(atan_f64, atan(x))
+DOUBLE(sinh_f64, sinh(x))
+DOUBLE(cosh_f64, cosh(x))
+DOUBLE(asinh_f64, asinh(x))
+DOUBLE(acosh_f64, acosh(x))
+DOUBLE(atanh_f64, atanh(x))
+
 #define ARRAY(name, expression)                                     \
     static void name(int64_t count, const float *from, float *to) { \
         for (int64_t i = 0; i < count; i++) {                       \
@@ -171,6 +186,18 @@ ARRAY(ceil_f32, ceilf(x))
 ARRAY(round_f32, nearbyintf(x))
 ARRAY(sign_f32, isnan(x) ? x : (float)((x > 0) - (x < 0)))
 
+ARRAY(sin_f32, sinf(x))
+ARRAY(cos_f32, cosf(x))
+ARRAY(tan_f32, tanf(x))
+ARRAY(asin_f32, asinf(x))
+ARRAY(acos_f32, acosf(x))
+ARRAY(atan_f32, atanf(x))
+ARRAY(sinh_f32, sinhf(x))
+ARRAY(cosh_f32, coshf(x))
+ARRAY(asinh_f32, asinhf(x))
+ARRAY(acosh_f32, acoshf(x))
+ARRAY(atanh_f32, atanhf(x))
+
 /* Wrap around at the smallest number, as the others' integers do. */
 static int64_t neg_integer(int64_t x) {
     return (int64_t)(0 - (uint64_t)x);
@@ -182,6 +209,14 @@ static int64_t abs_integer(int64_t x) {
 
 static int64_t relu_integer(int64_t x) {
     return x < 0 ? 0 : x;
+}
+
+static int64_t not_integer(int64_t x) {
+    return ~x;
+}
+
+static int64_t sign_natural(int64_t x) {
+    return x != 0;
 }
 
 static int64_t sign_integer(int64_t x) {
@@ -227,12 +262,24 @@ static const struct unary reciprocal = {.array = reciprocal_f32, .f64 = reciproc
 static const struct unary floor_ = {.array = floor_f32, .f64 = floor_f64};
 static const struct unary ceil_ = {.array = ceil_f32, .f64 = ceil_f64};
 static const struct unary round_ = {.array = round_f32, .f64 = round_f64};
+static const struct unary sin_ = {.array = sin_f32, .f64 = sin_f64};
+static const struct unary cos_ = {.array = cos_f32, .f64 = cos_f64};
+static const struct unary tan_ = {.array = tan_f32, .f64 = tan_f64};
+static const struct unary asin_ = {.array = asin_f32, .f64 = asin_f64};
+static const struct unary acos_ = {.array = acos_f32, .f64 = acos_f64};
+static const struct unary atan_ = {.array = atan_f32, .f64 = atan_f64};
+static const struct unary sinh_ = {.array = sinh_f32, .f64 = sinh_f64};
+static const struct unary cosh_ = {.array = cosh_f32, .f64 = cosh_f64};
+static const struct unary asinh_ = {.array = asinh_f32, .f64 = asinh_f64};
+static const struct unary acosh_ = {.array = acosh_f32, .f64 = acosh_f64};
+static const struct unary atanh_ = {.array = atanh_f32, .f64 = atanh_f64};
+static const struct unary bit_not = {.integer = not_integer, .natural = not_integer};
 static const struct unary abs_ = {
     .array = abs_f32, .f64 = abs_f64, .integer = abs_integer};
 static const struct unary neg = {
     .array = neg_f32, .f64 = neg_f64, .integer = neg_integer};
 static const struct unary sign = {
-    .array = sign_f32, .f64 = sign_f64, .integer = sign_integer};
+    .array = sign_f32, .f64 = sign_f64, .integer = sign_integer, .natural = sign_natural};
 
 #define UNARY(text, opset, table, allowed)                                               \
     {                                                                                    \
@@ -262,9 +309,21 @@ static const struct op ops[] = {
     UNARY("Floor", 1, floor_, TYPES_FLOAT),
     UNARY("Ceil", 1, ceil_, TYPES_FLOAT),
     UNARY("Round", 11, round_, TYPES_FLOAT),
+    UNARY("Sin", 7, sin_, TYPES_FLOAT),
+    UNARY("Cos", 7, cos_, TYPES_FLOAT),
+    UNARY("Tan", 7, tan_, TYPES_FLOAT),
+    UNARY("Asin", 7, asin_, TYPES_FLOAT),
+    UNARY("Acos", 7, acos_, TYPES_FLOAT),
+    UNARY("Atan", 7, atan_, TYPES_FLOAT),
+    UNARY("Sinh", 9, sinh_, TYPES_FLOAT),
+    UNARY("Cosh", 9, cosh_, TYPES_FLOAT),
+    UNARY("Asinh", 9, asinh_, TYPES_FLOAT),
+    UNARY("Acosh", 9, acosh_, TYPES_FLOAT),
+    UNARY("Atanh", 9, atanh_, TYPES_FLOAT),
+    UNARY("BitwiseNot", 18, bit_not, TYPES_INT),
     UNARY("Abs", 1, abs_, TYPES_NUMBER),
     UNARY("Neg", 1, neg, TYPES_FLOAT | TYPES_SIGNED),
-    UNARY("Sign", 9, sign, TYPES_FLOAT | TYPES_SIGNED),
+    UNARY("Sign", 9, sign, TYPES_NUMBER),
     {
         .name = "Gelu",
         .since = 20,
