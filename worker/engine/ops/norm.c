@@ -128,7 +128,37 @@ static enum status layer_norm_shape(struct exec *exec, struct error *err) {
         }
     }
     exec_same_shape(exec, 0, 0);
+    for (int k = 1; k < 3; k++) { /* what was normalised by: one for each row */
+        for (int i = 0; exec_wants(exec, k) && i < x->rank; i++) {
+            exec->y[k]->rank = x->rank;
+            exec->y[k]->dims[i] = i < axis ? x->dims[i] : 1;
+        }
+    }
     return STATUS_OK;
+}
+
+/* Means and 1/deviations, which only training asks for. */
+static void layer_norm_statistics(const struct exec *exec) {
+    const struct layer_norm_state *state = exec->node->state;
+    const struct layer_norm_memo *memo = exec->memo;
+    for (int64_t row = 0; row < memo->rows; row++) {
+        const float *x = (const float *)exec->x[0]->data + row * memo->cols;
+        double mean = 0, variance = 0;
+        for (int64_t i = 0; i < memo->cols; i++) {
+            mean += (double)x[i] / (double)memo->cols;
+        }
+        for (int64_t i = 0; i < memo->cols; i++) {
+            double d = (double)x[i] - mean;
+            variance += d * d / (double)memo->cols;
+        }
+        if (exec_wants(exec, 1)) {
+            ((float *)exec->y[1]->data)[row] = (float)mean;
+        }
+        if (exec_wants(exec, 2)) {
+            ((float *)exec->y[2]->data)[row] =
+                (float)(1 / sqrt(variance + (double)state->epsilon));
+        }
+    }
 }
 
 static enum status layer_norm_run(struct exec *exec, struct error *err) {
@@ -138,6 +168,9 @@ static enum status layer_norm_run(struct exec *exec, struct error *err) {
     vmath_layer_norm_rows(memo->rows, memo->cols, state->epsilon, exec->x[1]->data,
                           exec_has(exec, 2) ? exec->x[2]->data : NULL, exec->x[0]->data,
                           exec->y[0]->data);
+    if (exec_wants(exec, 1) || exec_wants(exec, 2)) {
+        layer_norm_statistics(exec);
+    }
     return STATUS_OK;
 }
 
@@ -157,6 +190,8 @@ static const struct op ops[] = {
         .since = 17,
         .inputs_min = 2,
         .inputs_max = 3,
+        .outputs_max = 3,
+        .wide_outputs = 6,
         .types = {TYPES_F32},
         .memo_size = sizeof(struct layer_norm_memo),
         .prepare = layer_norm_prepare,
