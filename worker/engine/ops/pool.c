@@ -1,19 +1,27 @@
-/* pool.c - MaxPool, AveragePool and their global forms, over one or two spatial axes,
- * float32. */
+/* pool.c - MaxPool, AveragePool, LpPool and the global forms.
+ *
+ * Kernels take float32 over one or two spatial axes; pool_nd all else. */
+#include <math.h>
+
 #include "engine/kernels/pool.h"
 
 #include "engine/kernels/elementwise.h"
 #include "engine/ops/ops.h"
+#include "engine/ops/pool_nd.h"
 #include "engine/ops/window.h"
 
 struct pool_state {
     struct window_spec window;
-    bool count_include_pad;
+    bool count_include_pad, column_major;
+    int64_t p; /* of LpPool */
+    enum pool_kind kind;
 };
 
 struct pool_memo {
     struct pool pool;
     int64_t batch;
+    bool any; /* nd does it */
+    struct pool_nd nd;
 };
 
 /* ---- windows ------------------------------------------------------------------- */
@@ -32,16 +40,31 @@ static enum status prepare(struct load *load, struct error *err) {
     return status;
 }
 
-/* The indices of the maxima are not made, so their order does not matter. */
 static enum status max_prepare(struct load *load, struct error *err) {
-    attr_ignore(load->node, "storage_order");
-    return prepare(load, err);
+    enum status status = prepare(load, err);
+    graph_set_output(load->graph, load->node, 1, DTYPE_I64);
+    if (status == STATUS_OK) {
+        struct pool_state *state = load->node->state;
+        status = attr_bool(load->node, "storage_order", false, &state->column_major, err);
+    }
+    return status;
+}
+
+static enum status lp_prepare(struct load *load, struct error *err) {
+    enum status status = prepare(load, err);
+    if (status == STATUS_OK) {
+        struct pool_state *state = load->node->state;
+        state->kind = POOL_LP;
+        status = attr_int_in(load->node, "p", 2, 1, 1 << 20, &state->p, err);
+    }
+    return status;
 }
 
 static enum status average_prepare(struct load *load, struct error *err) {
     enum status status = prepare(load, err);
     if (status == STATUS_OK) {
         struct pool_state *state = load->node->state;
+        state->kind = POOL_AVERAGE;
         status = attr_bool(load->node, "count_include_pad", false,
                            &state->count_include_pad, err);
     }
@@ -63,13 +86,19 @@ bool pool_is_max_2x2(const struct node *node) {
     return is;
 }
 
-static enum status check_rank(const struct exec *exec, struct error *err) {
-    int rank = exec->x[0]->rank;
-    if (rank != 3 && rank != 4) {
-        return node_error(exec->node, err, STATUS_POISON,
-                          "the input has rank %d, 3 and 4 are handled", rank);
-    }
-    return STATUS_OK;
+/* What the kernels do not do. */
+static void plan_any(const struct exec *exec, const struct window_axis *axes) {
+    const struct pool_state *state = exec->node->state;
+    struct pool_memo *memo = exec->memo;
+    int count = exec->x[0]->rank - 2;
+    memo->any = exec->x[0]->dtype != DTYPE_F32 || count < 1 || count > 2 ||
+                exec_wants(exec, 1) || state->kind == POOL_LP;
+    memo->nd = (struct pool_nd){.kind = state->kind,
+                                .axis_count = count,
+                                .count_include_pad = state->count_include_pad,
+                                .column_major = state->column_major,
+                                .p = (double)state->p};
+    memcpy(memo->nd.axes, axes, (size_t)count * sizeof(*axes));
 }
 
 static enum status shape(struct exec *exec, struct error *err) {
@@ -79,15 +108,13 @@ static enum status shape(struct exec *exec, struct error *err) {
     struct pool_memo *memo = exec->memo;
     struct window_axis axes[WINDOW_AXES_MAX];
     const struct window_axis *h, *w;
-    enum status status = check_rank(exec, err);
-    if (status == STATUS_OK) {
-        status = window_axes(exec, &state->window, NULL, axes, err);
-    }
+    enum status status = window_axes(exec, &state->window, NULL, axes, err);
     if (status != STATUS_OK) {
         return status;
     }
+    plan_any(exec, axes);
     h = x->rank == 4 ? &axes[0] : &flat;
-    w = &axes[x->rank - 3];
+    w = x->rank == 3 ? &axes[0] : x->rank == 4 ? &axes[1] : &flat;
     memo->batch = x->dims[0];
     memo->pool = (struct pool){
         .channels = x->dims[1],
@@ -112,12 +139,26 @@ static enum status shape(struct exec *exec, struct error *err) {
     for (int i = 0; i < x->rank - 2; i++) {
         exec->y[0]->dims[i + 2] = axes[i].out;
     }
+    if (exec_wants(exec, 1)) {
+        exec->y[1]->rank = x->rank;
+        memcpy(exec->y[1]->dims, exec->y[0]->dims, sizeof(x->dims));
+    }
+    return STATUS_OK;
+}
+
+static enum status any_run(struct exec *exec, struct error *err) {
+    const struct pool_memo *memo = exec->memo;
+    (void)err; /* cannot fail */
+    pool_nd_run(&memo->nd, exec->x[0], exec->y[0],
+                exec_wants(exec, 1) ? exec->y[1] : NULL);
     return STATUS_OK;
 }
 
 static enum status max_run(struct exec *exec, struct error *err) {
     const struct pool_memo *memo = exec->memo;
-    (void)err; /* cannot fail */
+    if (memo->any) {
+        return any_run(exec, err);
+    }
     if (tensor_count(exec->y[0]) > 0) {
         pool_max(&memo->pool, memo->batch, exec->x[0]->data, exec->y[0]->data);
     }
@@ -126,7 +167,9 @@ static enum status max_run(struct exec *exec, struct error *err) {
 
 static enum status average_run(struct exec *exec, struct error *err) {
     const struct pool_memo *memo = exec->memo;
-    (void)err; /* cannot fail */
+    if (memo->any) {
+        return any_run(exec, err);
+    }
     if (tensor_count(exec->y[0]) > 0) {
         pool_average(&memo->pool, memo->batch, exec->x[0]->data, exec->y[0]->data);
     }
@@ -173,11 +216,37 @@ static enum status global_average_run(struct exec *exec, struct error *err) {
     return STATUS_OK;
 }
 
-#define POOL(text, prepare_fn, run_fn)                               \
-    {                                                                \
-        .name = text, .since = 1, .inputs_min = 1, .inputs_max = 1,  \
-        .types = {TYPES_F32}, .memo_size = sizeof(struct pool_memo), \
-        .prepare = prepare_fn, .shape = shape, .run = run_fn,        \
+/* ---- LpPool over whole images ------------------------------------------------------ */
+
+static enum status global_lp_prepare(struct load *load, struct error *err) {
+    struct pool_state *state = load_state(load, struct pool_state);
+    if (state == NULL) {
+        return load_no_memory(load, err);
+    }
+    return attr_int_in(load->node, "p", 2, 1, 1 << 20, &state->p, err);
+}
+
+static enum status global_lp_run(struct exec *exec, struct error *err) {
+    const struct pool_state *state = exec->node->state;
+    int64_t count = image_count(exec->x[0]), rows = (int64_t)tensor_count(exec->y[0]);
+    const float *x = exec->x[0]->data;
+    (void)err; /* cannot fail */
+    for (int64_t row = 0; row < rows; row++) {
+        double sum = 0;
+        for (int64_t i = 0; i < count; i++) {
+            sum += pow(fabs((double)x[row * count + i]), (double)state->p);
+        }
+        ((float *)exec->y[0]->data)[row] = (float)pow(sum, 1 / (double)state->p);
+    }
+    return STATUS_OK;
+}
+
+#define POOL(text, most_outputs, allowed, prepare_fn, run_fn)                         \
+    {                                                                                 \
+        .name = text, .since = 1, .inputs_min = 1, .inputs_max = 1,                   \
+        .outputs_max = most_outputs, .types = {allowed},                              \
+        .memo_size = sizeof(struct pool_memo), .prepare = prepare_fn, .shape = shape, \
+        .run = run_fn,                                                                \
     }
 #define GLOBAL(text, run_fn)                                        \
     {                                                               \
@@ -186,8 +255,20 @@ static enum status global_average_run(struct exec *exec, struct error *err) {
     }
 
 static const struct op ops[] = {
-    POOL("MaxPool", max_prepare, max_run),
-    POOL("AveragePool", average_prepare, average_run),
+    POOL("MaxPool", 2, TYPES_FLOAT | TYPE_BIT(DTYPE_I8) | TYPE_BIT(DTYPE_U8), max_prepare,
+         max_run),
+    POOL("AveragePool", 1, TYPES_FLOAT, average_prepare, average_run),
+    POOL("LpPool", 1, TYPES_FLOAT, lp_prepare, any_run),
+    {
+        .name = "GlobalLpPool",
+        .since = 2,
+        .inputs_min = 1,
+        .inputs_max = 1,
+        .types = {TYPES_F32},
+        .prepare = global_lp_prepare,
+        .shape = global_shape,
+        .run = global_lp_run,
+    },
     GLOBAL("GlobalMaxPool", global_max_run),
     GLOBAL("GlobalAveragePool", global_average_run),
 };
