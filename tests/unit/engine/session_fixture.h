@@ -20,8 +20,8 @@
 #define SAME_TOLERANCE 1e-6
 
 /* What a test has opened, for release_all. */
-static struct model *opened_models[64];
-static struct session *opened_sessions[64];
+static struct model *opened_models[256];
+static struct session *opened_sessions[256];
 static void *opened_memory[1024];
 static size_t model_count, session_count, memory_count;
 

@@ -221,6 +221,44 @@ START_TEST(attention_in_pieces_becomes_one) {
 }
 END_TEST
 
+/* A product's result is reshaped to [.., 1, `last`] before bias and activation. */
+static struct model *put_dense(int64_t last, unsigned passes) {
+    static const int64_t two[] = {4, 6}, six[] = {6}, three[] = {3};
+    static const int64_t x[] = {-1, 4}, y[] = {-1, 1, 6};
+    const int64_t target[] = {-1, 1, last};
+    float numbers[24];
+    for (int i = 0; i < 24; i++) {
+        numbers[i] = (float)(i * 7 % 11) - 5;
+    }
+    graph.size = 0;
+    put_weight(&graph, "w", DTYPE_F32, two, 2, numbers, sizeof(numbers));
+    put_weight(&graph, "b", DTYPE_F32, six, 1, numbers, 6 * sizeof(*numbers));
+    put_weight(&graph, "target", DTYPE_I64, three, 1, target, sizeof(target));
+    put_node(&graph, "MatMul", "x", "w", "product");
+    put_node(&graph, "Reshape", "product", "target", "r");
+    put_node(&graph, "Add", "r", "b", "sum");
+    put_node(&graph, "Relu", "sum", NULL, "y");
+    put_port(&graph, 11, "x", DTYPE_F32, x, 2);
+    put_port(&graph, 12, "y", DTYPE_F32, y, 3);
+    return open_graph(passes);
+}
+
+START_TEST(bias_and_activation_move_through_a_reshape) {
+    struct model *plain = put_dense(6, 0), *fused = put_dense(6, PASSES_ALL);
+    struct model *spread = put_dense(1, PASSES_ALL);
+    struct session *a = open_session(plain), *b = open_session(fused);
+    const struct tensor x = make_rows(plain, 3, 5);
+    ck_assert_int_eq(fused->graph.node_count, 2);
+    ck_assert_int_eq(count_of_type(fused, "Add"), 0);
+    /* One column, over which the bias spreads, is another matter. */
+    ck_assert_int_eq(count_of_type(spread, "Add"), 1);
+    run_rows(a, &x);
+    run_rows(b, &x);
+    assert_close(session_output(a, 0)->data, session_output(b, 0)->data, 5 * row_count(a),
+                 TOLERANCE);
+}
+END_TEST
+
 int main(void) {
     const TTest *const tests[] = {
         layer_normalization_in_pieces_becomes_one,
@@ -230,6 +268,7 @@ int main(void) {
         gelu_of_another_number_is_left_alone,
         a_number_times_its_sigmoid_becomes_swish,
         attention_in_pieces_becomes_one,
+        bias_and_activation_move_through_a_reshape,
     };
     return suite_run_with("fusion", tests, ARRAY_COUNT(tests), NULL, release_all);
 }

@@ -10,6 +10,7 @@ static const struct pass table[] = {
     {"fuse_layer_norm", pass_fuse_layer_norm},
     {"fuse_gelu", pass_fuse_gelu},
     {"fuse_attention", pass_fuse_attention},
+    {"fuse_through_reshape", pass_fuse_through_reshape},
     {"fuse_bias", pass_fuse_bias},
     {"fuse_activation", pass_fuse_activation},
     {"fuse_conv_pool", pass_fuse_conv_pool},

@@ -32,6 +32,7 @@ enum status pass_shape_of_transpose(struct graph *graph, struct error *err);
 enum status pass_fuse_layer_norm(struct graph *graph, struct error *err);
 enum status pass_fuse_gelu(struct graph *graph, struct error *err);
 enum status pass_fuse_attention(struct graph *graph, struct error *err);
+enum status pass_fuse_through_reshape(struct graph *graph, struct error *err);
 enum status pass_fuse_bias(struct graph *graph, struct error *err);
 enum status pass_fuse_activation(struct graph *graph, struct error *err);
 enum status pass_fuse_conv_pool(struct graph *graph, struct error *err);
