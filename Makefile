@@ -98,6 +98,7 @@ $(BUILD)/gen/%.pb-c.c $(BUILD)/gen/%.pb-c.h: worker/engine/%.proto
 	@mkdir -p $(BUILD)/gen
 	$(Q)protoc-c --proto_path=worker/engine --c_out=$(BUILD)/gen $(<F)
 
+.SECONDARY: $(GEN) $(GEN:.h=.c)
 $(BUILD)/gen/%.pb-c.o: $(BUILD)/gen/%.pb-c.c $(GEN)
 	$(if $(Q),@echo "  CC  $<")
 	$(Q)$(CC) -std=c11 -O2 -g -fPIC $(SAN_FLAGS) -I$(BUILD)/gen -c -o $@ $<

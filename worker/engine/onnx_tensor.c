@@ -151,7 +151,7 @@ static void unpack(const uint8_t *bytes, size_t stride, size_t count, struct ten
     size_t per_byte = 8 / bits;
     bool is_signed = to->dtype == DTYPE_I4 || to->dtype == DTYPE_I2;
     for (size_t i = 0; i < count; i++) {
-        uint8_t byte = bytes[i / per_byte * stride];
+        unsigned byte = bytes[i / per_byte * stride];
         uint8_t value = (uint8_t)(byte >> (i % per_byte * bits) & ((1U << bits) - 1));
         ((uint8_t *)to->data)[i] =
             is_signed ? (uint8_t)small_signed(value, (int)bits) : value;

@@ -121,6 +121,13 @@ MOD_UNSIGNED(u8, uint8_t)
 MOD_UNSIGNED(u16, uint16_t)
 MOD_UNSIGNED(u32, uint32_t)
 MOD_UNSIGNED(u64, uint64_t)
+/* With the divisor's sign, as Python's. */
+static double floor_mod(double p, double q) {
+    double r = fmod(p, q);
+    return r == 0 ? copysign(0, q) : (r < 0) != (q < 0) ? r + q : r;
+}
+SAME(mod_f32, float, floor_mod((double)p, (double)q))
+SAME(mod_f64, double, floor_mod(p, q))
 SAME(fmod_f32, float, fmodf(p, q))
 SAME(fmod_f64, double, fmod(p, q))
 
@@ -140,6 +147,20 @@ SHIFTS(u16, uint16_t)
 SHIFTS(u32, uint32_t)
 SHIFTS(u64, uint64_t)
 
+/* Of signed types: by less than 0 or by the width and more, nothing is left, or the sign.
+ */
+#define SIGNED_SHIFTS(name, type)                                                       \
+    SAME(left_##name, type,                                                             \
+         q < 0 || (uint64_t)q >= 8 * sizeof(type) ? 0                                   \
+                                                  : (type)((uint64_t)p << (uint64_t)q)) \
+    SAME(right_##name, type,                                                            \
+         q < 0 || (uint64_t)q >= 8 * sizeof(type) ? (p < 0 ? -1 : 0)                    \
+                                                  : (int64_t)p >> (uint64_t)q)
+SIGNED_SHIFTS(i8, int8_t)
+SIGNED_SHIFTS(i16, int16_t)
+SIGNED_SHIFTS(i32, int32_t)
+SIGNED_SHIFTS(i64, int64_t)
+
 #define UNSIGNED_LINES(name)                                                    \
     [DTYPE_U8] = name##_u8, [DTYPE_U16] = name##_u16, [DTYPE_U32] = name##_u32, \
     [DTYPE_U64] = name##_u64
@@ -148,13 +169,13 @@ static const struct binary add = {{NUMBER_LINES(add)}};
 static const struct binary sub = {{NUMBER_LINES(sub)}};
 static const struct binary mul = {{NUMBER_LINES(mul)}};
 static const struct binary divide = {{NUMBER_LINES(div)}};
-static const struct binary mod = {{INTEGER_LINES(mod)}};
+static const struct binary mod = {{NUMBER_LINES(mod)}};
 static const struct binary mod_c = {{NUMBER_LINES(fmod)}};
 static const struct binary bit_and = {{INTEGER_LINES(bit_and)}};
 static const struct binary bit_or = {{INTEGER_LINES(bit_or)}};
 static const struct binary bit_xor = {{INTEGER_LINES(bit_xor)}};
-static const struct binary shift_left = {{UNSIGNED_LINES(left)}};
-static const struct binary shift_right = {{UNSIGNED_LINES(right)}};
+static const struct binary shift_left = {{INTEGER_LINES(left)}};
+static const struct binary shift_right = {{INTEGER_LINES(right)}};
 
 /* ---- comparisons --------------------------------------------------------------- */
 
@@ -202,9 +223,6 @@ static enum status mod_prepare(struct load *load, struct error *err) {
         return status;
     }
     state->binary = as_c ? &mod_c : &mod;
-    if (state->binary->lines[graph_input_dtype(load->graph, load->node, 0)] == NULL) {
-        return node_error(load->node, err, STATUS_INVALID, "floats need fmod=1");
-    }
     return STATUS_OK;
 }
 
@@ -216,12 +234,12 @@ static enum status shift_prepare(struct load *load, struct error *err) {
     if (state == NULL) {
         return load_no_memory(load, err);
     }
-    status = attr_word(load->node, "direction", -1, words, &word, err);
+    if (attr_find(load->node, "direction") == NULL) {
+        return node_error(load->node, err, STATUS_INVALID, "has no direction");
+    }
+    status = attr_word(load->node, "direction", 0, words, &word, err);
     if (status != STATUS_OK) {
         return status;
-    }
-    if (word < 0) {
-        return node_error(load->node, err, STATUS_INVALID, "has no direction");
     }
     state->binary = word == 0 ? &shift_left : &shift_right;
     return STATUS_OK;
@@ -297,7 +315,7 @@ static const struct op ops[] = {
     BINARY("Mul", 1, mul, TYPES_NUMBER),
     BINARY("Div", 1, divide, TYPES_NUMBER),
     CHOSEN("Mod", 10, mod_prepare, TYPES_NUMBER),
-    CHOSEN("BitShift", 11, shift_prepare, TYPES_UNSIGNED),
+    CHOSEN("BitShift", 11, shift_prepare, TYPES_INT),
     BITWISE("BitwiseAnd", bit_and),
     BITWISE("BitwiseOr", bit_or),
     BITWISE("BitwiseXor", bit_xor),

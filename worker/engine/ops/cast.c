@@ -9,6 +9,7 @@
 #include "base/small_float.h"
 #include "base/size.h"
 #include "engine/onnx_tensor.h"
+#include "engine/ops/number.h"
 #include "engine/ops/ops.h"
 
 enum { BLOCK = 512 };
@@ -65,15 +66,11 @@ static enum status shape(struct exec *exec, struct error *err) {
     return STATUS_OK;
 }
 
-static int64_t float_to_signed(double x) {
-    return x >= -0x1p63 && x < 0x1p63 ? (int64_t)x : INT64_MIN;
-}
-
 static uint64_t float_to_unsigned(double x) {
     if (x >= 0x1p63 && x < 0x1p64) {
         return (uint64_t)(x - 0x1p63) + (UINT64_C(1) << 63);
     }
-    return (uint64_t)float_to_signed(x);
+    return (uint64_t)number_truncate(x);
 }
 
 #define LOOP(from_type, to_type, expression) \
@@ -138,13 +135,13 @@ static uint64_t float_to_unsigned(double x) {
 
 CAST(to_f32, float, value, value)
 CAST(to_f64, double, value, value)
-CAST(to_i8, int8_t, float_to_signed((double)value), value)
-CAST(to_i16, int16_t, float_to_signed((double)value), value)
-CAST(to_i32, int32_t, float_to_signed((double)value), value)
-CAST(to_i64, int64_t, float_to_signed((double)value), value)
-CAST(to_u8, uint8_t, float_to_signed((double)value), value)
-CAST(to_u16, uint16_t, float_to_signed((double)value), value)
-CAST(to_u32, uint32_t, float_to_signed((double)value), value)
+CAST(to_i8, int8_t, number_truncate((double)value), value)
+CAST(to_i16, int16_t, number_truncate((double)value), value)
+CAST(to_i32, int32_t, number_truncate((double)value), value)
+CAST(to_i64, int64_t, number_truncate((double)value), value)
+CAST(to_u8, uint8_t, number_truncate((double)value), value)
+CAST(to_u16, uint16_t, number_truncate((double)value), value)
+CAST(to_u32, uint32_t, number_truncate((double)value), value)
 CAST(to_u64, uint64_t, float_to_unsigned((double)value), value)
 CAST(to_bool, bool, value != 0, value != 0)
 

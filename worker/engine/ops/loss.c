@@ -88,7 +88,7 @@ static double log_sum(const struct tensor *x, int64_t at, int64_t classes, int64
     for (int64_t i = 0; i < classes; i++) {
         sum += exp(get(x, at + i * step) - top);
     }
-    return top + log(sum);
+    return classes > 0 ? top + log(sum) : top;
 }
 
 struct total {

@@ -12,10 +12,6 @@ struct access {
     void (*set_integer)(void *data, int64_t at, int64_t value);
 };
 
-static int64_t truncate(double value) {
-    return value >= -0x1p63 && value < 0x1p63 ? (int64_t)value : INT64_MIN;
-}
-
 static int64_t itself(int64_t value) {
     return value;
 }
@@ -38,17 +34,17 @@ static double same(double value) {
         ((type *)data)[at] = (type)value;                                   \
     }
 
-ACCESS(i8, int8_t, truncate, itself)
-ACCESS(u8, uint8_t, truncate, itself)
-ACCESS(i16, int16_t, truncate, itself)
-ACCESS(u16, uint16_t, truncate, itself)
-ACCESS(i32, int32_t, truncate, itself)
-ACCESS(u32, uint32_t, truncate, itself)
-ACCESS(i64, int64_t, truncate, itself)
-ACCESS(u64, uint64_t, truncate, (int64_t))
+ACCESS(i8, int8_t, number_truncate, itself)
+ACCESS(u8, uint8_t, number_truncate, itself)
+ACCESS(i16, int16_t, number_truncate, itself)
+ACCESS(u16, uint16_t, number_truncate, itself)
+ACCESS(i32, int32_t, number_truncate, itself)
+ACCESS(u32, uint32_t, number_truncate, itself)
+ACCESS(i64, int64_t, number_truncate, itself)
+ACCESS(u64, uint64_t, number_truncate, (int64_t))
 ACCESS(bool, bool, same, itself)
-ACCESS(f32, float, same, truncate)
-ACCESS(f64, double, same, truncate)
+ACCESS(f32, float, same, number_truncate)
+ACCESS(f64, double, same, number_truncate)
 
 #define ENTRY(name) \
     { name##_real, name##_integer, name##_set_real, name##_set_integer }

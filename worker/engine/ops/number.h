@@ -9,6 +9,11 @@
 
 #include "base/tensor.h"
 
+/* A float as an integer; one that does not fit is INT64_MIN, as x86 has it. */
+static inline int64_t number_truncate(double value) {
+    return value >= -0x1p63 && value < 0x1p63 ? (int64_t)value : INT64_MIN;
+}
+
 /* Not for strings, small floats or lists.  Integers past 2^53 are rounded; a float read
  * as an integer is truncated, one that does not fit is INT64_MIN. */
 double number_real(const struct tensor *x, int64_t at);

@@ -5,6 +5,7 @@
 #include <math.h>
 
 #include "engine/ops/broadcast.h"
+#include "engine/ops/number.h"
 #include "engine/ops/ops.h"
 
 static double read_real(enum dtype dtype, const void *data, int64_t i) {
@@ -97,7 +98,7 @@ static uint64_t real_to_whole(double x) {
     if (x >= 0x1p63 && x < 0x1p64) {
         return (uint64_t)x;
     }
-    return (uint64_t)(x >= -0x1p63 && x < 0x1p63 ? (int64_t)x : INT64_MIN);
+    return (uint64_t)number_truncate(x);
 }
 
 struct pow_line {

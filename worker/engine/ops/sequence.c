@@ -455,10 +455,10 @@ static enum status join_shape(struct exec *exec, struct error *err) {
     y->rank = part.rank;
     memcpy(y->dims, part.dims, sizeof(y->dims));
     for (int64_t i = 0; i < x->dims[0]; i++) {
-        part = element(x, i)->rank + (state->new_axis ? 1 : 0) != rank
-                   ? (struct tensor){.rank = -1}
-                   : joined_part(element(x, i), axis, state->new_axis);
-        if (!joins(y, &part, axis) ||
+        const struct tensor *from = element(x, i);
+        bool fits = from->rank + (state->new_axis ? 1 : 0) == rank;
+        part = joined_part(fits ? from : element(x, 0), axis, state->new_axis);
+        if (!fits || !joins(y, &part, axis) ||
             __builtin_add_overflow(total, part.dims[axis], &total)) {
             return node_error(exec->node, err, STATUS_POISON,
                               "element %lld does not fit to the others", (long long)i);
