@@ -11,6 +11,16 @@ const struct small_float small_f8e5m2 = {5, 2, 15, true, true, false};
 const struct small_float small_f8e5m2fnuz = {5, 2, 16, false, true, true};
 const struct small_float small_f4e2m1 = {2, 1, 1, false, false, false};
 
+const struct small_float *small_float_of(enum dtype dtype) {
+    static const struct small_float *const formats[DTYPE_COUNT] = {
+        [DTYPE_F16] = &small_f16,           [DTYPE_BF16] = &small_bf16,
+        [DTYPE_F8E4M3FN] = &small_f8e4m3fn, [DTYPE_F8E4M3FNUZ] = &small_f8e4m3fnuz,
+        [DTYPE_F8E5M2] = &small_f8e5m2,     [DTYPE_F8E5M2FNUZ] = &small_f8e5m2fnuz,
+        [DTYPE_F4E2M1] = &small_f4e2m1,
+    };
+    return formats[dtype];
+}
+
 /* The pattern of the largest finite number, without its sign. */
 static uint32_t largest(const struct small_float *format) {
     uint32_t all = (UINT32_C(1) << (format->exponent_bits + format->mantissa_bits)) - 1;
@@ -59,6 +69,9 @@ float small_to_f32(const struct small_float *format, uint32_t bits) {
 static uint32_t round_magnitude(const struct small_float *format, float value) {
     int exponent, lowest = 1 - format->bias;
     float scaled;
+    if (value == 0.0F) {
+        return 0;
+    }
     (void)frexpf(value, &exponent); /* value = m * 2^exponent, m in [0.5, 1) */
     exponent = exponent - 1 < lowest ? lowest : exponent - 1;
     if (exponent > 128 - 1) {

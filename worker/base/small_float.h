@@ -4,7 +4,7 @@
  * with the FNUZ variants of "8-bit Numerical Formats for Deep Neural Networks"; OCP
  * Microscaling (MX) E2M1 and E8M0.  All as ONNX uses them (onnx.proto3, Cast).
  *
- * Depends on: nothing.
+ * Depends on: base/tensor.h.
  * Ownership: plain numbers.
  * Threads: pure. */
 #ifndef MILLRACE_BASE_SMALL_FLOAT_H
@@ -12,6 +12,8 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+
+#include "base/tensor.h"
 
 /* What sets one small float apart from the others. */
 struct small_float {
@@ -23,6 +25,9 @@ struct small_float {
 
 extern const struct small_float small_f16, small_bf16, small_f8e4m3fn, small_f8e4m3fnuz,
     small_f8e5m2, small_f8e5m2fnuz, small_f4e2m1;
+
+/* The format of a dtype; NULL where it is none of these. */
+const struct small_float *small_float_of(enum dtype dtype);
 
 float small_to_f32(const struct small_float *format, uint32_t bits);
 

@@ -200,16 +200,32 @@ COMPARISON(greater_equal, >=)
 
 /* ---- the operator -------------------------------------------------------------- */
 
-static enum status prepare(struct load *load, struct error *err) {
-    (void)err;                                  /* nothing is checked */
-    attr_ignore(load->node, "consumed_inputs"); /* opset 1 to 5: a hint */
-    return STATUS_OK;
-}
-
-/* Mod and BitShift choose between two functions by an attribute. */
 struct binary_state {
-    const struct binary *binary;
+    const struct binary *binary; /* Mod and BitShift choose by an attribute */
+    /* Until opset 6 the right side may be laid along the axes from `axis` on. */
+    bool has_axis;
+    int64_t axis;
 };
+
+static enum status prepare(struct load *load, struct error *err) {
+    struct binary_state *state;
+    bool wide;
+    enum status status;
+    attr_ignore(load->node, "consumed_inputs"); /* opset 1 to 5: a hint */
+    if (load->node->opset >= 7) {
+        return STATUS_OK;
+    }
+    state = load_state(load, struct binary_state);
+    if (state == NULL) {
+        return load_no_memory(load, err);
+    }
+    state->binary = load->node->op->param;
+    /* Without it both sides have the same shape, which needs no telling. */
+    status = attr_bool(load->node, "broadcast", false, &wide, err);
+    state->has_axis = attr_find(load->node, "axis") != NULL;
+    return status == STATUS_OK ? attr_int(load->node, "axis", 0, &state->axis, err)
+                               : status;
+}
 
 static enum status mod_prepare(struct load *load, struct error *err) {
     struct binary_state *state = load_state(load, struct binary_state);
@@ -245,10 +261,30 @@ static enum status shift_prepare(struct load *load, struct error *err) {
     return STATUS_OK;
 }
 
+/* The right side with axes of size 1 behind it, so that it lies where opset 6 says. */
+static enum status lay(const struct exec *exec, const struct binary_state *state,
+                       struct tensor *right, struct error *err) {
+    int axis = 0;
+    enum status status = exec_axis(exec, state->axis, exec->x[0]->rank, &axis, err);
+    while (status == STATUS_OK && right->rank < exec->x[0]->rank - axis) {
+        right->dims[right->rank++] = 1;
+    }
+    return status;
+}
+
 static enum status shape(struct exec *exec, struct error *err) {
-    enum status status = broadcast_shape(exec, exec->x, 2, exec->y[0], err);
+    const struct binary_state *state = exec->node->state;
+    struct tensor right = *exec->x[1];
+    const struct tensor *x[2] = {exec->x[0], &right};
+    enum status status = STATUS_OK;
+    if (state != NULL && state->has_axis) {
+        status = lay(exec, state, &right, err);
+    }
     if (status == STATUS_OK) {
-        broadcast_init(exec->memo, exec->x, 2, exec->y[0]);
+        status = broadcast_shape(exec, x, 2, exec->y[0], err);
+    }
+    if (status == STATUS_OK) {
+        broadcast_init(exec->memo, x, 2, exec->y[0]);
     }
     return status;
 }

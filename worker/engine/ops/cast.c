@@ -156,15 +156,8 @@ static const cast_fn casts[DTYPE_COUNT] = {
 
 /* ---- small types ------------------------------------------------------------------ */
 
-static const struct small_float *const small_floats[DTYPE_COUNT] = {
-    [DTYPE_F16] = &small_f16,           [DTYPE_BF16] = &small_bf16,
-    [DTYPE_F8E4M3FN] = &small_f8e4m3fn, [DTYPE_F8E4M3FNUZ] = &small_f8e4m3fnuz,
-    [DTYPE_F8E5M2] = &small_f8e5m2,     [DTYPE_F8E5M2FNUZ] = &small_f8e5m2fnuz,
-    [DTYPE_F4E2M1] = &small_f4e2m1,
-};
-
 static bool is_small_float(enum dtype dtype) {
-    return small_floats[dtype] != NULL || dtype == DTYPE_F8E8M0;
+    return small_float_of(dtype) != NULL || dtype == DTYPE_F8E8M0;
 }
 
 /* The type whose loops read and write `dtype`'s blocks: itself where it has its own. */
@@ -244,7 +237,7 @@ static void read_block(enum dtype dtype, const void *from, size_t count, float *
     }
     for (size_t i = 0; i < count; i++) {
         to[i] = dtype == DTYPE_F8E8M0 ? e8m0_to_f32(bytes[i])
-                                      : small_to_f32(small_floats[dtype], bytes[i]);
+                                      : small_to_f32(small_float_of(dtype), bytes[i]);
     }
 }
 
@@ -260,7 +253,7 @@ static void write_block(const struct cast_state *state, enum dtype dtype,
             to[i] = dtype == DTYPE_F8E8M0
                         ? e8m0_from_f32(reals[i], state->saturate,
                                         (enum e8m0_round)state->round)
-                        : (uint8_t)small_from_f32(small_floats[dtype], reals[i],
+                        : (uint8_t)small_from_f32(small_float_of(dtype), reals[i],
                                                   state->saturate);
         }
     } else {

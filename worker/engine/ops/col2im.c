@@ -23,53 +23,102 @@ int64_t col2im_image(const struct col2im *shape) {
     return product(shape->image, shape->axes);
 }
 
-/* One line of windows along the last axis, for one tap: `at` is where its first lies. */
-static void add_line(const struct col2im *shape, int64_t first, const float *columns,
-                     float *line) {
+/* Which windows of a line have their tap inside the image: [low, high). */
+struct inside {
+    int64_t low, high;
+};
+
+static struct inside inside_of(const struct col2im *shape, int64_t first) {
     int last = shape->axes - 1;
     int64_t stride = shape->stride[last], size = shape->image[last];
     int64_t low = first >= 0 ? 0 : (-first + stride - 1) / stride;
     int64_t high = first >= size ? 0 : (size - 1 - first) / stride + 1;
     high = high < shape->windows[last] ? high : shape->windows[last];
-    for (int64_t p = low; p < high; p++) {
+    return (struct inside){low < high ? low : high, high};
+}
+
+/* One line of windows along the last axis, for one tap, which lies at `first` for the
+ * first of them; `line` is NULL where all of it is outside. */
+static void line_add(const struct col2im *shape, int64_t first, const float *columns,
+                     float *line) {
+    struct inside inside = inside_of(shape, first);
+    int64_t stride = shape->stride[shape->axes - 1];
+    for (int64_t p = inside.low; line != NULL && p < inside.high; p++) {
         line[first + p * stride] += columns[p];
     }
 }
 
-/* All windows of one tap. */
-static void add_tap(const struct col2im *shape, const int64_t *tap, const float *columns,
-                    float *image) {
+static void line_take(const struct col2im *shape, int64_t first, const float *line,
+                      float *columns) {
+    struct inside inside = inside_of(shape, first);
+    int64_t stride = shape->stride[shape->axes - 1],
+            count = shape->windows[shape->axes - 1];
+    if (line == NULL) {
+        inside = (struct inside){count, count};
+    }
+    for (int64_t p = 0; p < inside.low; p++) {
+        columns[p] = 0;
+    }
+    for (int64_t p = inside.low; p < inside.high; p++) {
+        columns[p] = line[first + p * stride];
+    }
+    for (int64_t p = inside.high > inside.low ? inside.high : inside.low; p < count;
+         p++) {
+        columns[p] = 0;
+    }
+}
+
+/* Where the line of windows begins that `window` names: the offset of its image line, or
+ * -1 outside. */
+static int64_t image_line(const struct col2im *shape, const int64_t *tap,
+                          const int64_t *window) {
+    int64_t row = 0;
+    for (int k = 0; k < shape->axes - 1; k++) {
+        int64_t at =
+            window[k] * shape->stride[k] + tap[k] * shape->dilation[k] - shape->pad[k];
+        if (at < 0 || at >= shape->image[k]) {
+            return -1;
+        }
+        row = row * shape->image[k] + at;
+    }
+    return row * shape->image[shape->axes - 1];
+}
+
+static void step(int64_t *place, const int64_t *dims, int count) {
+    for (int k = count - 1; k >= 0 && ++place[k] == dims[k]; k--) {
+        place[k] = 0;
+    }
+}
+
+/* All windows of all taps: `add` adds columns to the image, else they are taken. */
+static void walk(const struct col2im *shape, bool add, float *columns, float *image) {
     int last = shape->axes - 1;
-    int64_t window[TENSOR_RANK_MAX] = {0};
-    int64_t lines = col2im_windows(shape) / shape->windows[last];
-    for (int64_t i = 0; i < lines; i++, columns += shape->windows[last]) {
-        int64_t row = 0;
-        bool inside = true;
-        for (int k = 0; k < last; k++) {
-            int64_t at = window[k] * shape->stride[k] + tap[k] * shape->dilation[k] -
-                         shape->pad[k];
-            inside = inside && at >= 0 && at < shape->image[k];
-            row = row * shape->image[k] + at;
+    int64_t taps = col2im_kernel(shape), windows = col2im_windows(shape);
+    int64_t tap[TENSOR_RANK_MAX] = {0};
+    for (int64_t t = 0; windows > 0 && t < taps; t++) {
+        int64_t window[TENSOR_RANK_MAX] = {0};
+        int64_t first = tap[last] * shape->dilation[last] - shape->pad[last];
+        for (int64_t i = 0; i < windows; i += shape->windows[last]) {
+            int64_t at = image_line(shape, tap, window);
+            float *line = at < 0 ? NULL : image + at;
+            if (add) {
+                line_add(shape, first, columns, line);
+            } else {
+                line_take(shape, first, line, columns);
+            }
+            columns += shape->windows[last];
+            step(window, shape->windows, last);
         }
-        if (inside) {
-            add_line(shape, tap[last] * shape->dilation[last] - shape->pad[last], columns,
-                     image + row * shape->image[last]);
-        }
-        for (int k = last - 1; k >= 0 && ++window[k] == shape->windows[k]; k--) {
-            window[k] = 0;
-        }
+        step(tap, shape->kernel, shape->axes);
     }
 }
 
 void col2im_add(const struct col2im *shape, const float *columns, float *image) {
-    int64_t tap[TENSOR_RANK_MAX] = {0};
-    int64_t taps = col2im_kernel(shape), windows = col2im_windows(shape);
-    for (int64_t t = 0; windows > 0 && t < taps; t++, columns += windows) {
-        add_tap(shape, tap, columns, image);
-        for (int k = shape->axes - 1; k >= 0 && ++tap[k] == shape->kernel[k]; k--) {
-            tap[k] = 0;
-        }
-    }
+    walk(shape, true, (float *)(uintptr_t)columns, image); /* which are only read */
+}
+
+void im2col_take(const struct col2im *shape, const float *image, float *columns) {
+    walk(shape, false, columns, (float *)(uintptr_t)image); /* which is only read */
 }
 
 /* ---- the operator ------------------------------------------------------------------ */

@@ -21,6 +21,9 @@ int64_t col2im_windows(const struct col2im *shape); /* products of the axes */
 int64_t col2im_kernel(const struct col2im *shape);
 int64_t col2im_image(const struct col2im *shape);
 
+/* Writes the columns [kernel][windows] of one channel's image; 0 outside it. */
+void im2col_take(const struct col2im *shape, const float *image, float *columns);
+
 /* Adds columns [kernel][windows] of one channel to its image. */
 void col2im_add(const struct col2im *shape, const float *columns, float *image);
 

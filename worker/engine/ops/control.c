@@ -6,7 +6,7 @@
 #include "engine/ops/ops.h"
 
 /* Each iteration costs time even where it does nothing: a loop without end must end. */
-#define LOOP_ITERATIONS_MAX 10000000
+#define LOOP_ITERATIONS_MAX 1000000
 
 #define TYPES_ANY \
     { TYPES_VALUE, TYPES_VALUE, TYPES_VALUE, TYPES_VALUE, TYPES_VALUE, TYPES_VALUE }

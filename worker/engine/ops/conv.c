@@ -1,6 +1,10 @@
-/* conv.c - Conv over one or two spatial axes, float32. */
+/* conv.c - Conv, float32: the kernels take one or two spatial axes, a product with the
+ * image's windows as columns any number. */
 #include "engine/kernels/conv.h"
 
+#include "base/size.h"
+#include "engine/kernels/gemm.h"
+#include "engine/ops/col2im.h"
 #include "engine/ops/ops.h"
 #include "engine/ops/window.h"
 
@@ -14,7 +18,8 @@ struct conv_state {
 struct conv_memo {
     struct conv conv;
     int64_t batch;
-    size_t pack_size; /* bytes at the front of scratch for weights packed by run */
+    size_t pack_size;      /* bytes at the front of scratch for weights packed by run */
+    struct col2im windows; /* of more than two spatial axes; else axes is 0 */
 };
 
 /* Images and weights larger than this, in elements, are refused. */
@@ -74,9 +79,9 @@ static enum status check_weights(const struct node *node, const struct tensor *w
                                  struct error *err) {
     const struct conv_state *state = node->state;
     char text[TENSOR_SHAPE_TEXT_MAX];
-    if (w->rank != 3 && w->rank != 4) {
+    if (w->rank < 3) {
         return node_error(node, err, STATUS_UNSUPPORTED,
-                          "weights have shape %s, one or two spatial axes are handled",
+                          "weights have shape %s, spatial axes are needed",
                           tensor_shape_text(w->dims, w->rank, text, sizeof(text)));
     }
     if (tensor_count(w) == 0 || tensor_count(w) > CONV_COUNT_MAX ||
@@ -102,6 +107,9 @@ static enum status pack(struct load *load, struct error *err) {
     status = check_weights(load->node, w, err);
     if (status != STATUS_OK) {
         return status;
+    }
+    if (w->rank > 4) {
+        return STATUS_OK; /* they are used as they are */
     }
     describe(load->node, w, &conv);
     size = conv_pack_size(&conv);
@@ -178,6 +186,78 @@ static void set_output(struct exec *exec, const struct conv_memo *memo, int axes
     y->dims[nhwc ? y->rank - 2 : y->rank - 1] = conv->out_w / size;
 }
 
+/* ---- more than two axes ------------------------------------------------------------ */
+
+static enum status plan_columns(struct exec *exec, const struct window_axis *axes,
+                                struct error *err) {
+    const struct conv_state *state = exec->node->state;
+    const struct tensor *x = exec->x[0], *w = exec->x[1];
+    struct conv_memo *memo = exec->memo;
+    struct col2im *plan = &memo->windows;
+    size_t columns;
+    plan->axes = w->rank - 2;
+    exec->y[0]->rank = x->rank;
+    exec->y[0]->dims[0] = x->dims[0];
+    exec->y[0]->dims[1] = w->dims[0];
+    for (int i = 0; i < plan->axes; i++) {
+        plan->windows[i] = exec->y[0]->dims[2 + i] = axes[i].out;
+        plan->image[i] = axes[i].in;
+        plan->kernel[i] = axes[i].kernel;
+        plan->stride[i] = axes[i].stride;
+        plan->dilation[i] = axes[i].dilation;
+        plan->pad[i] = axes[i].pad_begin;
+    }
+    if (!size_mul((size_t)(w->dims[1] * col2im_kernel(plan)),
+                  (size_t)col2im_windows(plan), &columns) ||
+        columns > CONV_COUNT_MAX) {
+        return node_error(exec->node, err, STATUS_POISON,
+                          "an image would have more than %zu elements", CONV_COUNT_MAX);
+    }
+    memo->pack_size = size_align(columns * sizeof(float), GEMM_ALIGN);
+    exec->scratch_size =
+        memo->pack_size + gemm_f32_scratch_size(false, w->dims[0] / state->groups,
+                                                col2im_windows(plan),
+                                                w->dims[1] * col2im_kernel(plan));
+    return STATUS_OK;
+}
+
+/* One group of one image. */
+static void run_columns(const struct exec *exec, const float *x, const float *w,
+                        const float *bias, float *y) {
+    const struct conv_state *state = exec->node->state;
+    const struct conv_memo *memo = exec->memo;
+    const struct col2im *plan = &memo->windows;
+    int64_t channels = exec->x[1]->dims[1], m = exec->x[1]->dims[0] / state->groups;
+    int64_t kernel = col2im_kernel(plan), windows = col2im_windows(plan);
+    float *columns = exec->scratch;
+    for (int64_t c = 0; c < channels; c++) {
+        im2col_take(plan, x + c * col2im_image(plan), columns + c * kernel * windows);
+    }
+    gemm_f32(false, false, m, windows, channels * kernel, 1, w, channels * kernel,
+             columns, windows, 0, y, windows,
+             (void *)((uint8_t *)exec->scratch + memo->pack_size));
+    for (int64_t i = 0; bias != NULL && i < m * windows; i++) {
+        y[i] += bias[i / windows];
+    }
+    if (exec->node->act.kind != ACT_NONE) {
+        act_run(&exec->node->act, m * windows, y, y);
+    }
+}
+
+static void run_groups(const struct exec *exec) {
+    const struct conv_state *state = exec->node->state;
+    const struct tensor *x = exec->x[0], *w = exec->x[1], *y = exec->y[0];
+    size_t groups = (size_t)state->groups, parts = (size_t)x->dims[0] * groups;
+    const float *bias = exec_has(exec, 2) ? exec->x[2]->data : NULL;
+    for (size_t i = 0; tensor_count(y) > 0 && i < parts; i++) {
+        size_t group = i % groups;
+        run_columns(exec, (const float *)x->data + i * (tensor_count(x) / parts),
+                    (const float *)w->data + group * (tensor_count(w) / groups),
+                    bias == NULL ? NULL : bias + group * (size_t)w->dims[0] / groups,
+                    (float *)y->data + i * (tensor_count(y) / parts));
+    }
+}
+
 static enum status shape(struct exec *exec, struct error *err) {
     const struct conv_state *state = exec->node->state;
     const struct tensor *w = exec->x[1];
@@ -193,6 +273,10 @@ static enum status shape(struct exec *exec, struct error *err) {
     }
     if (status != STATUS_OK) {
         return status;
+    }
+    memo->windows.axes = 0;
+    if (w->rank > 4) {
+        return plan_columns(exec, axes, err);
     }
     set_axes(&memo->conv, axes, w->rank - 2);
     if (!sizes_fit(&memo->conv, axes, w->rank - 2)) {
@@ -213,6 +297,10 @@ static enum status run(struct exec *exec, struct error *err) {
     const float *packed = state->packed;
     uint8_t *scratch = exec->scratch;
     (void)err; /* cannot fail */
+    if (memo->windows.axes > 0) {
+        run_groups(exec);
+        return STATUS_OK;
+    }
     if (packed == NULL) {
         conv_pack(&memo->conv, exec->x[1]->data, exec->scratch);
         packed = exec->scratch;

@@ -347,10 +347,25 @@ static enum status lrn_run(struct exec *exec, struct error *err) {
 
 /* ---- PRelu ------------------------------------------------------------------------- */
 
+static enum status prelu_prepare(struct load *load, struct error *err) {
+    (void)err;                                  /* nothing is checked */
+    attr_ignore(load->node, "consumed_inputs"); /* opset 1 to 5: a hint */
+    return STATUS_OK;
+}
+
+/* Until opset 6 a slope of one dimension is one number for each channel. */
 static enum status prelu_shape(struct exec *exec, struct error *err) {
-    enum status status = broadcast_shape(exec, exec->x, 2, exec->y[0], err);
+    struct tensor slope = *exec->x[1];
+    const struct tensor *x[2] = {exec->x[0], &slope};
+    enum status status;
+    if (exec->node->opset < 7 && slope.rank == 1 && slope.dims[0] != 1) {
+        for (slope.rank = 1; slope.rank < exec->x[0]->rank - 1; slope.rank++) {
+            slope.dims[slope.rank] = 1;
+        }
+    }
+    status = broadcast_shape(exec, x, 2, exec->y[0], err);
     if (status == STATUS_OK) {
-        broadcast_init(exec->memo, exec->x, 2, exec->y[0]);
+        broadcast_init(exec->memo, x, 2, exec->y[0]);
     }
     return status;
 }
@@ -426,11 +441,12 @@ static const struct op ops[] = {
      .shape = lrn_shape,
      .run = lrn_run},
     {.name = "PRelu",
-     .since = 7,
+     .since = 1,
      .inputs_min = 2,
      .inputs_max = 2,
      .types = {TYPES_FLOAT},
      .memo_size = sizeof(struct broadcast),
+     .prepare = prelu_prepare,
      .shape = prelu_shape,
      .run = prelu_run},
 };

@@ -108,7 +108,12 @@ static enum status shape(struct exec *exec, struct error *err) {
     struct pool_memo *memo = exec->memo;
     struct window_axis axes[WINDOW_AXES_MAX];
     const struct window_axis *h, *w;
-    enum status status = window_axes(exec, &state->window, NULL, axes, err);
+    enum status status;
+    if (x->rank < 3) {
+        return node_error(exec->node, err, STATUS_POISON,
+                          "the input has rank %d, at least 3 is needed", x->rank);
+    }
+    status = window_axes(exec, &state->window, NULL, axes, err);
     if (status != STATUS_OK) {
         return status;
     }

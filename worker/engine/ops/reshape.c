@@ -1,5 +1,6 @@
 /* reshape.c - operators that rename the dims and leave the bytes where they are:
  * Identity, Dropout, Reshape, Flatten, Squeeze, Unsqueeze. */
+#include "engine/ops/number.h"
 #include "engine/ops/ops.h"
 
 /* Every shape() here ends in exec_alias, so run is never reached. */
@@ -28,6 +29,31 @@ static enum status dropout_prepare(struct load *load, struct error *err) {
     }
     if (!known) {
         return node_error(load->node, err, STATUS_UNSUPPORTED, "is in training mode");
+    }
+    if (load->node->opset >= 10) { /* before it was of the input's type */
+        graph_set_output(load->graph, load->node, 1, DTYPE_BOOL);
+    }
+    return STATUS_OK;
+}
+
+static enum status dropout_shape(struct exec *exec, struct error *err) {
+    if (!exec_wants(exec, 1)) {
+        return identity_shape(exec, err);
+    }
+    exec_same_shape(exec, 0, 0);
+    exec_same_shape(exec, 1, 0);
+    return STATUS_OK;
+}
+
+/* With a mask, which tells that all is kept. */
+static enum status dropout_run(struct exec *exec, struct error *err) {
+    int64_t count = (int64_t)tensor_count(exec->x[0]);
+    (void)err; /* cannot fail */
+    if (exec_wants(exec, 0) && count > 0) {
+        memcpy(exec->y[0]->data, exec->x[0]->data, tensor_size(exec->x[0]));
+    }
+    for (int64_t i = 0; i < count; i++) {
+        number_set_integer(exec->y[1], i, 1);
     }
     return STATUS_OK;
 }
@@ -269,10 +295,11 @@ static const struct op ops[] = {
         .since = 1,
         .inputs_min = 1,
         .inputs_max = 3,
-        .types = {TYPES_ALL, TYPES_FLOAT, TYPES_BOOL},
+        .outputs_max = 2,
+        .types = {TYPES_FLOAT, TYPES_FLOAT, TYPES_BOOL},
         .prepare = dropout_prepare,
-        .shape = identity_shape,
-        .run = run,
+        .shape = dropout_shape,
+        .run = dropout_run,
     },
     RENAMES("Reshape", 1, 1, 0, reshape_1_prepare, reshape_shape),
     {

@@ -5,6 +5,7 @@
  * to the end of the run. */
 #include "base/size.h"
 #include "engine/onnx_tensor.h"
+#include "engine/ops/number.h"
 #include "engine/ops/ops.h"
 #include "engine/plan.h"
 
@@ -64,6 +65,12 @@ static enum status position(const struct exec *exec, int input, int64_t length,
     }
     *at += *at < 0 ? length : 0;
     return STATUS_OK;
+}
+
+/* True where input `input` is the position behind the last element. */
+static bool is_end(const struct exec *exec, int input, int64_t length) {
+    const struct tensor *x = exec->x[input];
+    return tensor_count(x) == 1 && number_integer(x, 0) == length;
 }
 
 /* ---- SequenceEmpty, SequenceConstruct --------------------------------------------- */
@@ -150,7 +157,11 @@ static enum status insert_run(struct exec *exec, struct error *err) {
     const struct tensor *x = exec->x[0];
     uint8_t *memory = exec->extra;
     int64_t at, length = x->dims[0];
-    enum status status = position(exec, 2, length + 1, length, &at, err);
+    enum status status = STATUS_OK;
+    at = length; /* the end, which only a position of its own can tell */
+    if (exec_has(exec, 2) && !is_end(exec, 2, length)) {
+        status = position(exec, 2, length, length, &at, err);
+    }
     if (status != STATUS_OK) {
         return status;
     }

@@ -1,0 +1,201 @@
+/* matmul_integer.c - MatMulInteger and QLinearMatMul: products of 8-bit integers, summed
+ * exactly in 32 bits. */
+#include <math.h>
+
+#include "base/size.h"
+#include "engine/kernels/gemm.h"
+#include "engine/ops/number.h"
+#include "engine/ops/ops.h"
+
+/* Places of the inputs: MatMulInteger's, or QLinearMatMul's. */
+struct places {
+    int b, a_zero, b_zero;
+    int a_scale, b_scale, y_scale, y_zero; /* 0 where there are none */
+};
+
+/* Sizes of the product and of what is multiplied in turn. */
+struct product {
+    int64_t m, n, k;
+    int batch_rank;
+    int64_t batch[TENSOR_RANK_MAX];
+    int64_t a_steps[TENSOR_RANK_MAX], b_steps[TENSOR_RANK_MAX]; /* in matrices */
+};
+
+static enum status misfit(const struct exec *exec, const struct tensor *b,
+                          struct error *err) {
+    const struct tensor *a = exec->x[0];
+    char left[TENSOR_SHAPE_TEXT_MAX], right[TENSOR_SHAPE_TEXT_MAX];
+    return node_error(exec->node, err, STATUS_POISON, "%s and %s cannot be multiplied",
+                      tensor_shape_text(a->dims, a->rank, left, sizeof(left)),
+                      tensor_shape_text(b->dims, b->rank, right, sizeof(right)));
+}
+
+/* Dimension `i` of `rank` batch axes, 1 where the tensor has fewer. */
+static int64_t batch_dim(const struct tensor *x, int rank, int i) {
+    int own = x->rank - 2 - (rank - i);
+    return own >= 0 ? x->dims[own] : 1;
+}
+
+static bool plan_batch(struct product *product, const struct tensor *a,
+                       const struct tensor *b) {
+    int rank = (a->rank > b->rank ? a->rank : b->rank) - 2;
+    int64_t a_step = 1, b_step = 1;
+    product->batch_rank = rank;
+    for (int i = rank - 1; i >= 0; i--) {
+        int64_t p = batch_dim(a, rank, i), q = batch_dim(b, rank, i);
+        if (p != q && p != 1 && q != 1) {
+            return false;
+        }
+        product->batch[i] = p == 1 ? q : p;
+        product->a_steps[i] = p == 1 ? 0 : a_step;
+        product->b_steps[i] = q == 1 ? 0 : b_step;
+        a_step *= p;
+        b_step *= q;
+    }
+    return true;
+}
+
+static enum status shape(struct exec *exec, struct error *err) {
+    const struct places *places = exec->node->op->param;
+    const struct tensor *a = exec->x[0], *b = exec->x[places->b];
+    struct product *product = exec->memo;
+    struct tensor *y = exec->y[0];
+    if (a->rank < 2 || b->rank < 2 || a->dims[a->rank - 1] != b->dims[b->rank - 2] ||
+        !plan_batch(product, a, b)) {
+        return misfit(exec, b, err);
+    }
+    product->m = a->dims[a->rank - 2];
+    product->k = a->dims[a->rank - 1];
+    product->n = b->dims[b->rank - 1];
+    y->rank = product->batch_rank + 2;
+    memcpy(y->dims, product->batch, sizeof(y->dims));
+    y->dims[y->rank - 2] = product->m;
+    y->dims[y->rank - 1] = product->n;
+    exec->scratch_size =
+        ((size_t)(product->m * product->k) + (size_t)(product->k * product->n) +
+         (size_t)(product->m * product->n)) *
+        sizeof(int32_t);
+    return STATUS_OK;
+}
+
+/* A zero point for the tensor, or one for each row (column). */
+static int32_t zero_at(const struct tensor *zero, int64_t line) {
+    if (zero == NULL) {
+        return 0;
+    }
+    return (int32_t)number_integer(zero, tensor_count(zero) == 1 ? 0 : line);
+}
+
+static double scale_at(const struct tensor *scale, int64_t line) {
+    return number_real(scale, tensor_count(scale) == 1 ? 0 : line);
+}
+
+/* A matrix as int32 without its zero points, which are of rows or of columns. */
+static void widen(const struct tensor *x, int64_t first, int64_t rows, int64_t columns,
+                  const struct tensor *zero, bool by_column, int32_t *to) {
+    for (int64_t i = 0; i < rows; i++) {
+        for (int64_t k = 0; k < columns; k++) {
+            int64_t at = i * columns + k;
+            to[at] =
+                (int32_t)number_integer(x, first + at) - zero_at(zero, by_column ? k : i);
+        }
+    }
+}
+
+static void store(const struct exec *exec, const struct places *places,
+                  const struct product *product, const int32_t *sums, int64_t first) {
+    struct tensor *y = exec->y[0];
+    double low = y->dtype == DTYPE_I8 ? -128 : 0, high = low + 255, scale, zero;
+    if (places->y_scale == 0) {
+        memcpy((int32_t *)y->data + first, sums,
+               (size_t)(product->m * product->n) * sizeof(*sums));
+        return;
+    }
+    zero = number_real(exec->x[places->y_zero], 0);
+    for (int64_t i = 0; i < product->m * product->n; i++) {
+        double value;
+        scale = scale_at(exec->x[places->a_scale], i / product->n) *
+                scale_at(exec->x[places->b_scale], i % product->n) /
+                number_real(exec->x[places->y_scale], 0);
+        value = nearbyint((double)sums[i] * scale) + zero;
+        number_set_real(y, first + i, value < low ? low : value > high ? high : value);
+    }
+}
+
+static enum status run(struct exec *exec, struct error *err) {
+    const struct places *places = exec->node->op->param;
+    const struct product *product = exec->memo;
+    const struct tensor *a_zero =
+        exec_has(exec, places->a_zero) ? exec->x[places->a_zero] : NULL;
+    const struct tensor *b_zero =
+        exec_has(exec, places->b_zero) ? exec->x[places->b_zero] : NULL;
+    int64_t m = product->m, n = product->n, k = product->k, count = 1;
+    int32_t *a = exec->scratch, *b = a + m * k, *sums = b + k * n;
+    (void)err; /* cannot fail */
+    for (int i = 0; i < product->batch_rank; i++) {
+        count *= product->batch[i];
+    }
+    for (int64_t i = 0; m * n > 0 && i < count; i++) {
+        int64_t left = i, a_at = 0, b_at = 0;
+        for (int d = product->batch_rank - 1; d >= 0; d--) {
+            a_at += left % product->batch[d] * product->a_steps[d];
+            b_at += left % product->batch[d] * product->b_steps[d];
+            left /= product->batch[d];
+        }
+        widen(exec->x[0], a_at * m * k, m, k, a_zero, false, a);
+        widen(exec->x[places->b], b_at * k * n, k, n, b_zero, true, b);
+        gemm_i32(m, n, k, a, k, b, n, sums, n);
+        store(exec, places, product, sums, i * m * n);
+    }
+    return STATUS_OK;
+}
+
+static const struct places plain = {.b = 1, .a_zero = 2, .b_zero = 3};
+static const struct places scaled = {.b = 3,
+                                     .a_scale = 1,
+                                     .a_zero = 2,
+                                     .b_scale = 4,
+                                     .b_zero = 5,
+                                     .y_scale = 6,
+                                     .y_zero = 7};
+
+static enum status scaled_prepare(struct load *load, struct error *err) {
+    enum dtype dtype = graph_input_dtype(load->graph, load->node, scaled.y_zero);
+    if (dtype != DTYPE_U8 && dtype != DTYPE_I8) {
+        return node_error(load->node, err, STATUS_UNSUPPORTED, "makes %s",
+                          dtype_name(dtype));
+    }
+    graph_set_output(load->graph, load->node, 0, dtype);
+    return STATUS_OK;
+}
+
+#define TYPES_8 (TYPE_BIT(DTYPE_U8) | TYPE_BIT(DTYPE_I8))
+
+static const struct op ops[] = {
+    {
+        .name = "MatMulInteger",
+        .since = 10,
+        .inputs_min = 2,
+        .inputs_max = 4,
+        .types = {TYPES_8, TYPES_8, TYPES_8, TYPES_8},
+        .output_dtype = DTYPE_I32,
+        .memo_size = sizeof(struct product),
+        .param = &plain,
+        .shape = shape,
+        .run = run,
+    },
+    {
+        .name = "QLinearMatMul",
+        .since = 10,
+        .inputs_min = 8,
+        .inputs_max = 8,
+        .types = {TYPES_8, TYPES_F32, TYPES_8, TYPES_8, TYPES_F32, TYPES_8 | TYPES_F32},
+        .memo_size = sizeof(struct product),
+        .param = &scaled,
+        .prepare = scaled_prepare,
+        .shape = shape,
+        .run = run,
+    },
+};
+
+const struct op_list ops_matmul_integer = OP_LIST(ops);
