@@ -42,6 +42,14 @@ struct value {
     const struct tensor *constant; /* its value where known at load, else NULL */
 };
 
+/* How a node holds the images it reads and makes; only the pass channels_last sets it, of
+ * operators that know both. */
+enum node_layout {
+    NODE_CHANNELS_FIRST,   /* [batch, channels, d1, ..] as ONNX says */
+    NODE_CHANNELS_LAST,    /* [batch, d1, .., channels] */
+    NODE_TO_CHANNELS_LAST, /* reads the former, makes the latter */
+};
+
 struct node {
     const struct op *op;
     const char *name; /* the model's, or "" */
@@ -53,6 +61,7 @@ struct node {
     struct model **bodies; /* subgraphs, in the order of their attributes; the graph's */
     int body_count;
     struct attr_list attrs;
+    enum node_layout layout;
     struct act act; /* applied to the result by operators with OP_FUSES_ACTIVATION */
     void *state;    /* the operator's own, made by prepare */
     bool dead;      /* removed by a pass; dropped before sessions */

@@ -35,6 +35,7 @@ enum op_flag {
     OP_KEEPS_HALF = 32,      /* never computed in float32 for halves: what halves are
                                 matters, or what is asked for by name */
     OP_DYNAMIC = 64,         /* shape() computes: always right before run() */
+    OP_ELEMENTWISE = 128,    /* with broadcasting; the order of axes does not matter */
 };
 
 /* Sets of dtypes, as bits. */
@@ -145,6 +146,16 @@ MUST_CHECK enum status op_shape(struct exec *exec, struct error *err);
 
 static inline bool exec_has(const struct exec *exec, int input) {
     return input < exec->node->input_count && exec->x[input] != NULL;
+}
+
+/* The axis of channels in the images a node reads. */
+static inline int exec_channel_axis(const struct exec *exec) {
+    return exec->node->layout == NODE_CHANNELS_LAST ? exec->x[0]->rank - 1 : 1;
+}
+
+/* The first spatial axis of the images a node reads. */
+static inline int exec_spatial_axis(const struct exec *exec) {
+    return exec->node->layout == NODE_CHANNELS_LAST ? 1 : 2;
 }
 
 static inline bool exec_wants(const struct exec *exec, int output) {

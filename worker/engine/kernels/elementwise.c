@@ -29,6 +29,14 @@ void ew_scale_shift_rows(int64_t rows, int64_t cols, const float *x, const float
     }
 }
 
+void ew_scale_shift_cols(int64_t rows, int64_t cols, const float *x, const float *scale,
+                         const float *shift, float *y) {
+    const struct kernels *kernels = kernels_current();
+    for (int64_t r = 0; r < rows; r++) {
+        kernels->scale_shift_each(cols, scale, shift, x + r * cols, y + r * cols);
+    }
+}
+
 void transpose_f32(int64_t rows, int64_t cols, const float *x, float *y) {
     if (rows == 1 || cols == 1) {
         memcpy(y, x, (size_t)(rows * cols) * sizeof(*y));

@@ -29,6 +29,10 @@ void ew_binary_rows(enum ew_op op, int64_t rows, int64_t cols, const float *a,
 void ew_scale_shift_rows(int64_t rows, int64_t cols, const float *x, const float *scale,
                          const float *shift, float *y);
 
+/* y[r,c] = x[r,c] * scale[c] + shift[c]: the same of NHWC. */
+void ew_scale_shift_cols(int64_t rows, int64_t cols, const float *x, const float *scale,
+                         const float *shift, float *y);
+
 /* y[c,r] = x[r,c], dense.  y may not be x. */
 void transpose_f32(int64_t rows, int64_t cols, const float *x, float *y);
 

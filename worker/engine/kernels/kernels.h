@@ -106,6 +106,8 @@ struct kernels {
                                                const float *b, float *y);
     void (*scale_shift)(int64_t count, float scale, float shift, const float *x,
                         float *y);
+    void (*scale_shift_each)(int64_t count, const float *scale, const float *shift,
+                             const float *x, float *y);
     /* y[c * ldy + r] = x[r * ldx + c]. */
     void (*transpose)(int64_t rows, int64_t cols, const float *x, int64_t ldx, float *y,
                       int64_t ldy);

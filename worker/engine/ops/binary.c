@@ -316,17 +316,17 @@ static enum status run(struct exec *exec, struct error *err) {
     return STATUS_OK;
 }
 
-#define BINARY(text, opset, table, allowed)                                           \
-    {                                                                                 \
-        .name = text, .since = opset, .inputs_min = 2, .inputs_max = 2,               \
-        .flags = OP_IN_PLACE | OP_FUSES_ACTIVATION, .types = {allowed},               \
-        .memo_size = sizeof(struct broadcast), .param = &(table), .prepare = prepare, \
-        .shape = shape, .run = run,                                                   \
+#define BINARY(text, opset, table, allowed)                                              \
+    {                                                                                    \
+        .name = text, .since = opset, .inputs_min = 2, .inputs_max = 2,                  \
+        .flags = OP_IN_PLACE | OP_FUSES_ACTIVATION | OP_ELEMENTWISE, .types = {allowed}, \
+        .memo_size = sizeof(struct broadcast), .param = &(table), .prepare = prepare,    \
+        .shape = shape, .run = run,                                                      \
     }
 #define COMPARE(text, opset, table, allowed)                                      \
     {                                                                             \
         .name = text, .since = opset, .inputs_min = 2, .inputs_max = 2,           \
-        .types = {allowed}, .output_dtype = DTYPE_BOOL,                           \
+        .flags = OP_ELEMENTWISE, .types = {allowed}, .output_dtype = DTYPE_BOOL,  \
         .memo_size = sizeof(struct broadcast), .param = &(table), .shape = shape, \
         .run = run,                                                               \
     }
@@ -334,7 +334,7 @@ static enum status run(struct exec *exec, struct error *err) {
 #define BITWISE(text, table)                                                      \
     {                                                                             \
         .name = text, .since = 18, .inputs_min = 2, .inputs_max = 2,              \
-        .flags = OP_IN_PLACE, .types = {TYPES_INT},                               \
+        .flags = OP_IN_PLACE | OP_ELEMENTWISE, .types = {TYPES_INT},              \
         .memo_size = sizeof(struct broadcast), .param = &(table), .shape = shape, \
         .run = run,                                                               \
     }

@@ -11,7 +11,7 @@
 struct conv_state {
     struct window_spec window;
     int64_t groups;
-    bool pool_nhwc;      /* the result is max-pooled 2x2 and stored channels last */
+    bool pool_2x2;       /* the result is max-pooled; its channels are last */
     const float *packed; /* weights, or NULL where they are not constant */
 };
 
@@ -38,13 +38,22 @@ static enum status prepare(struct load *load, struct error *err) {
     return status;
 }
 
+/* Input channels up to which an image is read as it comes, pixels innermost. */
+#define FEW_CHANNELS 4
+
+bool conv_reads_first(const struct graph *graph, const struct node *conv) {
+    const struct conv_state *state = conv->state;
+    const struct tensor *w = graph_constant(graph, conv, 1);
+    return w->dims[1] * state->groups <= FEW_CHANNELS;
+}
+
 bool conv_fuse_pool(const struct graph *graph, struct node *conv) {
     struct conv_state *state = conv->state;
     const struct tensor *w = graph_constant(graph, conv, 1);
-    if (w == NULL || w->rank != 4) {
+    if (w == NULL || w->rank != 4 || conv->layout != NODE_TO_CHANNELS_LAST) {
         return false;
     }
-    state->pool_nhwc = true;
+    state->pool_2x2 = true;
     return true;
 }
 
@@ -65,9 +74,9 @@ static void describe(const struct node *node, const struct tensor *w, struct con
         .stride_w = 1,
         .dilation_h = 1,
         .dilation_w = 1,
-        .x_layout = LAYOUT_NCHW,
-        .y_layout = state->pool_nhwc ? LAYOUT_NHWC : LAYOUT_NCHW,
-        .pool_2x2 = state->pool_nhwc,
+        .x_layout = node->layout == NODE_CHANNELS_LAST ? LAYOUT_NHWC : LAYOUT_NCHW,
+        .y_layout = node->layout == NODE_CHANNELS_FIRST ? LAYOUT_NCHW : LAYOUT_NHWC,
+        .pool_2x2 = state->pool_2x2,
         .act = node->act,
     };
     if (state->window.strides.count > 0) {
@@ -126,7 +135,7 @@ static enum status check_input(const struct exec *exec, const struct conv *conv,
                                struct error *err) {
     const struct tensor *x = exec->x[0], *w = exec->x[1];
     char have[TENSOR_SHAPE_TEXT_MAX], weights[TENSOR_SHAPE_TEXT_MAX];
-    if (x->rank != w->rank || x->dims[1] != conv->channels_in) {
+    if (x->rank != w->rank || x->dims[exec_channel_axis(exec)] != conv->channels_in) {
         return node_error(exec->node, err, STATUS_POISON,
                           "input %s does not suit weights %s with group=%lld",
                           tensor_shape_text(x->dims, x->rank, have, sizeof(have)),

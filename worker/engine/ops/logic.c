@@ -105,12 +105,12 @@ static enum status where_run(struct exec *exec, struct error *err) {
 
 static const enum logic logic_and = LOGIC_AND, logic_or = LOGIC_OR, logic_xor = LOGIC_XOR;
 
-#define LOGIC(text, which)                                                              \
-    {                                                                                   \
-        .name = text, .since = 1, .inputs_min = 2, .inputs_max = 2,                     \
-        .flags = OP_IN_PLACE, .types = {TYPES_BOOL}, .output_dtype = DTYPE_BOOL,        \
-        .memo_size = sizeof(struct broadcast), .param = &(which), .shape = logic_shape, \
-        .run = logic_run,                                                               \
+#define LOGIC(text, which)                                                 \
+    {                                                                      \
+        .name = text, .since = 1, .inputs_min = 2, .inputs_max = 2,        \
+        .flags = OP_IN_PLACE | OP_ELEMENTWISE, .types = {TYPES_BOOL},      \
+        .output_dtype = DTYPE_BOOL, .memo_size = sizeof(struct broadcast), \
+        .param = &(which), .shape = logic_shape, .run = logic_run,         \
     }
 
 static const struct op ops[] = {
@@ -122,7 +122,7 @@ static const struct op ops[] = {
         .since = 1,
         .inputs_min = 1,
         .inputs_max = 1,
-        .flags = OP_IN_PLACE,
+        .flags = OP_IN_PLACE | OP_ELEMENTWISE,
         .types = {TYPES_BOOL},
         .shape = op_shape_same,
         .run = not_run,
@@ -132,6 +132,7 @@ static const struct op ops[] = {
         .since = 9,
         .inputs_min = 3,
         .inputs_max = 3,
+        .flags = OP_ELEMENTWISE,
         .types = {TYPES_BOOL, TYPES_ALL, TYPES_ALL},
         .memo_size = sizeof(struct broadcast),
         .prepare = where_prepare,

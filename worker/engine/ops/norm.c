@@ -11,6 +11,7 @@ enum { IN_X, IN_SCALE, IN_BIAS, IN_MEAN, IN_VARIANCE };
 
 struct batch_norm_state {
     float epsilon;
+    const float *factors; /* [2, channels]: factor and shift, where known at load */
 };
 
 static enum status batch_norm_prepare(struct load *load, struct error *err) {
@@ -38,9 +39,52 @@ static enum status batch_norm_prepare(struct load *load, struct error *err) {
     return status;
 }
 
+/* (x - mean) / sqrt(variance + epsilon) * scale + bias, as x * factor + shift. */
+static void batch_norm_factors(const struct tensor *const *parts, float epsilon,
+                               float *factors) {
+    const float *scale = parts[IN_SCALE]->data, *bias = parts[IN_BIAS]->data;
+    const float *mean = parts[IN_MEAN]->data, *variance = parts[IN_VARIANCE]->data;
+    const int64_t channels = parts[IN_SCALE]->dims[0];
+    for (int64_t c = 0; c < channels; c++) {
+        factors[c] = scale[c] / sqrtf(variance[c] + epsilon);
+        factors[channels + c] = bias[c] - mean[c] * factors[c];
+    }
+}
+
+bool batch_norm_constant(const struct graph *graph, const struct node *node,
+                         int64_t channels, float *factors) {
+    const struct batch_norm_state *state = node->state;
+    const struct tensor *parts[IN_VARIANCE + 1] = {NULL};
+    for (int i = IN_SCALE; i <= IN_VARIANCE; i++) {
+        parts[i] = graph_constant(graph, node, i);
+        if (parts[i] == NULL || parts[i]->rank != 1 || parts[i]->dims[0] != channels) {
+            return false;
+        }
+    }
+    batch_norm_factors(parts, state->epsilon, factors);
+    return true;
+}
+
+static enum status batch_norm_pack(struct load *load, struct error *err) {
+    struct batch_norm_state *state = load->node->state;
+    const struct tensor *scale = graph_constant(load->graph, load->node, IN_SCALE);
+    float *factors;
+    if (scale == NULL || scale->rank != 1) {
+        return STATUS_OK;
+    }
+    factors = graph_memory(load->graph, 2 * tensor_size(scale) + 1);
+    if (factors == NULL) {
+        return load_no_memory(load, err);
+    }
+    if (batch_norm_constant(load->graph, load->node, scale->dims[0], factors)) {
+        state->factors = factors;
+    }
+    return STATUS_OK;
+}
+
 static enum status batch_norm_shape(struct exec *exec, struct error *err) {
     const struct tensor *x = exec->x[IN_X];
-    int64_t channels = x->rank > 1 ? x->dims[1] : 1;
+    int64_t channels = x->rank > 1 ? x->dims[exec_channel_axis(exec)] : 1;
     for (int i = IN_SCALE; i <= IN_VARIANCE; i++) {
         if (exec->x[i]->rank != 1 || exec->x[i]->dims[0] != channels) {
             return node_error(exec->node, err, STATUS_POISON,
@@ -53,30 +97,41 @@ static enum status batch_norm_shape(struct exec *exec, struct error *err) {
     return STATUS_OK;
 }
 
-/* (x - mean) / sqrt(variance + epsilon) * scale + bias, as x * factor + shift. */
+/* Numbers scaled before the activation takes them from the first cache. */
+#define BATCH_NORM_PIECE 4096
+
 static enum status batch_norm_run(struct exec *exec, struct error *err) {
     const struct batch_norm_state *state = exec->node->state;
-    const struct tensor *x = exec->x[IN_X];
-    const float *scale = exec->x[IN_SCALE]->data, *bias = exec->x[IN_BIAS]->data;
-    const float *mean = exec->x[IN_MEAN]->data, *variance = exec->x[IN_VARIANCE]->data;
-    int64_t channels = exec->x[IN_SCALE]->dims[0];
-    int64_t batch = x->rank > 0 ? x->dims[0] : 1;
-    size_t image = 0;
-    float *factor = exec->scratch, *shift = factor + channels;
+    const int64_t channels = exec->x[IN_SCALE]->dims[0];
+    const int64_t count = (int64_t)tensor_count(exec->x[IN_X]);
+    const float *x = exec->x[IN_X]->data, *factors = state->factors;
+    const bool last = exec->node->layout == NODE_CHANNELS_LAST;
+    float *y = exec->y[0]->data;
+    int64_t rows, cols;
     (void)err; /* cannot fail */
-    if (tensor_count(x) == 0) {
+    if (count == 0) {
         return STATUS_OK;
     }
-    image = tensor_count(x) / (size_t)batch;
-    for (int64_t c = 0; c < channels; c++) {
-        factor[c] = scale[c] / sqrtf(variance[c] + state->epsilon);
-        shift[c] = bias[c] - mean[c] * factor[c];
+    if (factors == NULL) {
+        batch_norm_factors(exec->x, state->epsilon, exec->scratch);
+        factors = exec->scratch;
     }
-    for (int64_t i = 0; i < batch; i++) {
-        size_t at = (size_t)i * image;
-        ew_scale_shift_rows(channels, (int64_t)image / channels,
-                            (const float *)x->data + at, factor, shift,
-                            (float *)exec->y[0]->data + at);
+    cols =
+        last ? channels
+             : count / channels / (exec->x[IN_X]->rank > 0 ? exec->x[IN_X]->dims[0] : 1);
+    rows = last ? (BATCH_NORM_PIECE + cols - 1) / cols : 1;
+    for (int64_t row = 0; row * cols < count; row += rows) {
+        const int64_t at = row * cols, left = count / cols - row;
+        const int64_t taken = rows < left ? rows : left;
+        if (last) {
+            ew_scale_shift_cols(taken, cols, x + at, factors, factors + channels, y + at);
+        } else {
+            ew_scale_shift_rows(1, cols, x + at, factors + row % channels,
+                                factors + channels + row % channels, y + at);
+        }
+        if (exec->node->act.kind != ACT_NONE) {
+            act_run(&exec->node->act, taken * cols, y + at, y + at);
+        }
     }
     return STATUS_OK;
 }
@@ -180,8 +235,10 @@ static const struct op ops[] = {
         .since = 1,
         .inputs_min = 5,
         .inputs_max = 5,
+        .flags = OP_FUSES_ACTIVATION | OP_IN_PLACE,
         .types = {TYPES_F32},
         .prepare = batch_norm_prepare,
+        .pack = batch_norm_pack,
         .shape = batch_norm_shape,
         .run = batch_norm_run,
     },

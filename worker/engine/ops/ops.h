@@ -24,7 +24,16 @@ extern const struct op_list ops_attention, ops_binary, ops_cast, ops_clip, ops_c
 const struct act *unary_act(const struct node *node);
 const struct act *clip_act(const struct node *node);
 
-/* Tells a convolution to max-pool its result 2x2 and to store it with channels last.
+/* True where a convolution with constant weights reads so few channels that their images
+ * are best left with channels first.  (conv.c) */
+bool conv_reads_first(const struct graph *graph, const struct node *conv);
+
+/* What a BatchNormalization of `channels` channels does, y = x * factors[c] +
+ * factors[channels + c], into [2, channels]; false where load cannot know.  (norm.c) */
+bool batch_norm_constant(const struct graph *graph, const struct node *node,
+                         int64_t channels, float *factors);
+
+/* Tells a convolution that makes channels last to max-pool its result 2x2.
  * False where this one cannot.  Call before pack.  (conv.c) */
 bool conv_fuse_pool(const struct graph *graph, struct node *conv);
 

@@ -122,7 +122,7 @@ static enum status shape(struct exec *exec, struct error *err) {
     w = x->rank == 3 ? &axes[0] : x->rank == 4 ? &axes[1] : &flat;
     memo->batch = x->dims[0];
     memo->pool = (struct pool){
-        .channels = x->dims[1],
+        .channels = x->dims[exec_channel_axis(exec)],
         .in_h = h->in,
         .in_w = w->in,
         .out_h = h->out,
@@ -138,11 +138,11 @@ static enum status shape(struct exec *exec, struct error *err) {
         .pad_bottom = h->pad_end,
         .pad_right = w->pad_end,
         .count_include_pad = state->count_include_pad,
-        .layout = LAYOUT_NCHW,
+        .layout = exec->node->layout == NODE_CHANNELS_LAST ? LAYOUT_NHWC : LAYOUT_NCHW,
     };
     exec_same_shape(exec, 0, 0);
     for (int i = 0; i < x->rank - 2; i++) {
-        exec->y[0]->dims[i + 2] = axes[i].out;
+        exec->y[0]->dims[exec_spatial_axis(exec) + i] = axes[i].out;
     }
     if (exec_wants(exec, 1)) {
         exec->y[1]->rank = x->rank;
@@ -191,33 +191,51 @@ static enum status global_shape(struct exec *exec, struct error *err) {
     }
     exec_same_shape(exec, 0, 0);
     for (int i = 2; i < exec->y[0]->rank; i++) {
-        exec->y[0]->dims[i] = 1;
+        exec->y[0]->dims[exec_spatial_axis(exec) + i - 2] = 1;
     }
     return STATUS_OK;
 }
 
-static int64_t image_count(const struct tensor *x) {
+/* Pixels of an image. */
+static int64_t image_count(const struct exec *exec) {
     int64_t count = 1;
-    for (int i = 2; i < x->rank; i++) {
-        count *= x->dims[i];
+    for (int i = 2; i < exec->x[0]->rank; i++) {
+        count *= exec->x[0]->dims[exec_spatial_axis(exec) + i - 2];
     }
     return count;
 }
 
+typedef void reduce_fn(int64_t rows, int64_t cols, const float *x, float *y);
+
+/* A number for each channel of each image: `by_rows` where pixels are innermost. */
+static void global_reduce(const struct exec *exec, reduce_fn *by_rows,
+                          reduce_fn *by_cols) {
+    const struct tensor *x = exec->x[0];
+    const int64_t pixels = image_count(exec), outputs = (int64_t)tensor_count(exec->y[0]);
+    const int64_t channels = x->dims[exec_channel_axis(exec)];
+    const float *from = x->data;
+    float *to = exec->y[0]->data;
+    if (exec->node->layout != NODE_CHANNELS_LAST) {
+        by_rows(outputs, pixels, from, to);
+        return;
+    }
+    for (int64_t i = 0; i < outputs; i += channels) {
+        by_cols(pixels, channels, from + i * pixels, to + i);
+    }
+}
+
 static enum status global_max_run(struct exec *exec, struct error *err) {
     (void)err; /* cannot fail */
-    reduce_rows_max((int64_t)tensor_count(exec->y[0]), image_count(exec->x[0]),
-                    exec->x[0]->data, exec->y[0]->data);
+    global_reduce(exec, reduce_rows_max, reduce_cols_max);
     return STATUS_OK;
 }
 
 static enum status global_average_run(struct exec *exec, struct error *err) {
-    int64_t count = image_count(exec->x[0]), rows = (int64_t)tensor_count(exec->y[0]);
     float *y = exec->y[0]->data;
-    float size = (float)count;
+    const float size = (float)image_count(exec);
     (void)err; /* cannot fail */
-    reduce_rows_sum(rows, count, exec->x[0]->data, y);
-    ew_binary(EW_DIV, EW_SCALAR_B, rows, y, &size, y);
+    global_reduce(exec, reduce_rows_sum, reduce_cols_sum);
+    ew_binary(EW_DIV, EW_SCALAR_B, (int64_t)tensor_count(exec->y[0]), y, &size, y);
     return STATUS_OK;
 }
 
@@ -233,7 +251,7 @@ static enum status global_lp_prepare(struct load *load, struct error *err) {
 
 static enum status global_lp_run(struct exec *exec, struct error *err) {
     const struct pool_state *state = exec->node->state;
-    int64_t count = image_count(exec->x[0]), rows = (int64_t)tensor_count(exec->y[0]);
+    int64_t count = image_count(exec), rows = (int64_t)tensor_count(exec->y[0]);
     const float *x = exec->x[0]->data;
     (void)err; /* cannot fail */
     for (int64_t row = 0; row < rows; row++) {

@@ -183,6 +183,7 @@ static const struct op ops[] = {
         .since = 1,
         .inputs_min = 2,
         .inputs_max = 2,
+        .flags = OP_ELEMENTWISE,
         .types = {TYPES_NUMBER, TYPES_NUMBER},
         .memo_size = sizeof(struct broadcast),
         .shape = shape,

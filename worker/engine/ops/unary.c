@@ -281,11 +281,11 @@ static const struct unary neg = {
 static const struct unary sign = {
     .array = sign_f32, .f64 = sign_f64, .integer = sign_integer, .natural = sign_natural};
 
-#define UNARY(text, opset, table, allowed)                                               \
-    {                                                                                    \
-        .name = text, .since = opset, .inputs_min = 1, .inputs_max = 1,                  \
-        .flags = OP_IN_PLACE, .types = {allowed}, .param = &(table), .prepare = prepare, \
-        .shape = op_shape_same, .run = run,                                              \
+#define UNARY(text, opset, table, allowed)                                            \
+    {                                                                                 \
+        .name = text, .since = opset, .inputs_min = 1, .inputs_max = 1,               \
+        .flags = OP_IN_PLACE | OP_ELEMENTWISE, .types = {allowed}, .param = &(table), \
+        .prepare = prepare, .shape = op_shape_same, .run = run,                       \
     }
 
 static const struct op ops[] = {
@@ -329,7 +329,7 @@ static const struct op ops[] = {
         .since = 20,
         .inputs_min = 1,
         .inputs_max = 1,
-        .flags = OP_IN_PLACE,
+        .flags = OP_IN_PLACE | OP_ELEMENTWISE,
         .types = {TYPES_F32},
         .param = &gelu,
         .prepare = gelu_prepare,

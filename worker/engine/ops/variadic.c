@@ -139,11 +139,11 @@ static enum status run(struct exec *exec, struct error *err) {
     return STATUS_OK;
 }
 
-#define VARIADIC(text, table, allowed)                                             \
-    {                                                                              \
-        .name = text, .since = 1, .inputs_min = 1, .inputs_max = NODE_INPUTS_MAX,  \
-        .types = {allowed}, .param = &(table), .prepare = prepare, .shape = shape, \
-        .run = run,                                                                \
+#define VARIADIC(text, table, allowed)                                            \
+    {                                                                             \
+        .name = text, .since = 1, .inputs_min = 1, .inputs_max = NODE_INPUTS_MAX, \
+        .flags = OP_ELEMENTWISE, .types = {allowed}, .param = &(table),           \
+        .prepare = prepare, .shape = shape, .run = run,                           \
     }
 
 static const struct op ops[] = {

@@ -102,7 +102,7 @@ enum status window_axes(const struct exec *exec, const struct window_spec *spec,
                         const int64_t *weight_dims, struct window_axis *axes,
                         struct error *err) {
     const struct tensor *x = exec->x[0];
-    int count = x->rank - 2;
+    const int count = x->rank - 2, first = exec_spatial_axis(exec);
     enum status status = check_counts(exec, spec, count, err);
     if (status != STATUS_OK) {
         return status;
@@ -110,7 +110,7 @@ enum status window_axes(const struct exec *exec, const struct window_spec *spec,
     for (int i = 0; i < count; i++) {
         struct window_axis *axis = &axes[i];
         *axis = (struct window_axis){
-            .in = x->dims[i + 2],
+            .in = x->dims[first + i],
             .kernel = weight_dims != NULL ? weight_dims[i] : spec->kernel.values[i],
             .stride = spec->strides.count > 0 ? spec->strides.values[i] : 1,
             .dilation = spec->dilations.count > 0 ? spec->dilations.values[i] : 1,

@@ -7,11 +7,12 @@ static const struct pass table[] = {
     {"drop_identity", pass_drop_identity},
     {"merge_transpose", pass_merge_transpose},
     {"shape_of_transpose", pass_shape_of_transpose},
+    {"channels_last", pass_channels_last},
     {"fuse_layer_norm", pass_fuse_layer_norm},
     {"fuse_gelu", pass_fuse_gelu},
     {"fuse_attention", pass_fuse_attention},
     {"fuse_through_reshape", pass_fuse_through_reshape},
-    {"fuse_bias", pass_fuse_bias},
+    {"fold_affine", pass_fold_affine},
     {"fuse_activation", pass_fuse_activation},
     {"fuse_conv_pool", pass_fuse_conv_pool},
 };

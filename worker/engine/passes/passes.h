@@ -29,11 +29,12 @@ MUST_CHECK enum status passes_apply(struct graph *graph, unsigned wanted,
 enum status pass_drop_identity(struct graph *graph, struct error *err);
 enum status pass_merge_transpose(struct graph *graph, struct error *err);
 enum status pass_shape_of_transpose(struct graph *graph, struct error *err);
+enum status pass_channels_last(struct graph *graph, struct error *err);
 enum status pass_fuse_layer_norm(struct graph *graph, struct error *err);
 enum status pass_fuse_gelu(struct graph *graph, struct error *err);
 enum status pass_fuse_attention(struct graph *graph, struct error *err);
 enum status pass_fuse_through_reshape(struct graph *graph, struct error *err);
-enum status pass_fuse_bias(struct graph *graph, struct error *err);
+enum status pass_fold_affine(struct graph *graph, struct error *err);
 enum status pass_fuse_activation(struct graph *graph, struct error *err);
 enum status pass_fuse_conv_pool(struct graph *graph, struct error *err);
 
