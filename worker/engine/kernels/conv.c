@@ -81,15 +81,13 @@ enum conv_way conv_way(const struct conv *conv) {
     return is_direct(conv) ? CONV_DIRECT : CONV_ROWS;
 }
 
-int64_t conv_piece_rows(const struct conv *conv) {
-    const int64_t count_max = 64 * 1024; /* 256 kB, part of a second-level cache */
-    const int64_t rows = count_max / max64(conv_taps(conv), 1);
-    return rows < 14 ? 14 : (rows > 70 ? 70 : rows);
+int64_t conv_rows_columns(const struct conv *conv) {
+    const int64_t outputs = conv->channels_out / conv->groups;
+    return outputs == 1 ? 2 : outputs;
 }
 
 size_t conv_pack_size(const struct conv *conv) {
     const int64_t taps = conv_taps(conv);
-    const int64_t outputs = conv->channels_out / conv->groups;
     size_t size = SIZE_MAX;
     switch (conv_way(conv)) {
     case CONV_COLUMNS:
@@ -97,7 +95,8 @@ size_t conv_pack_size(const struct conv *conv) {
                             GEMM_A_STRIDE));
     case CONV_DIRECT:
     case CONV_ROWS:
-        if (!size_mul(gemm_pack_size(taps, outputs), (size_t)conv->groups, &size)) {
+        if (!size_mul(gemm_pack_size(taps, conv_rows_columns(conv)), (size_t)conv->groups,
+                      &size)) {
             return SIZE_MAX;
         }
         return size;
@@ -144,7 +143,7 @@ static struct conv_scratch scratch_of(const struct conv *conv) {
     if (way == CONV_COLUMNS) {
         s.piece = floats(GEMM_K_BLOCK, CONV_COLUMNS_STRIDE, 1);
     } else if (way == CONV_ROWS && !conv_is_pointwise(conv)) {
-        s.piece = floats(conv_piece_rows(conv), conv_taps(conv), 1);
+        s.piece = floats(CONV_ROWS_MAX, GEMM_A_STRIDE, 1);
     }
     if (conv->pool_2x2 && way != CONV_DIRECT) {
         s.unpooled = floats(conv->channels_out, conv->out_h, conv->out_w);
@@ -217,7 +216,7 @@ static void run_image(const struct conv *conv, enum conv_way way, const float *x
         finish_image(conv, y);
         return;
     case CONV_ROWS:
-        conv_rows_run(conv, x, packed, bias, y, piece);
+        conv_rows_run(conv, 1, x, packed, bias, y, piece);
         return;
     case CONV_DEPTHWISE_NCHW:
         conv_depthwise_nchw_run(conv, x, packed, bias, y);
@@ -243,6 +242,10 @@ void conv_run(const struct conv *conv, int64_t batch, const float *x, const floa
     const int64_t y_count =
         conv->channels_out * (conv->out_h / size) * (conv->out_w / size);
     if (y_count == 0) {
+        return;
+    }
+    if (way == CONV_ROWS && s.image == 0 && s.unpooled == 0) {
+        conv_rows_run(conv, batch, x, packed, bias, y, piece);
         return;
     }
     for (int64_t i = 0; i < batch; i++, x += x_count, y += y_count) {

@@ -47,8 +47,13 @@ bool conv_is_pointwise(const struct conv *conv);
 /* Multiply-adds behind one output. */
 int64_t conv_taps(const struct conv *conv);
 
-/* Pixels gathered at once by CONV_ROWS. */
-int64_t conv_piece_rows(const struct conv *conv);
+/* Pixels gathered at once by CONV_ROWS: with GEMM_K_BLOCK taps each they leave room for
+ * a panel of weights in the second cache. */
+#define CONV_ROWS_MAX 140
+
+/* Columns of its packed weights: outputs of a group, at least 2, because the format for
+ * one column is another. */
+int64_t conv_rows_columns(const struct conv *conv);
 
 /* y [channels_out, out_h, out_w] of one image x in NCHW. */
 void conv_columns_run(const struct conv *conv, const float *x, const float *packed,
@@ -57,9 +62,9 @@ void conv_columns_pack(const struct conv *conv, const float *w, float *packed);
 void conv_depthwise_nchw_run(const struct conv *conv, const float *x, const float *packed,
                              const float *bias, float *y);
 
-/* y [out_h, out_w, channels_out] of one image x in NHWC; without pooling. */
-void conv_rows_run(const struct conv *conv, const float *x, const float *packed,
-                   const float *bias, float *y, float *piece);
+/* y [batch, out_h, out_w, channels_out] of images x in NHWC; without pooling. */
+void conv_rows_run(const struct conv *conv, int64_t batch, const float *x,
+                   const float *packed, const float *bias, float *y, float *piece);
 void conv_rows_pack(const struct conv *conv, const float *w, float *packed);
 void conv_depthwise_nhwc_run(const struct conv *conv, const float *x, const float *packed,
                              const float *bias, float *y);

@@ -52,63 +52,131 @@ void conv_direct_run(const struct conv *conv, const float *x, const float *packe
 void conv_rows_pack(const struct conv *conv, const float *w, float *packed) {
     const int64_t inputs = conv->channels_in / conv->groups;
     const int64_t outputs = conv->channels_out / conv->groups;
+    const int64_t columns = conv_rows_columns(conv);
     const int64_t kernel = conv->kernel_h * conv->kernel_w, taps = conv_taps(conv);
-    const size_t size = gemm_pack_size(taps, outputs);
+    const size_t size = gemm_pack_size(taps, columns);
     for (int64_t g = 0; g < conv->groups; g++) {
         memset(packed, 0, size);
         for (int64_t o = 0; o < outputs; o++, w += taps) {
             for (int64_t k = 0; k < taps; k++) {
                 const int64_t from = k % inputs * kernel + k / inputs;
-                packed[gemm_packed_index(taps, outputs, k, o)] = w[from];
+                packed[gemm_packed_index(taps, columns, k, o)] = w[from];
             }
         }
         packed += size / sizeof(*packed);
     }
 }
 
-/* The taps of one output pixel, of `inputs` channels each, zeros outside the image. */
-static void gather_pixel(const struct conv *conv, const float *x, int64_t pixel,
-                         int64_t inputs, float *row) {
-    const int64_t oy = pixel / conv->out_w, ox = pixel % conv->out_w;
-    const size_t size = (size_t)inputs * sizeof(*row);
-    for (int64_t i = 0; i < conv->kernel_h; i++) {
-        const int64_t iy = oy * conv->stride_h - conv->pad_top + i * conv->dilation_h;
-        for (int64_t j = 0; j < conv->kernel_w; j++, row += inputs) {
-            const int64_t ix =
-                ox * conv->stride_w - conv->pad_left + j * conv->dilation_w;
-            if (iy < 0 || iy >= conv->in_h || ix < 0 || ix >= conv->in_w) {
-                memset(row, 0, size);
-            } else {
-                memcpy(row, x + (iy * conv->in_w + ix) * conv->channels_in, size);
+/* Where one output pixel's window begins; a window may reach over the image's edges. */
+struct window_place {
+    const float *image; /* of the group's first channel */
+    int64_t y, x;
+};
+
+static struct window_place place_of(const struct conv *conv, const float *x,
+                                    int64_t pixel) {
+    const int64_t pixels = conv->out_h * conv->out_w, in_image = pixel % pixels;
+    const int64_t image = conv->in_h * conv->in_w * conv->channels_in;
+    return (struct window_place){
+        .image = x + pixel / pixels * image,
+        .y = in_image / conv->out_w * conv->stride_h - conv->pad_top,
+        .x = in_image % conv->out_w * conv->stride_w - conv->pad_left,
+    };
+}
+
+/* Taps k .. k + depth of one pixel's window, in the order [kernel_h, kernel_w, inputs];
+ * zeros outside the image. */
+static void gather(const struct conv *conv, const struct window_place *at, int64_t inputs,
+                   int64_t k, int64_t depth, float *row) {
+    int64_t tap = k / inputs, channel = k % inputs;
+    while (depth > 0) {
+        const int64_t y = at->y + tap / conv->kernel_w * conv->dilation_h;
+        const int64_t x = at->x + tap % conv->kernel_w * conv->dilation_w;
+        const int64_t count = min64(inputs - channel, depth);
+        const size_t size = (size_t)count * sizeof(*row);
+        if (y < 0 || y >= conv->in_h || x < 0 || x >= conv->in_w) {
+            memset(row, 0, size);
+        } else {
+            memcpy(row, at->image + (y * conv->in_w + x) * conv->channels_in + channel,
+                   size);
+        }
+        row += count;
+        depth -= count;
+        channel = 0;
+        tap++;
+    }
+}
+
+/* One block: `rows` pixels by all outputs of a group, taps k .. k + s->k. */
+static void run_block(const struct conv *conv, const struct gemm_strip *block,
+                      const float *packed, int64_t taps, int64_t k, float *y) {
+    const int64_t outputs = conv->channels_out / conv->groups;
+    const struct kernels *kernels = kernels_current();
+    struct gemm_strip s = *block;
+    for (int64_t col = 0; col < outputs; col += GEMM_PANEL) {
+        s.cols = min64(GEMM_PANEL, outputs - col);
+        s.bias = block->bias != NULL ? block->bias + col : NULL;
+        s.ldb = outputs - col > GEMM_PANEL_STEP ? GEMM_PANEL : GEMM_PANEL_STEP;
+        s.b = packed + col * taps + k * s.ldb;
+        s.c = y + col;
+        kernels->gemm_strip(&s);
+    }
+}
+
+/* One group of `pixels` outputs of all images.  Blocks of k outermost: each slice of the
+ * weights, the larger side of small images, then passes once. */
+static void run_group(const struct conv *conv, int64_t pixels, const float *x,
+                      const float *packed, const float *bias, float *y, float *piece) {
+    const int64_t inputs = conv->channels_in / conv->groups, taps = conv_taps(conv);
+    const int64_t depths = (taps + GEMM_K_BLOCK - 1) / GEMM_K_BLOCK;
+    const int64_t blocks = (pixels + CONV_ROWS_MAX - 1) / CONV_ROWS_MAX;
+    struct gemm_strip s = {.a = piece,
+                           .lda = GEMM_A_STRIDE,
+                           .b_padded = true,
+                           .ldc = conv->channels_out,
+                           .alpha = 1.0F,
+                           .bias = bias};
+    const struct act *rest = act_clamps(&conv->act, &s.floor, &s.ceil);
+    int64_t k = 0;
+    for (int64_t d = 0; d < depths; d++, k += s.k) {
+        int64_t pixel = 0;
+        s.k = (taps - k + depths - d - 1) / (depths - d);
+        s.from_c = d > 0;
+        s.last = d == depths - 1;
+        for (int64_t b = 0; b < blocks; b++, pixel += s.rows) {
+            s.rows = (pixels - pixel + blocks - b - 1) / (blocks - b);
+            for (int64_t i = 0; i < s.rows; i++) {
+                const struct window_place at = place_of(conv, x, pixel + i);
+                gather(conv, &at, inputs, k, s.k, piece + i * GEMM_A_STRIDE);
+            }
+            run_block(conv, &s, packed, taps, k, y + pixel * conv->channels_out);
+            for (int64_t i = 0; rest != NULL && s.last && i < s.rows; i++) {
+                float *row = y + (pixel + i) * conv->channels_out;
+                act_run(rest, conv->channels_out / conv->groups, row, row);
             }
         }
     }
 }
 
-void conv_rows_run(const struct conv *conv, const float *x, const float *packed,
-                   const float *bias, float *y, float *piece) {
-    const int64_t inputs = conv->channels_in / conv->groups;
-    const int64_t outputs = conv->channels_out / conv->groups, taps = conv_taps(conv);
-    const int64_t pixels = conv->out_h * conv->out_w;
-    const bool pointwise = conv_is_pointwise(conv);
-    const int64_t most = pointwise ? pixels : conv_piece_rows(conv);
-    const size_t packed_count = gemm_pack_size(taps, outputs) / sizeof(*packed);
-    for (int64_t g = 0; g < conv->groups; g++) {
+void conv_rows_run(const struct conv *conv, int64_t batch, const float *x,
+                   const float *packed, const float *bias, float *y, float *piece) {
+    const int64_t inputs = conv->channels_in / conv->groups, taps = conv_taps(conv);
+    const int64_t outputs = conv->channels_out / conv->groups;
+    const int64_t columns = conv_rows_columns(conv);
+    const int64_t pixels = batch * conv->out_h * conv->out_w;
+    const size_t packed_count = gemm_pack_size(taps, columns) / sizeof(*packed);
+    for (int64_t g = 0; g < conv->groups; g++, packed += packed_count) {
         const struct gemm_tail tail = {
             .alpha = 1.0F,
             .bias = bias != NULL ? bias + g * outputs : NULL,
             .act = conv->act,
         };
-        const float *from = x + g * inputs;
-        for (int64_t pixel = 0; pixel < pixels; pixel += most) {
-            const int64_t rows = min64(most, pixels - pixel);
-            for (int64_t r = 0; r < rows && !pointwise; r++) {
-                gather_pixel(conv, from, pixel + r, inputs, piece + r * taps);
-            }
-            gemm_run(rows, outputs, taps, pointwise ? from : piece,
-                     pointwise ? conv->channels_in : taps,
-                     packed + (size_t)g * packed_count, &tail,
-                     y + pixel * conv->channels_out + g * outputs, conv->channels_out);
+        if (conv_is_pointwise(conv) && outputs == columns) {
+            gemm_run(pixels, outputs, taps, x + g * inputs, conv->channels_in, packed,
+                     &tail, y + g * outputs, conv->channels_out);
+        } else {
+            run_group(conv, pixels, x + g * inputs, packed, tail.bias, y + g * outputs,
+                      piece);
         }
     }
 }
