@@ -68,6 +68,17 @@ static bool is_direct(const struct conv *conv) {
            (!conv->pool_2x2 || act_clamps(&conv->act, &floor, &ceil) == NULL);
 }
 
+/* Fewer channels than this do not pay for the transforms. */
+#define WINOGRAD_CHANNELS_MIN 16
+
+static bool is_winograd(const struct conv *conv) {
+    return conv->x_layout == LAYOUT_NHWC && conv->groups == 1 && !conv->pool_2x2 &&
+           conv->kernel_h == 3 && conv->kernel_w == 3 && conv->stride_h == 1 &&
+           conv->stride_w == 1 && conv->dilation_h == 1 && conv->dilation_w == 1 &&
+           conv->channels_in >= WINOGRAD_CHANNELS_MIN &&
+           conv->channels_out >= WINOGRAD_CHANNELS_MIN;
+}
+
 enum conv_way conv_way(const struct conv *conv) {
     assert(conv->x_layout == LAYOUT_NCHW || conv->y_layout == LAYOUT_NHWC);
     const bool depthwise = conv->groups > 1 && conv->groups == conv->channels_in;
@@ -78,7 +89,10 @@ enum conv_way conv_way(const struct conv *conv) {
     if (depthwise && conv->groups == conv->channels_out) {
         return CONV_DEPTHWISE_NHWC;
     }
-    return is_direct(conv) ? CONV_DIRECT : CONV_ROWS;
+    if (is_direct(conv)) {
+        return CONV_DIRECT;
+    }
+    return is_winograd(conv) ? CONV_WINOGRAD : CONV_ROWS;
 }
 
 int64_t conv_rows_columns(const struct conv *conv) {
@@ -93,6 +107,12 @@ size_t conv_pack_size(const struct conv *conv) {
     case CONV_COLUMNS:
         return bytes(floats((taps + GEMM_K_BLOCK - 1) / GEMM_K_BLOCK, conv->channels_out,
                             GEMM_A_STRIDE));
+    case CONV_WINOGRAD:
+        if (!size_mul(gemm_pack_size(conv->channels_in, conv->channels_out),
+                      (size_t)conv_winograd_points(conv), &size)) {
+            return SIZE_MAX;
+        }
+        return size;
     case CONV_DIRECT:
     case CONV_ROWS:
         if (!size_mul(gemm_pack_size(taps, conv_rows_columns(conv)), (size_t)conv->groups,
@@ -120,6 +140,9 @@ void conv_pack(const struct conv *conv, const float *w, float *packed) {
     case CONV_ROWS:
         conv_rows_pack(conv, w, packed);
         return;
+    case CONV_WINOGRAD:
+        conv_winograd_pack(conv, w, packed);
+        return;
     case CONV_DEPTHWISE_NHWC:
         transpose_f32(outputs, taps, w, packed);
         return;
@@ -140,7 +163,9 @@ static struct conv_scratch scratch_of(const struct conv *conv) {
         conv->x_layout == LAYOUT_NCHW && conv->channels_in > 1) {
         s.image = floats(conv->channels_in, conv->in_h, conv->in_w);
     }
-    if (way == CONV_COLUMNS) {
+    if (way == CONV_WINOGRAD) {
+        s.piece = size_align(conv_winograd_scratch(conv), FLOATS_PER_LINE);
+    } else if (way == CONV_COLUMNS) {
         s.piece = floats(GEMM_K_BLOCK, CONV_COLUMNS_STRIDE, 1);
     } else if (way == CONV_ROWS && !conv_is_pointwise(conv)) {
         s.piece = floats(CONV_ROWS_MAX, GEMM_A_STRIDE, 1);
@@ -218,6 +243,9 @@ static void run_image(const struct conv *conv, enum conv_way way, const float *x
     case CONV_ROWS:
         conv_rows_run(conv, 1, x, packed, bias, y, piece);
         return;
+    case CONV_WINOGRAD:
+        conv_winograd_run(conv, 1, x, packed, bias, y, piece);
+        return;
     case CONV_DEPTHWISE_NCHW:
         conv_depthwise_nchw_run(conv, x, packed, bias, y);
         return;
@@ -242,6 +270,10 @@ void conv_run(const struct conv *conv, int64_t batch, const float *x, const floa
     const int64_t y_count =
         conv->channels_out * (conv->out_h / size) * (conv->out_w / size);
     if (y_count == 0) {
+        return;
+    }
+    if (way == CONV_WINOGRAD) {
+        conv_winograd_run(conv, batch, x, packed, bias, y, piece);
         return;
     }
     if (way == CONV_ROWS && s.image == 0 && s.unpooled == 0) {

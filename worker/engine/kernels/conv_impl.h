@@ -14,6 +14,7 @@ enum conv_way {
     CONV_DIRECT,         /* NCHW to NHWC, few taps: tiles read the image itself */
     CONV_COLUMNS,        /* NCHW: weights times columns of pixels */
     CONV_ROWS,           /* to NHWC: rows of pixels times packed weights */
+    CONV_WINOGRAD,       /* NHWC, 3x3: tiles of pixels, transformed */
     CONV_DEPTHWISE_NCHW, /* one input channel a group */
     CONV_DEPTHWISE_NHWC, /* and one output channel */
     CONV_WAY_COUNT
@@ -66,6 +67,12 @@ void conv_depthwise_nchw_run(const struct conv *conv, const float *x, const floa
 void conv_rows_run(const struct conv *conv, int64_t batch, const float *x,
                    const float *packed, const float *bias, float *y, float *piece);
 void conv_rows_pack(const struct conv *conv, const float *w, float *packed);
+void conv_winograd_run(const struct conv *conv, int64_t batch, const float *x,
+                       const float *packed, const float *bias, float *y, float *scratch);
+void conv_winograd_pack(const struct conv *conv, const float *w, float *packed);
+size_t conv_winograd_scratch(const struct conv *conv); /* floats */
+/* Packed matrices [channels_in, channels_out]. */
+int64_t conv_winograd_points(const struct conv *conv);
 void conv_depthwise_nhwc_run(const struct conv *conv, const float *x, const float *packed,
                              const float *bias, float *y);
 

@@ -64,6 +64,13 @@ struct conv_strip {
     bool pool_2x2;
 };
 
+/* What a transformed tile of results becomes. */
+struct winograd_out {
+    int64_t channels, m_step; /* m_step: between the points of a tile */
+    const float *bias;        /* [channels] or NULL */
+    float floor, ceil;
+};
+
 /* One time step's gates of an LSTM, one sequence: see rnn.c. */
 struct lstm_cell {
     int64_t hidden;
@@ -84,6 +91,13 @@ struct kernels {
     void (*axpy)(int64_t count, float w, const float *x, int64_t stride, float *y);
     /* y[i] += w[i] * x[i]. */
     void (*mul_add)(int64_t count, const float *w, const float *x, float *y);
+
+    /* Tiles of 4 x 4 or 6 x 6 pixels of `channels` channels: see winograd.inc.  A NULL
+     * among an output's pixels is left out. */
+    void (*winograd_input)(int tile, int64_t channels, const float *const *pixels,
+                           float *v, int64_t v_step);
+    void (*winograd_output)(int tile, const struct winograd_out *o, const float *m,
+                            float *const *pixels);
 
     void (*pool_max_2x2)(int64_t count, const float *top, const float *bottom, float *y);
     void (*max_into)(int64_t count, const float *x, int64_t stride, float *y);

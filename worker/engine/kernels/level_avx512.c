@@ -14,4 +14,5 @@
 #include "engine/kernels/transpose.inc"
 #include "engine/kernels/gemm.inc"
 #include "engine/kernels/conv.inc"
+#include "engine/kernels/winograd.inc"
 #include "engine/kernels/level.inc"

@@ -115,4 +115,5 @@ static void transpose(int64_t rows, int64_t cols, const float *x, int64_t ldx, f
     }
 }
 
+#include "engine/kernels/winograd.inc"
 #include "engine/kernels/level.inc"
