@@ -44,6 +44,7 @@ static bool bind(struct graph *graph, const struct node *node, struct exec *exec
         .y = y,
         .memo = (void *)(size_align((uintptr_t)memo, PLAN_ALIGN)),
         .alias_input = ALIAS_NONE,
+        .take_input = TAKE_NONE,
     };
     return true;
 }

@@ -115,6 +115,7 @@ enum status op_shape(struct exec *exec, struct error *err) {
     const struct node *node = exec->node;
     enum status status;
     exec->alias_input = ALIAS_NONE;
+    exec->take_input = TAKE_NONE;
     exec->alias_offset = 0;
     exec->scratch_size = 0;
     exec->extra_size = 0;

@@ -117,8 +117,13 @@ struct exec {
      * then not computed by run at all.  ALIAS_NONE otherwise. */
     int alias_input;
     size_t alias_offset;
+
+    /* Set by shape: the one input whose memory output 0 may take over, as run wants it;
+     * TAKE_NONE for none but what OP_IN_PLACE allows. */
+    int take_input;
 };
 
+#define TAKE_NONE (-1)
 #define ALIAS_NONE (-1)
 
 /* Newest entry for `name` with since <= opset; NULL if there is none, or if its

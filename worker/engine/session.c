@@ -136,8 +136,12 @@ static bool bind_node(struct session *session, int n) {
             node->outputs[i] == VALUE_NONE ? NULL : &session->tensors[node->outputs[i]];
     }
     memo += size_align((uintptr_t)memo, PLAN_ALIGN) - (uintptr_t)memo;
-    session->execs[n] = (struct exec){
-        .node = node, .x = x, .y = y, .memo = memo, .alias_input = ALIAS_NONE};
+    session->execs[n] = (struct exec){.node = node,
+                                      .x = x,
+                                      .y = y,
+                                      .memo = memo,
+                                      .alias_input = ALIAS_NONE,
+                                      .take_input = TAKE_NONE};
     return true;
 }
 
@@ -300,6 +304,10 @@ static bool may_overwrite(const struct session *session, const struct node *node
 /* An input whose memory output 0 can take over, or -1. */
 static int in_place_input(const struct session *session, const struct exec *exec, int n) {
     size_t size = tensor_size(exec->y[0]);
+    if (exec->take_input != TAKE_NONE) {
+        return may_overwrite(session, exec->node, n, exec->take_input) ? exec->take_input
+                                                                       : -1;
+    }
     if ((exec->node->op->flags & OP_IN_PLACE) == 0) {
         return -1;
     }

@@ -100,6 +100,11 @@ int64_t conv_rows_columns(const struct conv *conv) {
     return outputs == 1 ? 2 : outputs;
 }
 
+bool conv_can_accumulate(const struct conv *conv) {
+    const enum conv_way way = conv_way(conv);
+    return !conv->pool_2x2 && (way == CONV_ROWS || way == CONV_WINOGRAD);
+}
+
 size_t conv_pack_size(const struct conv *conv) {
     const int64_t taps = conv_taps(conv);
     size_t size = SIZE_MAX;

@@ -45,10 +45,15 @@ struct conv {
     int64_t dilation_h, dilation_w; /* at least 1 */
     int64_t pad_top, pad_left;      /* zeros before the image; at least 0 */
     enum layout x_layout, y_layout;
-    bool pool_2x2;  /* max pool 2x2, stride 2, after act; y is [out_h/2, out_w/2],
-                       rounded down.  Only with y_layout = LAYOUT_NHWC */
-    struct act act; /* after the bias, before pooling */
+    bool pool_2x2;   /* max pool 2x2, stride 2, after act; y is [out_h/2, out_w/2],
+                        rounded down.  Only with y_layout = LAYOUT_NHWC */
+    bool accumulate; /* y holds what the result is added to, before act.  Only where
+                        conv_can_accumulate says so */
+    struct act act;  /* after the bias, before pooling */
 };
+
+/* x_layout and y_layout NHWC, and a way that can start from what y holds. */
+bool conv_can_accumulate(const struct conv *conv);
 
 /* Bytes for packed weights; SIZE_MAX where that overflows. */
 size_t conv_pack_size(const struct conv *conv);

@@ -141,7 +141,7 @@ static void run_group(const struct conv *conv, int64_t pixels, const float *x,
     for (int64_t d = 0; d < depths; d++, k += s.k) {
         int64_t pixel = 0;
         s.k = (taps - k + depths - d - 1) / (depths - d);
-        s.from_c = d > 0;
+        s.from_c = d > 0 || conv->accumulate;
         s.last = d == depths - 1;
         for (int64_t b = 0; b < blocks; b++, pixel += s.rows) {
             s.rows = (pixels - pixel + blocks - b - 1) / (blocks - b);
@@ -168,6 +168,7 @@ void conv_rows_run(const struct conv *conv, int64_t batch, const float *x,
     for (int64_t g = 0; g < conv->groups; g++, packed += packed_count) {
         const struct gemm_tail tail = {
             .alpha = 1.0F,
+            .accumulate = conv->accumulate,
             .bias = bias != NULL ? bias + g * outputs : NULL,
             .act = conv->act,
         };

@@ -20,8 +20,8 @@
 #define LARGE_TILE 6
 #define POINTS_MAX (LARGE_TILE * LARGE_TILE)
 
-/* Most products of channels whose weights are kept for the large tile: 9 MB of them. */
-#define LARGE_TILE_CHANNELS_MAX (256 * 256)
+/* Most products of channels whose weights are kept for the large tile: 4 MB of them. */
+#define LARGE_TILE_CHANNELS_MAX (160 * 160)
 
 /* Floats of V and M together: a piece passes through the second and third cache. */
 #define PIECE_COUNT (640 * 1024)
@@ -177,8 +177,10 @@ static void multiply(const struct piece *p, const float *packed) {
 
 static void transform_output(const struct piece *p, const float *bias, float *y) {
     const int size = p->tile - 2;
-    struct winograd_out o = {
-        .channels = p->conv->channels_out, .m_step = p->m_step, .bias = bias};
+    struct winograd_out o = {.channels = p->conv->channels_out,
+                             .m_step = p->m_step,
+                             .bias = bias,
+                             .accumulate = p->conv->accumulate};
     const struct act *rest = act_clamps(&p->conv->act, &o.floor, &o.ceil);
     float *pixels[POINTS_MAX];
     for (int64_t i = 0; i < p->tiles; i++) {

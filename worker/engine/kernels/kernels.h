@@ -68,6 +68,7 @@ struct conv_strip {
 struct winograd_out {
     int64_t channels, m_step; /* m_step: between the points of a tile */
     const float *bias;        /* [channels] or NULL */
+    bool accumulate;          /* add to what the pixels hold */
     float floor, ceil;
 };
 

@@ -6,6 +6,7 @@
 #include "engine/kernels/gemm.h"
 #include "engine/ops/col2im.h"
 #include "engine/ops/ops.h"
+#include "engine/ops/residual.h"
 #include "engine/ops/window.h"
 
 struct conv_state {
@@ -18,7 +19,9 @@ struct conv_state {
 struct conv_memo {
     struct conv conv;
     int64_t batch;
-    size_t pack_size;      /* bytes at the front of scratch for weights packed by run */
+    size_t pack_size;   /* bytes at the front of scratch for weights packed by run */
+    size_t result_size; /* then for a result that is not y */
+    struct residual residual;
     struct col2im windows; /* of more than two spatial axes; else axes is 0 */
 };
 
@@ -31,6 +34,10 @@ static enum status prepare(struct load *load, struct error *err) {
     if (state == NULL) {
         return load_no_memory(load, err);
     }
+    if (load->node->input_count > RESIDUAL_INPUT) {
+        return node_error(load->node, err, STATUS_INVALID, "has %d inputs, takes 2 to 3",
+                          load->node->input_count);
+    }
     status = window_prepare(load, &state->window, false, err);
     if (status == STATUS_OK) {
         status = attr_int_in(load->node, "group", 1, 1, INT32_MAX, &state->groups, err);
@@ -40,6 +47,11 @@ static enum status prepare(struct load *load, struct error *err) {
 
 /* Input channels up to which an image is read as it comes, pixels innermost. */
 #define FEW_CHANNELS 4
+
+bool conv_accumulates(const struct graph *graph, const struct node *conv) {
+    const struct tensor *w = graph_constant(graph, conv, 1);
+    return w != NULL && w->dtype == DTYPE_F32 && w->rank >= 3 && w->rank <= 4;
+}
 
 bool conv_reads_first(const struct graph *graph, const struct node *conv) {
     const struct conv_state *state = conv->state;
@@ -294,9 +306,16 @@ static enum status shape(struct exec *exec, struct error *err) {
     }
     memo->batch = exec->x[0]->dims[0];
     memo->pack_size = state->packed == NULL ? conv_pack_size(&memo->conv) : 0;
-    exec->scratch_size = memo->pack_size + conv_scratch_size(&memo->conv);
     set_output(exec, memo, w->rank - 2);
-    return STATUS_OK;
+    status = residual_shape(exec, conv_can_accumulate(&memo->conv), &memo->residual,
+                            &memo->result_size, err);
+    memo->conv.accumulate = memo->residual.accumulate;
+    if (memo->residual.added) {
+        memo->conv.act = (struct act){0}; /* it comes behind the sum */
+    }
+    exec->scratch_size =
+        memo->pack_size + memo->result_size + conv_scratch_size(&memo->conv);
+    return status;
 }
 
 static enum status run(struct exec *exec, struct error *err) {
@@ -305,6 +324,7 @@ static enum status run(struct exec *exec, struct error *err) {
     const float *bias = exec_has(exec, 2) ? exec->x[2]->data : NULL;
     const float *packed = state->packed;
     uint8_t *scratch = exec->scratch;
+    float *y;
     (void)err; /* cannot fail */
     if (memo->windows.axes > 0) {
         run_groups(exec);
@@ -314,8 +334,13 @@ static enum status run(struct exec *exec, struct error *err) {
         conv_pack(&memo->conv, exec->x[1]->data, exec->scratch);
         packed = exec->scratch;
     }
-    conv_run(&memo->conv, memo->batch, exec->x[0]->data, packed, bias, exec->y[0]->data,
-             scratch == NULL ? NULL : scratch + memo->pack_size);
+    if (scratch != NULL) {
+        scratch += memo->pack_size;
+    }
+    y = residual_begin(exec, &memo->residual, (void *)scratch);
+    conv_run(&memo->conv, memo->batch, exec->x[0]->data, packed, bias, y,
+             scratch == NULL ? NULL : scratch + memo->result_size);
+    residual_end(exec, &memo->residual, y);
     return STATUS_OK;
 }
 
@@ -324,7 +349,7 @@ static const struct op ops[] = {
         .name = "Conv",
         .since = 1,
         .inputs_min = 2,
-        .inputs_max = 3,
+        .inputs_max = RESIDUAL_INPUT + 1, /* the last one only by a pass */
         .flags = OP_FUSES_ACTIVATION | OP_FUSES_BIAS,
         .types = {TYPES_F32},
         .memo_size = sizeof(struct conv_memo),

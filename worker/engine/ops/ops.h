@@ -33,6 +33,9 @@ bool conv_reads_first(const struct graph *graph, const struct node *conv);
 bool batch_norm_constant(const struct graph *graph, const struct node *node,
                          int64_t channels, float *factors);
 
+/* True where `conv` may get a residual as a further input: see residual.h.  (conv.c) */
+bool conv_accumulates(const struct graph *graph, const struct node *conv);
+
 /* Tells a convolution that makes channels last to max-pool its result 2x2.
  * False where this one cannot.  Call before pack.  (conv.c) */
 bool conv_fuse_pool(const struct graph *graph, struct node *conv);

@@ -13,6 +13,7 @@ static const struct pass table[] = {
     {"fuse_attention", pass_fuse_attention},
     {"fuse_through_reshape", pass_fuse_through_reshape},
     {"fold_affine", pass_fold_affine},
+    {"fuse_residual", pass_fuse_residual},
     {"fuse_activation", pass_fuse_activation},
     {"fuse_conv_pool", pass_fuse_conv_pool},
 };

@@ -35,6 +35,7 @@ enum status pass_fuse_gelu(struct graph *graph, struct error *err);
 enum status pass_fuse_attention(struct graph *graph, struct error *err);
 enum status pass_fuse_through_reshape(struct graph *graph, struct error *err);
 enum status pass_fold_affine(struct graph *graph, struct error *err);
+enum status pass_fuse_residual(struct graph *graph, struct error *err);
 enum status pass_fuse_activation(struct graph *graph, struct error *err);
 enum status pass_fuse_conv_pool(struct graph *graph, struct error *err);
 

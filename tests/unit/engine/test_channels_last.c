@@ -1,0 +1,154 @@
+/* test_channels_last.c - networks of convolutions are turned, folded and fused, and
+ * compute the same. */
+#include "session_fixture.h"
+#include "tests/unit/engine/onnx_writer.h"
+
+#define TOLERANCE 1e-5
+#define CHANNELS 16
+
+static struct bytes graph;
+
+static struct model *open_graph(unsigned passes) {
+    static struct bytes file;
+    struct model *model;
+    struct error err;
+    file.size = 0;
+    put_model(&file, 17, &graph);
+    uint8_t *data = keep(malloc(file.size));
+    memcpy(data, file.data, file.size);
+    ck_assert_msg(model_open_bytes((struct span){data, file.size}, passes, &model,
+                                   &err) == STATUS_OK,
+                  "%s", err.text);
+    return opened_models[model_count++] = model;
+}
+
+static int count_of_type(const struct model *model, const char *type) {
+    int count = 0;
+    for (int n = 0; n < model->graph.node_count; n++) {
+        count += strcmp(model->graph.nodes[n].type, type) == 0;
+    }
+    return count;
+}
+
+static void put_random(const char *name, const int64_t *dims, int rank) {
+    float values[CHANNELS * CHANNELS * 9];
+    size_t count = 1;
+    for (int i = 0; i < rank; i++) {
+        count *= (size_t)dims[i];
+    }
+    ck_assert(count <= ARRAY_COUNT(values));
+    for (size_t i = 0; i < count; i++) {
+        values[i] = (float)((i * 37 + 11) % 101) / 101 - 0.5F;
+    }
+    put_weight(&graph, name, DTYPE_F32, dims, rank, values, count * sizeof(values[0]));
+}
+
+/* r = Relu(Conv(x) * scale) of CHANNELS images 6 x 6. */
+static void begin_network(void) {
+    static const int64_t first[] = {CHANNELS, 3, 3, 3},
+                         point[] = {CHANNELS, CHANNELS, 1, 1};
+    static const int64_t square[] = {CHANNELS, CHANNELS, 3, 3},
+                         scale[] = {CHANNELS, 1, 1};
+    graph.size = 0;
+    put_random("first", first, 4);
+    put_random("point", point, 4);
+    put_random("square", square, 4);
+    put_random("scale", scale, 3);
+    put_node(&graph, "Conv", "x", "first", "c");
+    put_node(&graph, "Mul", "c", "scale", "scaled");
+    put_node(&graph, "Relu", "scaled", NULL, "r");
+}
+
+static struct model *check_network(int height) {
+    const int64_t x_dims[] = {-1, 3, 8, 8}, y_dims[] = {-1, CHANNELS, height, height};
+    put_port(&graph, 11, "x", DTYPE_F32, x_dims, 4);
+    put_port(&graph, 12, "y", DTYPE_F32, y_dims, 4);
+    struct model *plain = open_graph(0), *fused = open_graph(PASSES_ALL);
+    struct session *a = open_session(plain), *b = open_session(fused);
+    const struct tensor x = make_rows(plain, 3, 5);
+    run_rows(a, &x);
+    run_rows(b, &x);
+    assert_close(session_output(a, 0)->data, session_output(b, 0)->data, 5 * row_count(a),
+                 TOLERANCE);
+    return fused;
+}
+
+START_TEST(a_residual_network_is_turned_once) {
+    begin_network();
+    put_node(&graph, "Conv", "r", "point", "p");
+    put_node(&graph, "Add", "p", "r", "sum");
+    put_node(&graph, "GlobalAveragePool", "sum", NULL, "mean");
+    put_node(&graph, "Mul", "sum", "mean", "y");
+    const struct model *fused = check_network(6);
+    /* The scale, the activation and the sum are the convolutions'. */
+    ck_assert_int_eq(fused->graph.node_count, 5);
+    ck_assert_int_eq(count_of_type(fused, "Conv"), 2);
+    ck_assert_int_eq(count_of_type(fused, "Transpose"), 1);
+}
+END_TEST
+
+START_TEST(tiles_of_three_by_three_are_added_to_a_residual) {
+    begin_network();
+    put_node(&graph, "Conv", "r", "square", "s");
+    put_node(&graph, "Conv", "s", "point", "p");
+    put_node(&graph, "Add", "s", "p", "sum");
+    put_node(&graph, "Relu", "sum", NULL, "y");
+    const struct model *fused = check_network(4);
+    ck_assert_int_eq(fused->graph.node_count, 4);
+}
+END_TEST
+
+START_TEST(a_residual_that_spreads_is_added_as_before) {
+    begin_network();
+    put_node(&graph, "GlobalAveragePool", "r", NULL, "mean");
+    put_node(&graph, "Conv", "r", "point", "p");
+    put_node(&graph, "Add", "mean", "p", "sum");
+    put_node(&graph, "Relu", "sum", NULL, "y");
+    ck_assert_int_eq(count_of_type(check_network(6), "Add"), 0);
+}
+END_TEST
+
+START_TEST(a_result_that_spreads_over_its_residual_is_added_as_before) {
+    begin_network();
+    put_node(&graph, "GlobalAveragePool", "r", NULL, "mean");
+    put_node(&graph, "Conv", "mean", "point", "p");
+    put_node(&graph, "Add", "p", "r", "sum");
+    put_node(&graph, "Relu", "sum", NULL, "y");
+    ck_assert_int_eq(count_of_type(check_network(6), "Add"), 0);
+}
+END_TEST
+
+/* Whoever reads channels first gets them so, beside those who do not. */
+START_TEST(operators_that_know_one_layout_get_it) {
+    static const int64_t shape[] = {4};
+    static const int64_t shape_values[] = {-1, CHANNELS, 4, 9};
+    begin_network();
+    put_weight(&graph, "shape", DTYPE_I64, shape, 1, shape_values, sizeof(shape_values));
+    put_node(&graph, "Reshape", "r", "shape", "flat");
+    put_node(&graph, "Conv", "r", "point", "p");
+    put_node(&graph, "Reshape", "p", "shape", "flat_p");
+    put_node(&graph, "Add", "flat", "flat_p", "y");
+    const int64_t x_dims[] = {-1, 3, 8, 8}, y_dims[] = {-1, CHANNELS, 4, 9};
+    put_port(&graph, 11, "x", DTYPE_F32, x_dims, 4);
+    put_port(&graph, 12, "y", DTYPE_F32, y_dims, 4);
+    struct model *plain = open_graph(0), *fused = open_graph(PASSES_ALL);
+    struct session *a = open_session(plain), *b = open_session(fused);
+    const struct tensor x = make_rows(plain, 2, 5);
+    run_rows(a, &x);
+    run_rows(b, &x);
+    assert_close(session_output(a, 0)->data, session_output(b, 0)->data, 2 * row_count(a),
+                 TOLERANCE);
+    ck_assert_int_eq(count_of_type(fused, "Transpose"), 2);
+}
+END_TEST
+
+int main(void) {
+    const TTest *const tests[] = {
+        a_residual_network_is_turned_once,
+        tiles_of_three_by_three_are_added_to_a_residual,
+        a_residual_that_spreads_is_added_as_before,
+        a_result_that_spreads_over_its_residual_is_added_as_before,
+        operators_that_know_one_layout_get_it,
+    };
+    return suite_run_with("channels last", tests, ARRAY_COUNT(tests), NULL, release_all);
+}
