@@ -11,7 +11,7 @@ PREFIX ?= /usr/local
 # V=1 shows the commands themselves.
 Q := $(if $(V),,@)
 # How many compilers `make check`, `make demo` and `make bench` run at once.
-JOBS ?= $(shell nproc)
+export JOBS ?= $(shell nproc)
 SUBMAKE = $(MAKE) --no-print-directory
 
 ifeq ($(origin CC),default)
@@ -127,11 +127,9 @@ $(foreach layer,$(LAYERS) tools,$(eval $(call unit_rule,$(layer))))
 $(BUILD)/tests/%.o: CFLAGS += -Wno-pedantic -Wno-sign-conversion -Wno-conversion \
   -Wno-double-promotion
 
-# What a program writes is shown only if it fails.
+# Side by side, since those of stream mostly wait for a broker.
 define run_units
-@fail=0; for t in $(1); do \
-  if ./$$t >$$t.log 2>&1; then echo "  ok  $$t: $$(grep -o 'Checks: [0-9]*' $$t.log)"; \
-  else echo "FAILED $$t"; cat $$t.log; fail=1; fi; done; exit $$fail
+@printf '%s\n' $(1) | xargs -P $$((2 * JOBS)) -n 1 tests/unit/run.sh
 endef
 
 .PHONY: unit programs
