@@ -3,6 +3,7 @@
 #include <assert.h>
 
 #include "base/clock.h"
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "base/size.h"
 #include "stream/internal.h"
@@ -46,8 +47,17 @@ static bool legal(enum txn_phase from, enum txn_phase to) {
     return false;
 }
 
+static const char *const phase_failpoints[] = {
+    [TXN_START] = "txn.start",     [TXN_RECOVER] = "txn.recover",
+    [TXN_IDLE] = "txn.idle",       [TXN_PUBLISH] = "txn.publish",
+    [TXN_OFFSETS] = "txn.offsets", [TXN_COMMIT] = "txn.commit",
+    [TXN_ABORT] = "txn.abort",     [TXN_REBUILD] = "txn.rebuild",
+};
+_Static_assert(ARRAY_COUNT(phase_failpoints) == TXN_PHASE_COUNT, "every phase can fail");
+
 static void enter(struct stream *stream, enum txn_phase to) {
     assert(legal(stream->txn.phase, to));
+    failpoint_die(phase_failpoints[to]);
     stream->txn.phase = to;
     stream->txn.phase_since_us = clock_now_us();
 }
@@ -361,9 +371,15 @@ static enum status end_transaction(struct stream *stream, struct error *err) {
 
 static enum status commit(struct stream *stream, size_t *committed, struct error *err) {
     struct txn *txn = &stream->txn;
-    enum status status =
-        exactly_once(stream) ? end_transaction(stream, err) : offsets_commit(stream, err);
+    enum status status = STATUS_OK;
 
+    if (failpoint_hit("txn.refused")) {
+        status = error_set(err, STATUS_ABORT_TXN, "a fail point refuses the commit");
+    } else {
+        status = exactly_once(stream) ? end_transaction(stream, err)
+                                      : offsets_commit(stream, err);
+    }
+    failpoint_die("txn.committed");
     if (status != STATUS_OK) {
         return fail(stream, status, err);
     }
