@@ -2,7 +2,10 @@
  *
  * Every thread has a session of its own and runs whole batches, as in the worker.  The
  * median is taken over the batches of all threads; rows per second follow from it, so
- * one slow moment of the machine does not count. */
+ * one slow moment of the machine does not count.
+ *
+ * --profile runs the measurement again with the first session watched, so that what the
+ * watching costs is not in the figures above it. */
 #include <math.h>
 #include <pthread.h>
 
@@ -12,17 +15,18 @@
 #include "tools/cli.h"
 #include "tools/commands.h"
 #include "tools/model_inputs.h"
+#include "tools/model_profile.h"
 
 #define THREADS_MAX 256
 #define SAMPLES_MAX 65536 /* batches whose times are kept per thread, the newest */
 #define WARM_UP_SHARE 10  /* of the time, ahead of the measurement, is one in ... */
-#define WARM_UP_RUNS 2    /* at least */
+#define WARM_UP_RUNS 2    /* at least, but for batches longer than all of the time */
 
 struct options {
     int64_t batch, threads, integers_max;
     double seconds;
     struct cli_list dims;
-    bool json;
+    bool json, profile, load;
 };
 
 static const struct cli_flag flags[] = {
@@ -67,14 +71,26 @@ static const struct cli_flag flags[] = {
      .help = "one line of JSON",
      .type = CLI_SWITCH,
      .offset = offsetof(struct options, json)},
+    {.name = "--profile",
+     .help = "then tell where the time goes, by operator and node",
+     .type = CLI_SWITCH,
+     .offset = offsetof(struct options, profile)},
+    {.name = "--load",
+     .help = "also tell how long loading takes and how much memory it all took",
+     .type = CLI_SWITCH,
+     .offset = offsetof(struct options, load)},
 };
 
 static const struct cli_command command = {
     .name = "model bench",
     .operands = "MODEL.onnx",
     .summary = "Runs a model on random inputs and reports the median time of a batch.",
-    .details = "A free first dimension of an input becomes the batch unless --dim says\n"
-               "otherwise. Rows per second are batch * threads / median.",
+    .details =
+        "A free first dimension of an input becomes the batch unless --dim says\n"
+        "otherwise. Rows per second are batch * threads / median. --profile watches\n"
+        "one session once more after that; nodes may stand for several that were\n"
+        "fused. Loading is from the file to sessions that are ready to run; memory\n"
+        "is what was resident at most, and what of it came by the model.",
     .operands_min = 1,
     .operands_max = 1,
     .flags = flags,
@@ -85,6 +101,8 @@ static const struct cli_command command = {
 struct bench {
     struct model *model;
     struct model_inputs inputs;
+    double load_ms;               /* until the sessions are ready */
+    int64_t before_kib, peak_kib; /* resident before loading, and at most */
     int64_t warm_up_us, measure_us;
     pthread_barrier_t barrier; /* all are warm before one is measured */
 };
@@ -114,7 +132,8 @@ static void run_for(struct runner *runner, int64_t duration_us, size_t runs_min,
             runner->samples_ms[runner->run_count++ % SAMPLES_MAX] =
                 (double)(now_us - before_us) / 1e3;
         }
-        if (now_us - start_us >= duration_us && i + 1 >= runs_min) {
+        bool enough = i + 1 >= runs_min || now_us - start_us >= runner->bench->measure_us;
+        if (now_us - start_us >= duration_us && enough) {
             return;
         }
     }
@@ -201,21 +220,99 @@ static enum status measure(struct bench *bench, struct runner *runners, size_t c
     return status;
 }
 
-static void report(const struct options *options, double median_ms) {
+/* A figure of /proc/self/status in KiB, 0 where it is not there. */
+static int64_t resident_kib(const char *key) {
+    char line[128];
+    long long kib = 0;
+    size_t length = strlen(key);
+    FILE *file = fopen("/proc/self/status", "re");
+    while (file != NULL && fgets(line, sizeof(line), file) != NULL) {
+        if (strncmp(line, key, length) == 0 && line[length] == ':' &&
+            sscanf(line + length + 1, "%lld", &kib) == 1) {
+            break;
+        }
+    }
+    if (file != NULL) {
+        (void)fclose(file); /* was only read from */
+    }
+    return kib;
+}
+
+static void report_load(const struct bench *bench, bool json) {
+    int64_t grown_kib = bench->peak_kib - bench->before_kib;
+    if (json) {
+        printf(",\"load_ms\":%.6g,\"peak_kib\":%lld,\"grown_kib\":%lld", bench->load_ms,
+               (long long)bench->peak_kib, (long long)grown_kib);
+        return;
+    }
+    printf("loaded in %.4g ms; %.1f MiB resident at most, %.1f of them by the model\n",
+           bench->load_ms, (double)bench->peak_kib / 1024, (double)grown_kib / 1024);
+}
+
+static void report(const struct bench *bench, const struct options *options,
+                   double median_ms) {
     double rows_per_s = median_ms > 0.0 ? (double)options->batch *
                                               (double)options->threads * 1e3 / median_ms
                                         : 0.0;
     if (options->json) {
         printf("{\"batch\":%lld,\"threads\":%lld,\"median_ms\":%.6g,"
-               "\"rows_per_s\":%.6g}\n",
+               "\"rows_per_s\":%.6g",
                (long long)options->batch, (long long)options->threads, median_ms,
                rows_per_s);
+        if (options->load) {
+            report_load(bench, true);
+        }
+        puts("}");
         return;
     }
     printf("batch %lld, %lld thread%s: median %.4g ms a batch, %.0f rows/s (%s)\n",
            (long long)options->batch, (long long)options->threads,
            options->threads == 1 ? "" : "s", median_ms, rows_per_s,
            cpu_level_name(cpu_level()));
+    if (options->load) {
+        report_load(bench, false);
+    }
+}
+
+/* Runs session 0 under watch, as long as before. */
+static enum status run_profile(struct bench *bench, struct runner *runner, bool json,
+                               struct error *err) {
+    struct profile profile = {.session = NULL};
+    int64_t end_us = clock_now_us() + bench->measure_us;
+    enum status status = profile_open(&profile, runner->session, err);
+    do {
+        if (status == STATUS_OK) {
+            profile_start(&profile);
+            status = session_run(runner->session, bench->inputs.tensors, err);
+        }
+    } while (status == STATUS_OK && clock_now_us() < end_us);
+    if (status == STATUS_OK) {
+        profile_print(&profile, json);
+    }
+    profile_close(&profile);
+    return status;
+}
+
+/* Loads the model and makes every thread's session ready. */
+static enum status load(struct bench *bench, struct runner *runners,
+                        const struct options *options, const char *path,
+                        struct error *err) {
+    size_t count = (size_t)options->threads;
+    bench->before_kib = resident_kib("VmRSS");
+    int64_t start_ns = clock_now_ns();
+    enum status status = model_open(path, &bench->model, err);
+    if (status == STATUS_OK) {
+        status = model_inputs_shape(bench->model, options->batch, &options->dims,
+                                    &bench->inputs, err);
+    }
+    for (size_t i = 0; i < count && status == STATUS_OK; i++) {
+        status = runner_open(&runners[i], bench, err);
+    }
+    bench->load_ms = (double)(clock_now_ns() - start_ns) / 1e6;
+    if (status == STATUS_OK) {
+        status = model_inputs_random(&bench->inputs, options->integers_max, 1, err);
+    }
+    return status;
 }
 
 static enum status run_bench(struct bench *bench, struct runner *runners,
@@ -223,25 +320,19 @@ static enum status run_bench(struct bench *bench, struct runner *runners,
                              struct error *err) {
     double median_ms = 0.0;
     size_t count = (size_t)options->threads;
-    enum status status = model_open(path, &bench->model, err);
-    if (status == STATUS_OK) {
-        status = model_inputs_shape(bench->model, options->batch, &options->dims,
-                                    &bench->inputs, err);
-    }
-    if (status == STATUS_OK) {
-        status = model_inputs_random(&bench->inputs, options->integers_max, 1, err);
-    }
-    for (size_t i = 0; i < count && status == STATUS_OK; i++) {
-        status = runner_open(&runners[i], bench, err);
-    }
+    enum status status = load(bench, runners, options, path, err);
     if (status == STATUS_OK) {
         status = measure(bench, runners, count, err);
+        bench->peak_kib = resident_kib("VmHWM");
     }
     if (status == STATUS_OK) {
         status = gather(runners, count, &median_ms, err);
     }
     if (status == STATUS_OK) {
-        report(options, median_ms);
+        report(bench, options, median_ms);
+    }
+    if (status == STATUS_OK && options->profile) {
+        status = run_profile(bench, &runners[0], options->json, err);
     }
     return status;
 }

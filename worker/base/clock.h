@@ -9,6 +9,9 @@
 /* Monotonic microseconds since some moment; for waits and durations. */
 int64_t clock_now_us(void);
 
+/* The same clock in nanoseconds, to time single operators with. */
+int64_t clock_now_ns(void);
+
 /* Milliseconds since 1970 UTC; may jump.  For timestamps that leave the process. */
 int64_t clock_wall_ms(void);
 

@@ -63,7 +63,9 @@ struct session {
     bool has_plan;
     void *workspace;
     size_t workspace_size;
-    struct buffer scratch; /* of nodes that session_prepare runs, and dynamic ones */
+    struct buffer scratch;  /* of nodes that session_prepare runs, and dynamic ones */
+    session_watch_fn watch; /* NULL but while someone looks on */
+    void *watch_context;
 };
 
 static enum status no_memory(struct error *err) {
@@ -635,6 +637,26 @@ static void set_inputs(struct session *session, const struct tensor *inputs) {
     }
 }
 
+/* Computes node `n` where session_run has to. */
+static enum status run_node(struct session *session, int n, struct error *err) {
+    struct exec *exec = &session->execs[n];
+    enum status status = STATUS_OK;
+    if (session->model->phases[n] == PHASE_DYNAMIC) {
+        status = run_buffered(session, n, err);
+    } else if (session->model->phases[n] == PHASE_PREPARE ||
+               session->actions[n] == ACTION_NONE) {
+        return STATUS_OK;
+    } else if (session->actions[n] == ACTION_RUN) {
+        status = exec->node->op->run(exec, err);
+    } else {
+        copy_alias(exec);
+    }
+    if (session->watch != NULL) {
+        session->watch(session->watch_context, n);
+    }
+    return status;
+}
+
 enum status session_run(struct session *session, const struct tensor *inputs,
                         struct error *err) {
     const struct graph *graph = session->graph;
@@ -647,17 +669,7 @@ enum status session_run(struct session *session, const struct tensor *inputs,
     }
     set_inputs(session, inputs);
     for (int n = 0; n < graph->node_count; n++) {
-        struct exec *exec = &session->execs[n];
-        enum status status = STATUS_OK;
-        if (session->model->phases[n] == PHASE_DYNAMIC) {
-            status = run_buffered(session, n, err);
-        } else if (session->model->phases[n] == PHASE_RUN) {
-            if (session->actions[n] == ACTION_RUN) {
-                status = exec->node->op->run(exec, err);
-            } else if (session->actions[n] == ACTION_COPY) {
-                copy_alias(exec);
-            }
-        }
+        enum status status = run_node(session, n, err);
         if (status != STATUS_OK) {
             return status;
         }
@@ -672,4 +684,22 @@ const struct tensor *session_output(const struct session *session, int index) {
 
 size_t session_workspace_size(const struct session *session) {
     return session->workspace_size + session->buffers_size;
+}
+
+int session_node_count(const struct session *session) {
+    return session->graph->node_count;
+}
+
+struct session_node session_node(const struct session *session, int node) {
+    const struct exec *exec = &session->execs[node];
+    assert(node >= 0 && node < session->graph->node_count);
+    return (struct session_node){.name = exec->node->name,
+                                 .type = exec->node->type,
+                                 .x0 = exec->node->input_count > 0 ? exec->x[0] : NULL,
+                                 .y0 = exec->node->output_count > 0 ? exec->y[0] : NULL};
+}
+
+void session_watch(struct session *session, session_watch_fn watch, void *context) {
+    session->watch = watch;
+    session->watch_context = context;
 }

@@ -42,4 +42,25 @@ const struct tensor *session_output(const struct session *session, int index);
 /* Bytes of the workspace planned so far. */
 size_t session_workspace_size(const struct session *session);
 
+/* ---- looking on: where the time of a run goes ---------------------------------------
+ */
+
+/* A node as it is run: passes have fused others into it. */
+struct session_node {
+    const char *name, *type;      /* the model's; type is the operator's name */
+    const struct tensor *x0, *y0; /* its first input and output, NULL where absent */
+};
+
+/* Called after each node that a run has computed. */
+typedef void (*session_watch_fn)(void *context, int node);
+
+int session_node_count(const struct session *session);
+
+/* All is borrowed; the tensors' shapes are those of the last prepare or run. */
+struct session_node session_node(const struct session *session, int node);
+
+/* From now on `watch` is told of each node; NULL ends it.  A view, which computes
+ * nothing, is not told, nor are the nodes in the bodies of If, Loop and Scan. */
+void session_watch(struct session *session, session_watch_fn watch, void *context);
+
 #endif

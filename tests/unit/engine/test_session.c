@@ -60,6 +60,38 @@ START_TEST(a_batch_no_larger_than_the_plan_allocates_nothing) {
 END_TEST
 #endif
 
+/* ---- looking on ---------------------------------------------------------------- */
+
+static int told[64], told_count;
+
+static void tell(void *context, int node) {
+    ck_assert_ptr_eq(context, told);
+    ck_assert_int_lt(told_count, (int)ARRAY_COUNT(told));
+    told[told_count++] = node;
+}
+
+START_TEST(a_watch_is_told_of_each_computed_node_once_and_in_order) {
+    struct model *model = open_model(models[_i]);
+    struct session *session = open_session(model);
+    struct tensor x = make_rows(model, 0, 3);
+    session_watch(session, tell, told);
+    run_rows(session, &x);
+    ck_assert_int_gt(told_count, 0);
+    ck_assert_int_le(told_count, session_node_count(session));
+    for (int i = 0; i < told_count; i++) {
+        struct session_node node = session_node(session, told[i]);
+        ck_assert(i == 0 || told[i] > told[i - 1]);
+        ck_assert_ptr_nonnull(node.type);
+        ck_assert_ptr_nonnull(node.name);
+        ck_assert_ptr_nonnull(node.y0);
+    }
+    session_watch(session, NULL, NULL);
+    told_count = 0;
+    run_rows(session, &x);
+    ck_assert_int_eq(told_count, 0);
+}
+END_TEST
+
 /* ---- batches ------------------------------------------------------------------- */
 
 START_TEST(a_row_alone_equals_the_row_in_any_batch_and_place) {
@@ -278,6 +310,8 @@ int main(void) {
     tcase_add_loop_test(each, a_row_alone_equals_the_row_in_any_batch_and_place, 0, last);
     tcase_add_loop_test(each, smaller_batches_run_in_the_plan_of_the_largest, 0, last);
     tcase_add_loop_test(each, a_batch_may_be_empty, 0, last);
+    tcase_add_loop_test(each, a_watch_is_told_of_each_computed_node_once_and_in_order, 0,
+                        last);
     tcase_add_loop_test(each, sessions_of_one_model_run_side_by_side, 0, last);
     tcase_add_test(once, inputs_of_another_dtype_rank_or_dim_are_named);
     tcase_add_test(once, run_wants_the_shapes_of_the_last_prepare);
