@@ -49,15 +49,19 @@ static bool bind(struct graph *graph, const struct node *node, struct exec *exec
     return true;
 }
 
-/* Converting constants is worth it at any size; growing them out of nothing is not. */
-static size_t fold_limit(const struct exec *exec) {
-    size_t limit = LOAD_FOLD_SIZE_MAX;
+/* Converting constants is worth it at any size; growing them out of little only within
+ * limits, of which *grown is what is used. */
+static bool worth_folding(const struct exec *exec, size_t size, size_t *grown) {
     for (int i = 0; i < exec->node->input_count; i++) {
-        if (exec->x[i] != NULL) {
-            limit = size_max(limit, 4 * tensor_size(exec->x[i]));
+        if (exec->x[i] != NULL && size <= 4 * tensor_size(exec->x[i])) {
+            return true;
         }
     }
-    return limit;
+    if (size > LOAD_FOLD_SIZE_MAX || *grown > LOAD_FOLD_TOTAL_MAX - size) {
+        return false;
+    }
+    *grown += size;
+    return true;
 }
 
 /* Memory for the outputs; *too_large instead where folding would not pay. */
@@ -69,7 +73,7 @@ static enum status fold_memory(struct graph *graph, struct exec *exec, bool *too
         if (y == NULL) {
             continue;
         }
-        if (tensor_size(y) > fold_limit(exec)) {
+        if (!worth_folding(exec, tensor_size(y), &graph->grown_size)) {
             *too_large = true;
             return STATUS_OK;
         }

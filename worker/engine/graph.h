@@ -71,6 +71,7 @@ struct graph {
     struct arena arena;
     struct graph_block *blocks; /* large allocations: weights, folded constants */
     size_t block_size;          /* bytes in blocks */
+    size_t grown_size;          /* of constants grown out of little; see load.h */
     void *file;                 /* struct onnx_file, owned; see onnx_file.h */
     int64_t opset;              /* of the default domain */
     struct value *values;

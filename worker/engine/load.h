@@ -8,8 +8,11 @@
 
 #include "engine/graph.h"
 
-/* Constants larger than this, in bytes, are computed by sessions instead of at load. */
-#define LOAD_FOLD_SIZE_MAX ((size_t)64 << 20)
+/* Constants grown out of little at load, in bytes: what would go beyond is computed by
+ * sessions.  The first number bounds one of them, the second all of a graph's; weights
+ * that a model only describes, to keep its file small, are as large as weights are. */
+#define LOAD_FOLD_SIZE_MAX ((size_t)512 << 20)
+#define LOAD_FOLD_TOTAL_MAX ((size_t)1 << 30)
 
 /* When a node is computed. */
 enum phase {

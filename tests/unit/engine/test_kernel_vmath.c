@@ -197,6 +197,33 @@ START_TEST(layer_norm_centres_and_scales) {
 }
 END_TEST
 
+START_TEST(local_response_divides_by_its_neighbours) {
+    static const float betas[] = {0.75F, 0.5F, 1.0F, 0.3F};
+    FOR_EACH_LEVEL(level) {
+        for (int64_t count = 1; count < 40; count++) {
+            const int64_t size = number_between(1, 7);
+            const struct vmath_lrn lrn = {
+                .scale = 0.25F, .bias = 1.5F, .beta = betas[count % 4]};
+            const float *x = floats_random(count);
+            float *squares = floats_unaligned(count + size - 1);
+            float *y = floats_unaligned(count);
+            for (int64_t i = 0; i < count + size - 1; i++) {
+                squares[i] = number() + 1;
+            }
+            vmath_lrn(&lrn, count, size, squares, x, y);
+            for (int64_t i = 0; i < count; i++) {
+                double sum = 0;
+                for (int64_t k = 0; k < size; k++) {
+                    sum += (double)squares[i + k];
+                }
+                sum = (double)x[i] / pow(1.5 + 0.25 * sum, (double)lrn.beta);
+                ck_assert_double_eq_tol(y[i], sum, 2e-6);
+            }
+        }
+    }
+}
+END_TEST
+
 /* A masked place has weight 0; a row without any place, or with a NaN, is NaN, and the
  * rows beside it are not. */
 START_TEST(softmax_knows_infinities) {
@@ -263,11 +290,17 @@ END_TEST
 
 int main(void) {
     const TTest *const tests[] = {
-        functions_are_accurate,          functions_know_special_values,
-        activations_are_their_formulas,  activations_keep_nan,
-        result_does_not_depend_on_place, softmax_is_the_share_of_exponentials,
-        layer_norm_centres_and_scales,   softmax_knows_infinities,
-        nothing_in_writes_nothing,       tables_have_no_gaps,
+        functions_are_accurate,
+        functions_know_special_values,
+        activations_are_their_formulas,
+        activations_keep_nan,
+        result_does_not_depend_on_place,
+        softmax_is_the_share_of_exponentials,
+        layer_norm_centres_and_scales,
+        local_response_divides_by_its_neighbours,
+        softmax_knows_infinities,
+        nothing_in_writes_nothing,
+        tables_have_no_gaps,
     };
     return suite_run_kernels("engine kernels: vmath", tests, ARRAY_COUNT(tests));
 }

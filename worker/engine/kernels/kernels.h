@@ -18,6 +18,7 @@
 #include "engine/kernels/act.h"
 #include "engine/kernels/elementwise.h"
 #include "engine/kernels/pool.h"
+#include "engine/kernels/vmath.h"
 
 /* Packed B is cut in panels of GEMM_PANEL columns, each row contiguous; the last panel
  * is as wide as its columns rounded up to GEMM_PANEL_STEP. */
@@ -115,6 +116,8 @@ struct kernels {
     void (*log_softmax)(int64_t rows, int64_t cols, const float *x, float *y);
     void (*layer_norm)(int64_t rows, int64_t cols, float epsilon, const float *scale,
                        const float *bias, const float *x, float *y);
+    void (*lrn)(const struct vmath_lrn *lrn, int64_t count, int64_t size,
+                const float *squares, const float *x, float *y);
     void (*lstm_cell)(const struct lstm_cell *cell);
 
     void (*binary[EW_OP_COUNT][EW_FORM_COUNT])(int64_t count, const float *a,

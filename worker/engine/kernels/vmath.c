@@ -53,6 +53,11 @@ void vmath_rsqrt(int64_t count, const float *x, float *y) {
     kernels_current()->rsqrt(count, x, y);
 }
 
+void vmath_lrn(const struct vmath_lrn *lrn, int64_t count, int64_t size,
+               const float *squares, const float *x, float *y) {
+    kernels_current()->lrn(lrn, count, size, squares, x, y);
+}
+
 void vmath_softmax_rows(int64_t rows, int64_t cols, const float *x, float *y) {
     if (cols > 0) {
         kernels_current()->softmax(rows, cols, x, y);

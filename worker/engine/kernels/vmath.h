@@ -24,6 +24,14 @@ void vmath_erf(int64_t count, const float *x, float *y);
 void vmath_sqrt(int64_t count, const float *x, float *y);
 void vmath_rsqrt(int64_t count, const float *x, float *y); /* 1 / sqrt(x), exact steps */
 
+/* y[i] = x[i] / (bias + scale * (sum over k < size of squares[i + k]))^beta, for
+ * i < count: local response normalisation. */
+struct vmath_lrn {
+    float scale, bias, beta;
+};
+void vmath_lrn(const struct vmath_lrn *lrn, int64_t count, int64_t size,
+               const float *squares, const float *x, float *y);
+
 /* x, y [rows, cols], dense; softmax along cols.  cols = 0 does nothing. */
 void vmath_softmax_rows(int64_t rows, int64_t cols, const float *x, float *y);
 void vmath_log_softmax_rows(int64_t rows, int64_t cols, const float *x, float *y);

@@ -1,5 +1,5 @@
 /* norm_more.c - InstanceNormalization, GroupNormalization, LpNormalization,
- * MeanVarianceNormalization, LRN; and PRelu and Hardmax. */
+ * MeanVarianceNormalization; and PRelu and Hardmax. */
 #include <math.h>
 
 #include "base/size.h"
@@ -277,122 +277,6 @@ static enum status mvn_run(struct exec *exec, struct error *err) {
     return STATUS_OK;
 }
 
-/* ---- LRN --------------------------------------------------------------------------- */
-
-struct lrn_state {
-    float alpha, beta, bias;
-    int64_t size;
-};
-
-static enum status lrn_prepare(struct load *load, struct error *err) {
-    struct lrn_state *state = load_state(load, struct lrn_state);
-    enum status status;
-    if (state == NULL) {
-        return load_no_memory(load, err);
-    }
-    status = attr_float(load->node, "alpha", 1e-4F, &state->alpha, err);
-    if (status == STATUS_OK) {
-        status = attr_float(load->node, "beta", 0.75F, &state->beta, err);
-    }
-    if (status == STATUS_OK) {
-        status = attr_float(load->node, "bias", 1, &state->bias, err);
-    }
-    return status == STATUS_OK
-               ? attr_int_in(load->node, "size", 1, 1, 1 << 20, &state->size, err)
-               : status;
-}
-
-static enum status lrn_shape(struct exec *exec, struct error *err) {
-    const struct tensor *x = exec->x[0];
-    size_t plane = 1;
-    if (x->rank < 3) {
-        return node_error(exec->node, err, STATUS_POISON,
-                          "the input has rank %d, at least 3 is needed", x->rank);
-    }
-    for (int i = 2; i < x->rank; i++) {
-        plane *= (size_t)x->dims[exec_spatial_axis(exec) + i - 2];
-    }
-    exec_same_shape(exec, 0, 0);
-    exec->scratch_size = plane * sizeof(float);
-    if (exec->node->layout == NODE_CHANNELS_LAST) {
-        const struct lrn_state *state = exec->node->state;
-        exec->scratch_size =
-            2 * (size_t)(x->dims[x->rank - 1] + state->size) * sizeof(float);
-    }
-    return STATUS_OK;
-}
-
-/* to[i] = from[i] / (bias + alpha/size * sums[i])^beta */
-static void lrn_divide(const struct lrn_state *state, int64_t count, const float *from,
-                       const float *sums, float *to) {
-    const float scale = state->alpha / (float)state->size;
-    if (state->beta == 0.75F) { /* what networks use: b^(3/4) = sqrt(b) sqrt(sqrt(b)) */
-        for (int64_t i = 0; i < count; i++) {
-            const float root = sqrtf(state->bias + scale * sums[i]);
-            to[i] = from[i] / (root * sqrtf(root));
-        }
-        return;
-    }
-    for (int64_t i = 0; i < count; i++) {
-        to[i] = from[i] / powf(state->bias + scale * sums[i], state->beta);
-    }
-}
-
-/* Channels first: the sums of a plane are collected from the planes around it. */
-static void lrn_planes(const struct exec *exec, int64_t plane) {
-    const struct lrn_state *state = exec->node->state;
-    const struct tensor *x = exec->x[0];
-    const int64_t channels = x->dims[1];
-    float *sums = exec->scratch;
-    for (int64_t row = 0; row < x->dims[0] * channels; row++) {
-        int64_t c = row % channels, low = c - (state->size - 1) / 2;
-        int64_t high = c + state->size / 2;
-        const float *from = (const float *)x->data + row * plane;
-        memset(sums, 0, (size_t)plane * sizeof(float));
-        for (int64_t k = low < 0 ? 0 : low; k <= high && k < channels; k++) {
-            const float *other = from + (k - c) * plane;
-            for (int64_t i = 0; i < plane; i++) {
-                sums[i] += other[i] * other[i];
-            }
-        }
-        lrn_divide(state, plane, from, sums, (float *)exec->y[0]->data + row * plane);
-    }
-}
-
-/* Channels last: a pixel's squares with zeros around them, summed side by side. */
-static void lrn_pixels(const struct exec *exec, int64_t channels) {
-    const struct lrn_state *state = exec->node->state;
-    const int64_t count = (int64_t)tensor_count(exec->x[0]);
-    const int64_t before = (state->size - 1) / 2;
-    float *squares = exec->scratch, *sums = squares + channels + state->size;
-    memset(squares, 0, (size_t)(channels + state->size) * sizeof(float));
-    for (int64_t at = 0; at < count; at += channels) {
-        const float *from = (const float *)exec->x[0]->data + at;
-        for (int64_t c = 0; c < channels; c++) {
-            squares[before + c] = from[c] * from[c];
-            sums[c] = 0;
-        }
-        for (int64_t k = 0; k < state->size; k++) {
-            for (int64_t c = 0; c < channels; c++) {
-                sums[c] += squares[c + k];
-            }
-        }
-        lrn_divide(state, channels, from, sums, (float *)exec->y[0]->data + at);
-    }
-}
-
-/* y = x / (bias + alpha/size * sum of squares over the channels around)^beta */
-static enum status lrn_run(struct exec *exec, struct error *err) {
-    const struct tensor *x = exec->x[0];
-    (void)err; /* cannot fail */
-    if (exec->node->layout == NODE_CHANNELS_LAST) {
-        lrn_pixels(exec, x->dims[x->rank - 1]);
-    } else {
-        lrn_planes(exec, (int64_t)(exec->scratch_size / sizeof(float)));
-    }
-    return STATUS_OK;
-}
-
 /* ---- PRelu ------------------------------------------------------------------------- */
 
 static enum status prelu_prepare(struct load *load, struct error *err) {
@@ -480,14 +364,6 @@ static const struct op ops[] = {
      .prepare = mvn_prepare,
      .shape = mvn_shape,
      .run = mvn_run},
-    {.name = "LRN",
-     .since = 1,
-     .inputs_min = 1,
-     .inputs_max = 1,
-     .types = {TYPES_F32},
-     .prepare = lrn_prepare,
-     .shape = lrn_shape,
-     .run = lrn_run},
     {.name = "PRelu",
      .since = 1,
      .inputs_min = 2,

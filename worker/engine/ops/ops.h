@@ -11,7 +11,7 @@
 extern const struct op_list ops_attention, ops_binary, ops_cast, ops_clip, ops_col2im,
     ops_concat, ops_constant, ops_control, ops_conv, ops_conv_transpose, ops_cumulate,
     ops_expand, ops_float_test, ops_function, ops_gather, ops_gather_elements, ops_gemm,
-    ops_grid_sample, ops_linear_attention, ops_logic, ops_loss, ops_matmul,
+    ops_grid_sample, ops_linear_attention, ops_logic, ops_loss, ops_lrn, ops_matmul,
     ops_matmul_integer, ops_ml_encode, ops_ml_features, ops_ml_linear, ops_ml_svm,
     ops_ml_tree, ops_norm, ops_norm_more, ops_pad, ops_pick, ops_pool, ops_pow,
     ops_quantize, ops_range, ops_reduce, ops_reshape, ops_resize, ops_rms_norm, ops_rnn,

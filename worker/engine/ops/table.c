@@ -23,6 +23,7 @@ static const struct op_list *const lists[] = {
     &ops_linear_attention,
     &ops_logic,
     &ops_loss,
+    &ops_lrn,
     &ops_matmul,
     &ops_matmul_integer,
     &ops_ml_encode,
