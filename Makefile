@@ -1,7 +1,7 @@
 # Millrace: `make help` lists what there is to make.
 #
-# One variable chooses the build variant: SAN=asan or SAN=tsan build in trees of their
-# own, so that objects never mix.
+# One variable chooses the build variant: SAN=asan, SAN=tsan, SAN=fuzz or SAN=simde build in
+# trees of their own, so that objects never mix.
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := all
@@ -18,6 +18,7 @@ ifeq ($(origin CC),default)
 CC := gcc
 endif
 CLANG_FORMAT ?= clang-format-14
+FUZZ_CC ?= clang-14
 PKGS := rdkafka openblas libconfig libmicrohttpd jansson libprotobuf-c
 
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion \
@@ -27,14 +28,23 @@ WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion \
   -Wlogical-op -Werror
 san_flags_asan := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 san_flags_tsan := -fsanitize=thread -fno-omit-frame-pointer
+san_flags_fuzz := -fsanitize=fuzzer-no-link,address,undefined,float-cast-overflow \
+  -fno-sanitize=pointer-overflow -fno-sanitize-recover=all -fno-omit-frame-pointer
 SAN_FLAGS := $(san_flags_$(SAN))
+# libFuzzer is clang's; gcc's warnings are gcc's.  To clang NULL + 0 is an overflow.
+ifeq ($(SAN),fuzz)
+CC := $(FUZZ_CC)
+WARNINGS := -Wall -Wextra -Werror -Wno-unknown-warning-option
+endif
+OPTIMISE := $(if $(filter fuzz,$(SAN)),-O1,-O2)
+OPTIMISE_KERNELS := $(if $(filter fuzz,$(SAN)),-O1,-O3)
 export TSAN_OPTIONS := suppressions=$(CURDIR)/tests/tsan.supp
 
 # -ffp-contract=off: a fused multiply-add is written where it is meant, so that the
 # portable kernels and the SIMD ones can be compared.
 CPPFLAGS += -D_POSIX_C_SOURCE=200809L -Iworker -I. -I$(BUILD)/gen -include base/banned.h \
   $(shell pkg-config --cflags-only-I $(PKGS) 2>/dev/null | sed 's/-I/-isystem /g')
-CFLAGS += -std=c11 -O2 -g -ffp-contract=off -fno-math-errno -fPIC -pthread \
+CFLAGS += -std=c11 $(OPTIMISE) -g -ffp-contract=off -fno-math-errno -fPIC -pthread \
   $(WARNINGS) $(SAN_FLAGS)
 LDFLAGS += -pthread -Wl,--as-needed $(SAN_FLAGS)
 # The sanitizer does not know the C11 threads that librdkafka uses.
@@ -79,12 +89,17 @@ $(BUILD)/millrace: $(BUILD)/worker/main.o $(call layer_libs,$(deps_tools))
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 # sched_getaffinity, which knows what a container allows, is not POSIX.
-$(BUILD)/worker/base/cpu.o: CPPFLAGS += -D_GNU_SOURCE
-# Kernels for an instruction set are compiled for it and chosen at run time.
-$(BUILD)/worker/engine/kernels/%_avx2.o: CFLAGS += -mavx2 -mfma -mf16c -O3
-$(BUILD)/worker/engine/kernels/%_avx512.o: CFLAGS += -mavx512f -mavx512bw -mavx512dq \
-  -mavx512vl -mfma -mf16c -mprefer-vector-width=512 -O3
-$(call objects,$(call sources,engine/kernels)): CFLAGS += -O3
+$(BUILD)/worker/base/cpu.o: CPPFLAGS += -D_GNU_SOURCE \
+  $(if $(filter simde,$(SAN)),-DCPU_AVX512_EMULATED)
+# Nor is madvise.
+$(BUILD)/worker/engine/onnx_file.o: CPPFLAGS += -D_DEFAULT_SOURCE
+# Kernels for an instruction set are compiled for it and chosen at run time.  SAN=simde
+# has those for AVX-512 on processors without it, slowly, to be tested.
+$(BUILD)/worker/engine/kernels/%_avx2.o: CFLAGS += -mavx2 -mfma -mf16c
+AVX512_FLAGS := $(if $(filter simde,$(SAN)),-mavx2 -include tests/simde/avx512.h -Wno-psabi,\
+  -mavx512f -mavx512bw -mavx512dq -mavx512vl -mprefer-vector-width=512)
+$(BUILD)/worker/engine/kernels/%_avx512.o: CFLAGS += $(AVX512_FLAGS) -mfma -mf16c
+$(call objects,$(call sources,engine/kernels)): CFLAGS += $(OPTIMISE_KERNELS)
 
 # Make would take the objects of programs for intermediate files, and delete them.
 .PRECIOUS: $(BUILD)/%.o
@@ -144,7 +159,6 @@ unit-%: $$(call unit_bins,$$*) ## unit tests of one layer
 	$(call run_units,$^)
 
 # ---- the codec's fuzzer and benchmark -----------------------------------------------
-FUZZ_CC ?= clang-14
 FUZZ_SECONDS ?= 180
 FUZZ_DIR := $(BUILD)/fuzz
 $(FUZZ_DIR)/fuzz_job: tests/fuzz/fuzz_job.c $(call sources,codec) $(call sources,base) \
@@ -163,6 +177,25 @@ fuzz-codec: $(FUZZ_DIR)/fuzz_job ## fuzz jobs and results for FUZZ_SECONDS
 	  printf '%b' "$$(sed 's/../\\x&/g' <<<"$$hex")" >$(FUZZ_DIR)/corpus-job/golden-$$n; done
 	$(FUZZ_DIR)/fuzz_job -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -timeout=5 \
 	  -artifact_prefix=$(FUZZ_DIR)/ $(FUZZ_DIR)/corpus-job
+
+# The engine's is built as a variant, since its kernels have flags of their own.
+FUZZ_MODEL := build/fuzz/fuzz_model
+FUZZ_MODEL_FLAGS = -max_len=65536 -timeout=20 -rss_limit_mb=2048 -detect_leaks=1 \
+  -artifact_prefix=build/fuzz/
+ifeq ($(SAN),fuzz)
+$(BUILD)/fuzz_model: $(patsubst %,$(BUILD)/tests/fuzz/%.o,fuzz_model mutate_proto) \
+  $(call layer_libs,$(deps_engine))
+	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer,address,undefined -o $@ $^ $(LDLIBS)
+endif
+
+.PHONY: fuzz-programs fuzz-model fuzz-short
+fuzz-programs:
+	@command -v $(FUZZ_CC) >/dev/null || tools/packages.sh fuzz
+	+@$(SUBMAKE) SAN=fuzz build/fuzz/fuzz_model
+fuzz-model: fuzz-programs ## fuzz ONNX files, loading and running, for FUZZ_SECONDS
+	@mkdir -p build/fuzz/corpus-model
+	$(FUZZ_MODEL) $(FUZZ_MODEL_FLAGS) -max_total_time=$(FUZZ_SECONDS) \
+	  build/fuzz/corpus-model tests/fuzz/corpus-model
 
 $(BUILD)/bench_codec: $(BUILD)/tests/bench/bench_codec.o $(call layer_libs,$(deps_codec))
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lavro

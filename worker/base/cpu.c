@@ -19,6 +19,9 @@ static enum cpu_level detect(void) {
     if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) {
         return CPU_PORTABLE;
     }
+#if defined(CPU_AVX512_EMULATED)
+    return CPU_AVX512;
+#endif
     if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw") ||
         !__builtin_cpu_supports("avx512dq") || !__builtin_cpu_supports("avx512vl")) {
         return CPU_AVX2;

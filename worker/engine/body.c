@@ -94,6 +94,10 @@ enum status body_run(const struct exec *exec, const struct model *body, int inde
                      struct tensor *inputs, int count, struct error *err) {
     struct session *session = exec->bodies[index];
     enum status status;
+    if (!session_iterate(session)) {
+        return node_error(exec->node, err, STATUS_POISON,
+                          "loops of more iterations than the limit allows");
+    }
     for (int k = 0; k < body->capture_count; k++) {
         inputs[count + k] = *exec->x[body->captures[k]];
     }
@@ -110,29 +114,35 @@ enum status body_run(const struct exec *exec, const struct model *body, int inde
 
 enum status hold_grow(const struct exec *exec, struct hold *hold, size_t size,
                       struct error *err) {
+    struct budget *memory = exec->memory;
     size_t wanted = size_align(size_max(size, 1), PLAN_ALIGN);
     void *grown;
     if (wanted <= hold->size) {
         return STATUS_OK;
     }
-    if (wanted > HOLD_SIZE_MAX) {
+    wanted = size_max(wanted, 2 * hold->size);
+    if (!budget_take(memory, wanted)) {
         return node_error(exec->node, err, STATUS_NO_MEMORY,
-                          "needs %zu bytes, the limit is %zu", wanted, HOLD_SIZE_MAX);
+                          "needs %zu bytes, the limit of %zu would be passed", wanted,
+                          memory->max);
     }
-    wanted = size_max(wanted, size_min(2 * hold->size, HOLD_SIZE_MAX));
     grown = aligned_alloc(PLAN_ALIGN, wanted);
     if (grown == NULL) {
+        budget_give(memory, wanted);
         return node_error(exec->node, err, STATUS_NO_MEMORY, "out of memory");
     }
     if (hold->size > 0) {
         memcpy(grown, hold->data, hold->size);
     }
-    free(hold->data);
-    *hold = (struct hold){.data = grown, .size = wanted};
+    hold_release(hold);
+    *hold = (struct hold){.data = grown, .size = wanted, .budget = memory};
     return STATUS_OK;
 }
 
 void hold_release(struct hold *hold) {
+    if (hold->budget != NULL) {
+        budget_give(hold->budget, hold->size);
+    }
     free(hold->data);
     *hold = (struct hold){0};
 }

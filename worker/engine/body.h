@@ -14,12 +14,11 @@
 #include "engine/op.h"
 #include "engine/session.h"
 
-/* Bytes that one hold may take. */
-#define HOLD_SIZE_MAX ((size_t)4 << 30)
-
+/* Its memory counts in the budget of the session, which outlives it. */
 struct hold {
     void *data;
     size_t size;
+    struct budget *budget;
 };
 
 /* The body in attribute `name`, loaded: its first inputs are of the `count` given

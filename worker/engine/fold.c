@@ -45,6 +45,7 @@ static bool bind(struct graph *graph, const struct node *node, struct exec *exec
         .memo = (void *)(size_align((uintptr_t)memo, PLAN_ALIGN)),
         .alias_input = ALIAS_NONE,
         .take_input = TAKE_NONE,
+        .memory = graph->budget,
     };
     return true;
 }
@@ -77,7 +78,7 @@ static enum status fold_memory(struct graph *graph, struct exec *exec, bool *too
             *too_large = true;
             return STATUS_OK;
         }
-        y->data = graph_memory(graph, tensor_size(y));
+        y->data = graph_data(graph, tensor_size(y));
         if (y->data == NULL) {
             return node_error(node, err, STATUS_NO_MEMORY, "out of memory");
         }

@@ -12,8 +12,10 @@
 enum { BLOCK_ALIGN = 64 };
 
 struct graph_block {
-    struct graph_block *next;
-    unsigned char pad[BLOCK_ALIGN - sizeof(void *)];
+    struct graph_block *next, *previous;
+    size_t size;  /* of data */
+    bool is_data; /* of constants */
+    unsigned char pad[BLOCK_ALIGN - 3 * sizeof(void *) - sizeof(bool)];
     unsigned char data[];
 };
 _Static_assert(sizeof(struct graph_block) == BLOCK_ALIGN, "data is aligned as the block");
@@ -44,20 +46,68 @@ void graph_release(struct graph *graph) {
     *graph = (struct graph){0};
 }
 
-void *graph_memory(struct graph *graph, size_t size) {
+static void *add_block(struct graph *graph, size_t size, bool is_data) {
     struct graph_block *block;
     size_t total;
-    if (!size_add(size, 2 * (size_t)BLOCK_ALIGN, &total)) {
+    if (!size_add(size, 2 * (size_t)BLOCK_ALIGN, &total) ||
+        !budget_take(graph->budget, size)) {
         return NULL;
     }
     block = aligned_alloc(BLOCK_ALIGN, size_align(total - BLOCK_ALIGN, BLOCK_ALIGN));
     if (block == NULL) {
+        budget_give(graph->budget, size);
         return NULL;
     }
     block->next = graph->blocks;
+    block->previous = NULL;
+    block->size = size;
+    block->is_data = is_data;
+    if (block->next != NULL) {
+        block->next->previous = block;
+    }
     graph->blocks = block;
     graph->block_size += size;
     return block->data;
+}
+
+void *graph_memory(struct graph *graph, size_t size) {
+    return add_block(graph, size, false);
+}
+
+void *graph_data(struct graph *graph, size_t size) {
+    return add_block(graph, size, true);
+}
+
+static struct graph_block *block_at(const void *data) {
+    return (struct graph_block *)((uintptr_t)data - offsetof(struct graph_block, data));
+}
+
+size_t graph_data_size(const void *data) {
+    return block_at(data)->size;
+}
+
+void graph_data_free(struct graph *graph, void *data) {
+    struct graph_block *block = block_at(data);
+    assert(block->is_data);
+    if (block->previous == NULL) {
+        graph->blocks = block->next;
+    } else {
+        block->previous->next = block->next;
+    }
+    if (block->next != NULL) {
+        block->next->previous = block->previous;
+    }
+    graph->block_size -= block->size;
+    budget_give(graph->budget, block->size);
+    free(block);
+}
+
+void *graph_data_next(const struct graph *graph, const void *data) {
+    struct graph_block *block = data == NULL ? graph->blocks : block_at(data)->next;
+    while (block != NULL && !block->is_data) {
+        block = block->next;
+    }
+    return block == NULL ? NULL : block->data;
 }
 
 /* Room for one more item in an array that doubles. */

@@ -19,6 +19,7 @@
 #include "base/arena.h"
 #include "base/tensor.h"
 #include "engine/attr.h"
+#include "engine/budget.h"
 #include "engine/kernels/act.h"
 
 #define GRAPH_NODES_MAX 1000000
@@ -72,6 +73,7 @@ struct graph {
     struct graph_block *blocks; /* large allocations: weights, folded constants */
     size_t block_size;          /* bytes in blocks */
     size_t grown_size;          /* of constants grown out of little; see load.h */
+    struct budget *budget;      /* of blocks; the model's, shared with its bodies */
     void *file;                 /* struct onnx_file, owned; see onnx_file.h */
     int64_t opset;              /* of the default domain */
     struct value *values;
@@ -87,8 +89,17 @@ struct graph {
 void graph_release(struct graph *graph);
 
 /* 64-byte aligned memory that lives as long as the graph, not zeroed; NULL where
- * memory runs out. */
+ * memory or the model's budget runs out. */
 MUST_CHECK void *graph_memory(struct graph *graph, size_t size);
+
+/* As graph_memory, for the data of constants: freed once no value has it, see weights.h.
+ * Operators keep no pointers into it but by their inputs. */
+MUST_CHECK void *graph_data(struct graph *graph, size_t size);
+void graph_data_free(struct graph *graph, void *data);
+size_t graph_data_size(const void *data);
+
+/* The block of graph_data behind `data`, the first for NULL; NULL behind the last. */
+void *graph_data_next(const struct graph *graph, const void *data);
 
 /* A new value or node at the end of the array, zeroed but for its indices; arrays may
  * move.  -1 where memory or the limit runs out. */

@@ -6,6 +6,7 @@
 #include "engine/op.h"
 #include "engine/prepare.h"
 #include "engine/passes/passes.h"
+#include "engine/weights.h"
 
 enum status load_status(enum status status, struct error *err) {
     if (status == STATUS_POISON) {
@@ -19,16 +20,20 @@ enum status load_node(struct graph *graph, struct node *node, struct error *err)
 }
 
 static enum status pack_nodes(struct graph *graph, struct error *err) {
-    for (int n = 0; n < graph->node_count; n++) {
+    struct weights weights;
+    enum status status = STATUS_OK;
+    if (!weights_begin(&weights, graph)) {
+        return error_set(err, STATUS_NO_MEMORY, "out of memory");
+    }
+    for (int n = 0; status == STATUS_OK && n < graph->node_count; n++) {
         struct load load = {.graph = graph, .node = &graph->nodes[n]};
         if (load.node->op->pack != NULL) {
-            enum status status = load_status(load.node->op->pack(&load, err), err);
-            if (status != STATUS_OK) {
-                return status;
-            }
+            status = load_status(load.node->op->pack(&load, err), err);
+            weights_consumed(&weights, load.node, load.consumed);
         }
     }
-    return STATUS_OK;
+    weights_end(&weights);
+    return status;
 }
 
 /* A graph output that is a graph input gets a node that copies it, because outputs

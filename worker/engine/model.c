@@ -73,16 +73,36 @@ enum status model_ready(struct model *model, unsigned passes, struct error *err)
     return status == STATUS_OK ? schedule(model, err) : status;
 }
 
-struct model *model_create(void) {
+/* What is small lies in the arena; a file that makes that large is refused too. */
+static struct model *create(size_t arena_max) {
     struct model *model = calloc(1, sizeof(*model));
     if (model != NULL) {
-        arena_init(&model->graph.arena, 0);
+        arena_init(&model->graph.arena, arena_max);
     }
     return model;
 }
 
+struct model *model_create(size_t memory_max) {
+    size_t max = memory_max == 0 ? MODEL_MEMORY_DEFAULT_MAX : memory_max;
+    struct model *model = create(max);
+    if (model != NULL) {
+        model->budget.max = max;
+        model->graph.budget = &model->budget;
+    }
+    return model;
+}
+
+struct model *model_create_body(const struct graph *outer) {
+    struct model *body = create(outer->arena.limit);
+    if (body != NULL) {
+        body->graph.budget = outer->budget;
+    }
+    return body;
+}
+
 static enum status build(struct model *model, unsigned passes, struct error *err) {
     enum status status = onnx_import(model->graph.file, model, err);
+    onnx_done(model->graph.file);
     if (status != STATUS_OK) {
         return status;
     }
@@ -92,8 +112,8 @@ static enum status build(struct model *model, unsigned passes, struct error *err
 }
 
 /* An empty model with its file still to be read. */
-static struct model *create(void) {
-    struct model *model = model_create();
+static struct model *create_for_file(const struct model_options *options) {
+    struct model *model = model_create(options->memory_max);
     if (model == NULL) {
         return NULL;
     }
@@ -105,9 +125,10 @@ static struct model *create(void) {
     return model;
 }
 
-enum status model_open_bytes(struct span bytes, unsigned passes, struct model **out,
-                             struct error *err) {
-    struct model *model = create();
+enum status model_open_bytes_with(struct span bytes, unsigned passes,
+                                  const struct model_options *options, struct model **out,
+                                  struct error *err) {
+    struct model *model = create_for_file(options);
     enum status status;
     *out = NULL;
     if (model == NULL) {
@@ -125,8 +146,20 @@ enum status model_open_bytes(struct span bytes, unsigned passes, struct model **
     return STATUS_OK;
 }
 
+enum status model_open_bytes(struct span bytes, unsigned passes, struct model **out,
+                             struct error *err) {
+    static const struct model_options defaults = {0};
+    return model_open_bytes_with(bytes, passes, &defaults, out, err);
+}
+
 enum status model_open(const char *path, struct model **out, struct error *err) {
-    struct model *model = create();
+    static const struct model_options defaults = {0};
+    return model_open_with(path, &defaults, out, err);
+}
+
+enum status model_open_with(const char *path, const struct model_options *options,
+                            struct model **out, struct error *err) {
+    struct model *model = create_for_file(options);
     enum status status;
     assert(path != NULL);
     *out = NULL;
@@ -170,11 +203,9 @@ void model_info(const struct model *model, struct model_info *info) {
         .weight_size = graph->block_size,
         .node_count = (size_t)graph->node_count,
     };
-    for (int v = 0; v < graph->value_count; v++) {
-        const struct value *value = &graph->values[v];
-        if (value->constant != NULL && value->use_count > 0) {
-            info->weight_size += tensor_size(value->constant);
-        }
+    info->weight_size += graph->arena.total;
+    if (graph->file != NULL) {
+        info->weight_size += ((const struct onnx_file *)graph->file)->used;
     }
 }
 

@@ -16,6 +16,8 @@
 #define MODEL_INPUTS_MAX 64
 #define MODEL_OUTPUTS_MAX 64
 #define MODEL_FILE_SIZE_MAX ((size_t)2 << 30) /* bytes, protobuf's own limit */
+/* A file of the largest size, its weights packed for Winograd's method. */
+#define MODEL_MEMORY_DEFAULT_MAX ((size_t)16 << 30)
 
 struct model;
 
@@ -31,8 +33,13 @@ struct model_info {
     const char *path;
     int64_t opset;          /* of the default domain */
     size_t parameter_count; /* elements in all initialisers */
-    size_t weight_size;     /* bytes held for weights, prepacked ones included */
+    size_t weight_size;     /* bytes held: the graph and its weights, packed or not */
     size_t node_count;      /* nodes left after folding and fusing */
+};
+
+/* What a file may ask for.  Zeros stand for the defaults. */
+struct model_options {
+    size_t memory_max; /* bytes for weights, folded and packed ones included */
 };
 
 /* Loads the file at `path`.  On failure *model is NULL and *err names the file, the
@@ -40,6 +47,9 @@ struct model_info {
  * operators or types we lack (all of them listed), STATUS_NO_MEMORY. */
 MUST_CHECK enum status model_open(const char *path, struct model **model,
                                   struct error *err);
+MUST_CHECK enum status model_open_with(const char *path,
+                                       const struct model_options *options,
+                                       struct model **model, struct error *err);
 void model_close(struct model *model);
 
 void model_info(const struct model *model, struct model_info *info);

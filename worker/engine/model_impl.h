@@ -19,6 +19,7 @@ struct model {
     int capture_count, capture_room;
     int capture_first; /* of a body: where its captures begin among its node's inputs */
     struct graph graph;
+    struct budget budget; /* of the graph's memory; not used in a body */
     struct onnx_ports ports;
     size_t parameter_count;
     enum phase *phases;  /* of each node, in the graph's arena */
@@ -27,8 +28,10 @@ struct model {
                        node_count for outputs, -1 where none does */
 };
 
-/* An empty model; NULL where memory runs out. */
-MUST_CHECK struct model *model_create(void);
+/* An empty model, or a body in `outer`, whose budget it shares; NULL where memory runs
+ * out. */
+MUST_CHECK struct model *model_create(size_t memory_max);
+MUST_CHECK struct model *model_create_body(const struct graph *outer);
 
 /* Loads the imported graph and says when its nodes are computed. */
 MUST_CHECK enum status model_ready(struct model *model, unsigned passes,
@@ -37,5 +40,8 @@ MUST_CHECK enum status model_ready(struct model *model, unsigned passes,
 /* As model_open, from bytes and with some passes only; for tests. */
 MUST_CHECK enum status model_open_bytes(struct span bytes, unsigned passes,
                                         struct model **model, struct error *err);
+MUST_CHECK enum status model_open_bytes_with(struct span bytes, unsigned passes,
+                                             const struct model_options *options,
+                                             struct model **model, struct error *err);
 
 #endif

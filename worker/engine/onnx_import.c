@@ -139,7 +139,7 @@ static enum status import_initialisers(struct import *import, struct scope *scop
         if (tensor == NULL) {
             return no_memory(import);
         }
-        status = onnx_tensor(proto->initializer[i], &graph->arena, tensor, import->err);
+        status = onnx_weight(proto->initializer[i], graph, tensor, import->err);
         if (status == STATUS_OK) {
             status =
                 scope_define(scope, proto->initializer[i]->name, &value, import->err);

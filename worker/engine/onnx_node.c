@@ -36,7 +36,7 @@ static enum status import_tensor(struct import *import, struct graph *graph,
     }
     attr->kind = ATTR_TENSOR;
     attr->as.tensor = tensor;
-    return onnx_tensor(proto->t, &graph->arena, tensor, import->err);
+    return onnx_tensor(proto->t, graph, tensor, import->err);
 }
 
 static enum status import_sparse(struct import *import, struct graph *graph,
@@ -56,9 +56,9 @@ static enum status import_sparse(struct import *import, struct graph *graph,
                          "of too many dimensions",
                          attr->name);
     }
-    status = onnx_tensor(from->values, &graph->arena, &sparse->values, import->err);
+    status = onnx_tensor(from->values, graph, &sparse->values, import->err);
     if (status == STATUS_OK) {
-        status = onnx_tensor(from->indices, &graph->arena, &sparse->indices, import->err);
+        status = onnx_tensor(from->indices, graph, &sparse->indices, import->err);
     }
     sparse->dense.dtype = sparse->values.dtype;
     sparse->dense.rank = (int)from->n_dims;
@@ -102,7 +102,7 @@ static enum status import_body(struct import *import, struct scope *scope,
                          "subgraphs and functions nested deeper than %d",
                          IMPORT_DEPTH_MAX);
     }
-    body = model_create();
+    body = model_create_body(scope->graph);
     if (body == NULL) {
         return no_memory(import);
     }

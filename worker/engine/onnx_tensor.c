@@ -6,6 +6,7 @@
 #include "base/compiler.h"
 #include "base/small_float.h"
 #include "base/size.h"
+#include "engine/graph.h"
 #include "engine/onnx_file.h"
 
 _Static_assert((int)DTYPE_BF16 == (int)ONNX__TENSOR_PROTO__DATA_TYPE__BFLOAT16 &&
@@ -110,10 +111,10 @@ static void copy_fields(const Onnx__TensorProto *proto, enum field field, size_t
                         struct tensor *to) {
     switch (field) {
     case FIELD_NONE:
-        break;
     case FIELD_F32:
-        memcpy(to->data, proto->float_data, count * sizeof(float));
-        break;
+    case FIELD_I64:
+    case FIELD_F64:
+        break; /* they are used where they are */
     case FIELD_I32:
         copy_int32(proto->int32_data, count, to);
         break;
@@ -122,12 +123,6 @@ static void copy_fields(const Onnx__TensorProto *proto, enum field field, size_t
             ((struct span *)to->data)[i] =
                 span_of(proto->string_data[i].data, proto->string_data[i].len);
         }
-        break;
-    case FIELD_I64:
-        memcpy(to->data, proto->int64_data, count * sizeof(int64_t));
-        break;
-    case FIELD_F64:
-        memcpy(to->data, proto->double_data, count * sizeof(double));
         break;
     case FIELD_U64:
         for (size_t i = 0; i < count; i++) {
@@ -158,47 +153,87 @@ static void unpack(const uint8_t *bytes, size_t stride, size_t count, struct ten
     }
 }
 
-static enum status read_packed(const Onnx__TensorProto *proto, struct arena *arena,
+/* Where converted data goes. */
+struct sink {
+    struct arena *arena;
+    struct graph *graph; /* or NULL */
+    bool is_weight;      /* the graph may free it */
+};
+
+/* Small tensors are many; large ones are freed once they are packed. */
+#define BLOCK_SIZE_MIN 4096
+
+static void *sink_memory(const struct sink *sink, size_t size) {
+    if (sink->graph == NULL || size < BLOCK_SIZE_MIN) {
+        return arena_alloc(sink->arena, size_max(size, 1), 1);
+    }
+    return sink->is_weight ? graph_data(sink->graph, size)
+                           : graph_memory(sink->graph, size);
+}
+
+/* The raw data, which may have been cut out of the message. */
+static struct span raw_data(const Onnx__TensorProto *proto, bool *is_cut) {
+    struct onnx_cut cut;
+    *is_cut = proto->raw_data.len == ONNX_CUT_SIZE;
+    if (!*is_cut) {
+        return span_of(proto->raw_data.data, proto->raw_data.len);
+    }
+    memcpy(&cut, proto->raw_data.data + 1, sizeof(cut));
+    return span_of(cut.data, cut.size);
+}
+
+static void raw_done(const struct sink *sink, struct span raw) {
+    struct onnx_cut cut = {.data = raw.data, .size = raw.size};
+    if (sink->graph != NULL && sink->graph->file != NULL) {
+        onnx_cut_done(sink->graph->file, &cut);
+    }
+}
+
+static enum status read_packed(const Onnx__TensorProto *proto, const struct sink *sink,
                                size_t count, struct tensor *out, struct error *err) {
     size_t per_byte = 8 / dtype_packed_bits(out->dtype);
     size_t want = count / per_byte + (count % per_byte != 0);
-    bool raw = proto->has_raw_data || proto->n_int32_data == 0;
-    size_t have = raw ? proto->raw_data.len : proto->n_int32_data;
+    bool raw = proto->has_raw_data || proto->n_int32_data == 0, is_cut;
+    struct span bytes = raw_data(proto, &is_cut);
+    size_t have = raw ? bytes.size : proto->n_int32_data;
     if (have != want) {
         return error_set(err, STATUS_INVALID,
                          "tensor '%.200s': %zu bytes of data where its shape needs %zu",
                          proto->name == NULL ? "" : proto->name, have, want);
     }
-    out->data = arena_alloc(arena, size_max(count, 1), 1);
+    out->data = sink_memory(sink, count);
     if (out->data == NULL) {
         return tensor_error(proto, err, STATUS_NO_MEMORY, "out of memory");
     }
     if (raw) {
-        unpack(proto->raw_data.data, 1, count, out);
+        unpack(bytes.data, 1, count, out);
     } else { /* little-endian: the low byte comes first */
         unpack((const uint8_t *)proto->int32_data, sizeof(int32_t), count, out);
     }
     return STATUS_OK;
 }
 
-static enum status read_raw(const Onnx__TensorProto *proto, struct arena *arena,
+static enum status read_raw(const Onnx__TensorProto *proto, const struct sink *sink,
                             size_t size, struct tensor *out, struct error *err) {
-    uint8_t *raw = proto->raw_data.data;
-    if (proto->raw_data.len != size) {
+    bool is_cut;
+    struct span raw = raw_data(proto, &is_cut);
+    if (raw.size != size) {
         return error_set(err, STATUS_INVALID,
                          "tensor '%.200s': %zu bytes of data where its shape needs %zu",
-                         proto->name == NULL ? "" : proto->name, proto->raw_data.len,
-                         size);
+                         proto->name == NULL ? "" : proto->name, raw.size, size);
     }
-    out->data = raw;
-    if (size == 0 || (uintptr_t)raw % dtype_size(out->dtype) != 0) {
-        out->data = arena_alloc(arena, size_max(size, 1), 1);
+    out->data = proto->raw_data.data;
+    if (is_cut || size == 0 || (uintptr_t)raw.data % dtype_size(out->dtype) != 0) {
+        out->data = sink_memory(sink, size);
         if (out->data == NULL) {
             return tensor_error(proto, err, STATUS_NO_MEMORY, "out of memory");
         }
         if (size > 0) {
-            memcpy(out->data, raw, size);
+            memcpy(out->data, raw.data, size);
         }
+    }
+    if (is_cut) {
+        raw_done(sink, raw);
     }
     if (out->dtype == DTYPE_BOOL) {
         uint8_t *values = out->data;
@@ -209,8 +244,19 @@ static enum status read_raw(const Onnx__TensorProto *proto, struct arena *arena,
     return STATUS_OK;
 }
 
-enum status onnx_tensor(const struct Onnx__TensorProto *proto, struct arena *arena,
-                        struct tensor *out, struct error *err) {
+/* Typed fields that hold the elements just as a tensor does; NULL for all others. */
+static void *field_in_place(const Onnx__TensorProto *proto, enum field field) {
+    if (field == FIELD_F32) {
+        return proto->float_data;
+    }
+    if (field == FIELD_I64) {
+        return proto->int64_data;
+    }
+    return field == FIELD_F64 ? proto->double_data : NULL;
+}
+
+static enum status convert(const struct Onnx__TensorProto *proto, const struct sink *sink,
+                           struct tensor *out, struct error *err) {
     enum status status;
     enum field field;
     size_t count = 0;
@@ -231,24 +277,40 @@ enum status onnx_tensor(const struct Onnx__TensorProto *proto, struct arena *are
         return status;
     }
     if (dtype_packed_bits(out->dtype) != 0) {
-        return read_packed(proto, arena, count, out, err);
+        return read_packed(proto, sink, count, out, err);
     }
     field = fields[out->dtype];
     if (out->dtype != DTYPE_STRING &&
         (proto->has_raw_data || field_count(proto, field) == 0)) {
-        return read_raw(proto, arena, count * dtype_size(out->dtype), out, err);
+        return read_raw(proto, sink, count * dtype_size(out->dtype), out, err);
     }
     if (field_count(proto, field) != count) {
         return error_set(
             err, STATUS_INVALID, "tensor '%.200s': %zu values where its shape needs %zu",
             proto->name == NULL ? "" : proto->name, field_count(proto, field), count);
     }
-    out->data = arena_alloc(arena, size_max(count, 1), dtype_size(out->dtype));
+    out->data = count == 0 ? NULL : field_in_place(proto, field);
+    if (out->data != NULL) {
+        return STATUS_OK;
+    }
+    out->data = sink_memory(sink, count * dtype_size(out->dtype));
     if (out->data == NULL) {
         return tensor_error(proto, err, STATUS_NO_MEMORY, "out of memory");
     }
     copy_fields(proto, field, count, out);
     return STATUS_OK;
+}
+
+enum status onnx_tensor(const struct Onnx__TensorProto *proto, struct graph *graph,
+                        struct tensor *out, struct error *err) {
+    const struct sink sink = {.arena = &graph->arena, .graph = graph};
+    return convert(proto, &sink, out, err);
+}
+
+enum status onnx_weight(const struct Onnx__TensorProto *proto, struct graph *graph,
+                        struct tensor *out, struct error *err) {
+    const struct sink sink = {.arena = &graph->arena, .graph = graph, .is_weight = true};
+    return convert(proto, &sink, out, err);
 }
 
 /* Brings what still lies in the message into the arena. */
@@ -274,7 +336,8 @@ static bool settle(struct tensor *x, struct arena *arena) {
 
 enum status onnx_tensor_copy(const struct Onnx__TensorProto *proto, struct arena *arena,
                              struct tensor *out, struct error *err) {
-    enum status status = onnx_tensor(proto, arena, out, err);
+    const struct sink sink = {.arena = arena};
+    enum status status = convert(proto, &sink, out, err);
     if (status == STATUS_OK && !settle(out, arena)) {
         return tensor_error(proto, err, STATUS_NO_MEMORY, "out of memory");
     }

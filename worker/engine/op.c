@@ -141,7 +141,9 @@ enum status op_shape(struct exec *exec, struct error *err) {
 }
 
 enum status load_no_memory(const struct load *load, struct error *err) {
-    return node_error(load->node, err, STATUS_NO_MEMORY, "out of memory");
+    return node_error(load->node, err, STATUS_NO_MEMORY,
+                      "out of memory; the model may take %zu bytes",
+                      load->graph->budget->max);
 }
 
 enum status exec_axis(const struct exec *exec, int64_t axis, int rank, int *out,

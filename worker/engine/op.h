@@ -73,6 +73,8 @@ struct session;
 struct load {
     struct graph *graph;
     struct node *node;
+    unsigned consumed; /* set by pack: bit i for a constant input whose data run and shape
+                          do not read, since its packed form stands for it */
 };
 
 struct op {
@@ -113,6 +115,7 @@ struct exec {
     size_t extra_size;
     void *extra;             /* 64-byte aligned, valid in run */
     struct session **bodies; /* one for each of the node's bodies, the session's */
+    struct budget *memory;   /* the session's, for what an operator allocates itself */
     /* Set by shape: output 0 is `alias_offset` bytes into input `alias_input`; it is
      * then not computed by run at all.  ALIAS_NONE otherwise. */
     int alias_input;

@@ -34,13 +34,19 @@ struct buffer {
     size_t size;
 };
 
+/* What a session shares with those of its bodies. */
+struct session_shared {
+    struct budget memory; /* of workspaces, buffers and what loops carry */
+    int64_t iterations, iterations_max;
+};
+
 enum action { ACTION_RUN, ACTION_COPY, ACTION_NONE };
 
 struct session {
     const struct model *model;
     const struct graph *graph;
-    struct arena arena; /* all arrays below */
-    size_t memory_max;  /* bytes for workspace and buffers together */
+    struct arena arena;                 /* all arrays below */
+    struct session_shared own, *shared; /* `own` where there is no session around it */
     size_t buffers_size;
     bool ready;          /* prepared for `dims` */
     struct tensor *dims; /* of the inputs */
@@ -104,6 +110,9 @@ static bool make_arrays(struct session *session) {
            session->order != NULL;
 }
 
+static enum status create(const struct model *model, struct session_shared *shared,
+                          struct session **out, struct error *err);
+
 /* A session for each body of the node. */
 static enum status make_bodies(struct session *session, int n, struct error *err) {
     const struct node *node = &session->graph->nodes[n];
@@ -114,7 +123,7 @@ static enum status make_bodies(struct session *session, int n, struct error *err
     }
     for (int i = 0; i < node->body_count; i++) {
         enum status status =
-            session_create(node->bodies[i], session->memory_max, &exec->bodies[i], err);
+            create(node->bodies[i], session->shared, &exec->bodies[i], err);
         if (status != STATUS_OK) {
             return status;
         }
@@ -142,13 +151,15 @@ static bool bind_node(struct session *session, int n) {
                                       .x = x,
                                       .y = y,
                                       .memo = memo,
+                                      .memory = &session->shared->memory,
                                       .alias_input = ALIAS_NONE,
                                       .take_input = TAKE_NONE};
     return true;
 }
 
-enum status session_create(const struct model *model, size_t workspace_max,
-                           struct session **out, struct error *err) {
+/* `shared` is that of the session around it, or NULL. */
+static enum status create(const struct model *model, struct session_shared *shared,
+                          struct session **out, struct error *err) {
     struct session *session = calloc(1, sizeof(*session));
     *out = NULL;
     if (session == NULL) {
@@ -156,7 +167,7 @@ enum status session_create(const struct model *model, size_t workspace_max,
     }
     session->model = model;
     session->graph = &model->graph;
-    session->memory_max = workspace_max == 0 ? WORKSPACE_DEFAULT_MAX : workspace_max;
+    session->shared = shared == NULL ? &session->own : shared;
     arena_init(&session->arena, 0);
     if (!make_arrays(session)) {
         session_destroy(session);
@@ -180,6 +191,25 @@ enum status session_create(const struct model *model, size_t workspace_max,
     }
     *out = session;
     return STATUS_OK;
+}
+
+enum status session_create(const struct model *model, size_t workspace_max,
+                           struct session **out, struct error *err) {
+    enum status status = create(model, NULL, out, err);
+    if (status == STATUS_OK) {
+        (*out)->own = (struct session_shared){
+            .memory.max = workspace_max == 0 ? WORKSPACE_DEFAULT_MAX : workspace_max,
+            .iterations_max = SESSION_ITERATIONS_MAX};
+    }
+    return status;
+}
+
+void session_limit_iterations(struct session *session, int64_t count) {
+    session->shared->iterations_max = count;
+}
+
+bool session_iterate(struct session *session) {
+    return session->shared->iterations++ < session->shared->iterations_max;
 }
 
 static void release_node(struct exec *exec) {
@@ -217,20 +247,23 @@ void session_destroy(struct session *session) {
 
 static enum status buffer_grow(struct session *session, struct buffer *buffer,
                                size_t size, const struct node *node, struct error *err) {
+    struct budget *memory = &session->shared->memory;
     size_t wanted = size_align(size_max(size, 1), PLAN_ALIGN);
-    size_t held = session->buffers_size - buffer->size + session->workspace_size;
     if (wanted <= buffer->size) {
         return STATUS_OK;
     }
-    if (wanted > session->memory_max || held > session->memory_max - wanted) {
+    session->buffers_size -= buffer->size;
+    budget_give(memory, buffer->size);
+    free(buffer->data);
+    *buffer = (struct buffer){0};
+    if (!budget_take(memory, wanted)) {
         return node_error(node, err, STATUS_NO_MEMORY,
                           "needs %zu bytes, the limit of %zu would be passed", wanted,
-                          session->memory_max);
+                          memory->max);
     }
-    session->buffers_size -= buffer->size;
-    free(buffer->data);
-    *buffer = (struct buffer){.data = aligned_alloc(PLAN_ALIGN, wanted)};
+    buffer->data = aligned_alloc(PLAN_ALIGN, wanted);
     if (buffer->data == NULL) {
+        budget_give(memory, wanted);
         return node_error(node, err, STATUS_NO_MEMORY, "out of memory");
     }
     buffer->size = wanted;
@@ -438,19 +471,22 @@ static bool plan_fits(const struct session *session) {
 
 static enum status grow_workspace(struct session *session, size_t total,
                                   struct error *err) {
+    struct budget *memory = &session->shared->memory;
     if (total <= session->workspace_size) {
         return STATUS_OK;
     }
-    if (total > session->memory_max ||
-        session->buffers_size > session->memory_max - total) {
+    budget_give(memory, session->workspace_size);
+    free(session->workspace);
+    session->workspace = NULL;
+    session->workspace_size = 0;
+    if (!budget_take(memory, total)) {
         return error_set(err, STATUS_NO_MEMORY,
                          "a batch of this shape needs %zu bytes, the limit is %zu", total,
-                         session->memory_max);
+                         memory->max);
     }
-    free(session->workspace);
-    session->workspace_size = 0;
     session->workspace = aligned_alloc(PLAN_ALIGN, total);
     if (session->workspace == NULL) {
+        budget_give(memory, total);
         return no_memory(err);
     }
     session->workspace_size = total;
@@ -606,6 +642,7 @@ enum status session_prepare(struct session *session, const struct tensor *inputs
         return status;
     }
     session->ready = false;
+    session->own.iterations = 0;
     for (int v = 0; v < session->graph->value_count; v++) {
         session->alive_until[v] = session->model->last_read[v];
     }
@@ -667,6 +704,7 @@ enum status session_run(struct session *session, const struct tensor *inputs,
     if (!same) {
         return error_set(err, STATUS_INVALID, "run without prepare for these shapes");
     }
+    session->own.iterations = 0;
     set_inputs(session, inputs);
     for (int n = 0; n < graph->node_count; n++) {
         enum status status = run_node(session, n, err);

@@ -15,12 +15,22 @@
 
 #include "engine/model.h"
 
+/* What a loop that never ends may take; each costs a microsecond or more. */
+#define SESSION_ITERATIONS_MAX 10000000
+
 struct session;
 
 /* `workspace_max` bounds the planned workspace in bytes, 0 for the default (4 GiB). */
 MUST_CHECK enum status session_create(const struct model *model, size_t workspace_max,
                                       struct session **session, struct error *err);
 void session_destroy(struct session *session);
+
+/* The bodies of Loop, Scan and SequenceMap may run `count` times, all of them together,
+ * in one prepare or run; SESSION_ITERATIONS_MAX unless set.  A row past it is refused. */
+void session_limit_iterations(struct session *session, int64_t count);
+
+/* Counts one run of a body's session; false past the limit. */
+MUST_CHECK bool session_iterate(struct session *session);
 
 /* `inputs` holds one tensor per model input, in order: dtype, rank and dims count,
  * data is not looked at.  STATUS_POISON where a dtype, a rank or a fixed dimension is

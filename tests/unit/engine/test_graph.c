@@ -9,9 +9,11 @@ static const struct op foreign_op = {.domain = "com.example", .name = "Plain"};
 
 /* A graph under construction; freed by each test. */
 static struct graph graph;
+static struct budget budget;
 
 static void set_up(void) {
-    graph = (struct graph){0};
+    graph = (struct graph){.budget = &budget};
+    budget = (struct budget){.max = (size_t)1 << 20};
     arena_init(&graph.arena, 0);
 }
 
@@ -196,6 +198,40 @@ START_TEST(memory_is_aligned_counted_and_bounded) {
 }
 END_TEST
 
+START_TEST(budget_bounds_all_memory_and_takes_back_what_is_freed) {
+    void *first = graph_data(&graph, budget.max / 2);
+    ck_assert_ptr_nonnull(first);
+    ck_assert_ptr_nonnull(graph_memory(&graph, budget.max / 2));
+    ck_assert_ptr_null(graph_memory(&graph, 1));
+    ck_assert_ptr_null(graph_data(&graph, 1));
+    graph_data_free(&graph, first);
+    ck_assert_uint_eq(graph.block_size, budget.max / 2);
+    ck_assert_uint_eq(budget.used, budget.max / 2);
+    ck_assert_ptr_nonnull(graph_data(&graph, 1));
+}
+END_TEST
+
+START_TEST(data_blocks_are_walked_and_freed_in_any_order) {
+    unsigned char *blocks[3];
+    size_t size = 0;
+    for (size_t i = 0; i < 3; i++) {
+        blocks[i] = graph_data(&graph, 100 + i);
+        ck_assert_ptr_nonnull(blocks[i]);
+        ck_assert_ptr_nonnull(graph_memory(&graph, 7)); /* is passed over */
+    }
+    for (const void *at = NULL; (at = graph_data_next(&graph, at)) != NULL;) {
+        size += graph_data_size(at);
+    }
+    ck_assert_uint_eq(size, 303);
+    graph_data_free(&graph, blocks[1]);
+    graph_data_free(&graph, blocks[2]);
+    ck_assert_ptr_eq(graph_data_next(&graph, NULL), blocks[0]);
+    graph_data_free(&graph, blocks[0]);
+    ck_assert_ptr_null(graph_data_next(&graph, NULL));
+    ck_assert_uint_eq(budget.used, 21);
+}
+END_TEST
+
 START_TEST(error_names_the_node) {
     char long_text[2 * ERROR_TEXT_MAX];
     struct error err;
@@ -230,6 +266,8 @@ int main(void) {
         absent_inputs_have_no_type_and_no_constant,
         arrays_grow_and_keep_what_they_hold,
         memory_is_aligned_counted_and_bounded,
+        budget_bounds_all_memory_and_takes_back_what_is_freed,
+        data_blocks_are_walked_and_freed_in_any_order,
         error_names_the_node,
         release_leaves_a_zeroed_graph,
     };

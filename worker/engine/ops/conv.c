@@ -140,6 +140,7 @@ static enum status pack(struct load *load, struct error *err) {
     }
     conv_pack(&conv, w->data, packed);
     state->packed = packed;
+    load->consumed = 1U << 1;
     return STATUS_OK;
 }
 

@@ -20,6 +20,7 @@ enum status product_pack(struct load *load, bool trans, const float **packed,
         return load_no_memory(load, err);
     }
     gemm_pack(k, n, b->data, b->dims[1], trans, memory);
+    load->consumed = 1U << 1;
     *packed = memory;
     return STATUS_OK;
 }

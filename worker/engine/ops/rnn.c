@@ -232,6 +232,9 @@ static enum status pack(struct load *load, struct error *err) {
         pack_direction(&rnn[d], x, d, packed);
         state->packed[d] = packed;
     }
+    for (size_t i = 0; status == STATUS_OK && i < ARRAY_COUNT(weights); i++) {
+        load->consumed |= 1U << weights[i];
+    }
     return status;
 }
 

@@ -123,7 +123,7 @@ static enum status turn_constant(struct rewrite *r, const struct node *node, int
     }
     strided_dense(last.dims, rank, copy.to_step);
     strided_simplify(&copy);
-    last.data = graph_memory(r->graph, tensor_size(x) + 1);
+    last.data = graph_data(r->graph, tensor_size(x) + 1);
     if (last.data == NULL) {
         return no_memory(node, err);
     }
@@ -330,7 +330,7 @@ static enum status turn_list(struct rewrite *r, const struct node *node, int *va
     const struct tensor *x = r->graph->values[*value].constant;
     const size_t size = dtype_size(x->dtype);
     struct tensor turned = {.rank = 1, .dims = {x->dims[0]}};
-    turned.data = graph_memory(r->graph, tensor_size(x));
+    turned.data = graph_data(r->graph, tensor_size(x));
     if (turned.data == NULL) {
         return no_memory(node, err);
     }

@@ -119,7 +119,7 @@ static int scaled_weights(struct graph *graph, const struct node *node,
     if (!scales(factors, channels)) {
         return node->inputs[1];
     }
-    to = graph_memory(graph, tensor_size(w) + 1);
+    to = graph_data(graph, tensor_size(w) + 1);
     for (int64_t i = 0; to != NULL && i < count; i++) {
         to[i] = from[i] * factors[i / each % channels];
     }
