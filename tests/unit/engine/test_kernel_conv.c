@@ -224,6 +224,17 @@ START_TEST(three_by_three_of_stride_one) {
 END_TEST
 
 /* Several blocks of taps and several pieces of pixels. */
+START_TEST(one_by_one_to_any_number_of_channels) {
+    FOR_EACH_LEVEL(level) {
+        for (int64_t outputs = 1; outputs <= 18; outputs++) {
+            struct conv v = conv_square(8, outputs, 9, 1, 0);
+            v.x_layout = v.y_layout = outputs % 5 == 0 ? LAYOUT_NCHW : LAYOUT_NHWC;
+            check_conv(&v);
+        }
+    }
+}
+END_TEST
+
 START_TEST(convolution_larger_than_its_blocks) {
     FOR_EACH_LEVEL(level) {
         for (int layouts = 0; layouts < 3; layouts++) {
@@ -387,10 +398,10 @@ int main(void) {
     const TTest *const tests[] = {
         convolution_from_nchw_to_nchw,        convolution_from_nchw_to_nhwc,
         convolution_from_nhwc_to_nhwc,        three_by_three_of_stride_one,
-        convolution_larger_than_its_blocks,   one_row_is_a_1d_convolution,
-        empty_batch_writes_nothing,           convolution_relu_and_pool_in_one,
-        image_has_the_same_bits_in_any_batch, col2im_is_the_adjoint_of_convolution,
-        pooling_takes_every_window,
+        one_by_one_to_any_number_of_channels, convolution_larger_than_its_blocks,
+        one_row_is_a_1d_convolution,          empty_batch_writes_nothing,
+        convolution_relu_and_pool_in_one,     image_has_the_same_bits_in_any_batch,
+        col2im_is_the_adjoint_of_convolution, pooling_takes_every_window,
     };
     return suite_run_kernels("engine kernels: conv and pool", tests, ARRAY_COUNT(tests));
 }

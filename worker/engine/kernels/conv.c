@@ -100,6 +100,11 @@ int64_t conv_rows_columns(const struct conv *conv) {
     return outputs == 1 ? 2 : outputs;
 }
 
+bool conv_rows_are_image(const struct conv *conv) {
+    return conv_is_pointwise(conv) &&
+           conv_rows_columns(conv) == conv->channels_out / conv->groups;
+}
+
 bool conv_can_accumulate(const struct conv *conv) {
     const enum conv_way way = conv_way(conv);
     return !conv->pool_2x2 && (way == CONV_ROWS || way == CONV_WINOGRAD);
@@ -172,7 +177,7 @@ static struct conv_scratch scratch_of(const struct conv *conv) {
         s.piece = size_align(conv_winograd_scratch(conv), FLOATS_PER_LINE);
     } else if (way == CONV_COLUMNS) {
         s.piece = floats(GEMM_K_BLOCK, CONV_COLUMNS_STRIDE, 1);
-    } else if (way == CONV_ROWS && !conv_is_pointwise(conv)) {
+    } else if (way == CONV_ROWS && !conv_rows_are_image(conv)) {
         s.piece = floats(CONV_ROWS_MAX, GEMM_A_STRIDE, 1);
     }
     if (conv->pool_2x2 && way != CONV_DIRECT) {

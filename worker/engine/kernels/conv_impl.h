@@ -56,6 +56,9 @@ int64_t conv_taps(const struct conv *conv);
  * one column is another. */
 int64_t conv_rows_columns(const struct conv *conv);
 
+/* CONV_ROWS needs no gathering: the convolution is one product of the image. */
+bool conv_rows_are_image(const struct conv *conv);
+
 /* y [channels_out, out_h, out_w] of one image x in NCHW. */
 void conv_columns_run(const struct conv *conv, const float *x, const float *packed,
                       const float *bias, float *y, float *piece);

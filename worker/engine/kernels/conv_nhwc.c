@@ -172,7 +172,7 @@ void conv_rows_run(const struct conv *conv, int64_t batch, const float *x,
             .bias = bias != NULL ? bias + g * outputs : NULL,
             .act = conv->act,
         };
-        if (conv_is_pointwise(conv) && outputs == columns) {
+        if (conv_rows_are_image(conv)) {
             gemm_run(pixels, outputs, taps, x + g * inputs, conv->channels_in, packed,
                      &tail, y + g * outputs, conv->channels_out);
         } else {
