@@ -78,6 +78,16 @@ struct lstm_cell {
     int64_t hidden;
     const float *gates; /* [4, hidden]: i, o, f, c before their activations */
     float *c, *h;       /* [hidden], updated */
+    float *y;           /* [hidden], gets h; may be h */
+};
+
+/* The same of a GRU. */
+struct gru_cell {
+    int64_t hidden;
+    const float *gates; /* [3, hidden]: z, r, h before their activations */
+    bool reset_later;   /* r scales `product`, h's product with the recurrent weights */
+    float *product;     /* [hidden]; else gru_reset makes it r * h */
+    float *h, *y;       /* [hidden]: updated; gets h, may be h */
 };
 
 struct kernels {
@@ -119,6 +129,8 @@ struct kernels {
     void (*lrn)(const struct vmath_lrn *lrn, int64_t count, int64_t size,
                 const float *squares, const float *x, float *y);
     void (*lstm_cell)(const struct lstm_cell *cell);
+    void (*gru_reset)(const struct gru_cell *cell);
+    void (*gru_cell)(const struct gru_cell *cell);
 
     void (*binary[EW_OP_COUNT][EW_FORM_COUNT])(int64_t count, const float *a,
                                                const float *b, float *y);

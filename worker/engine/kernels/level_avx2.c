@@ -10,6 +10,7 @@
 
 #include "engine/kernels/math.inc"
 #include "engine/kernels/vmath.inc"
+#include "engine/kernels/cells.inc"
 #include "engine/kernels/loops.inc"
 #include "engine/kernels/transpose.inc"
 #include "engine/kernels/gemm.inc"

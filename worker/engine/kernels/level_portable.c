@@ -11,6 +11,7 @@
 #define TILE_ROWS 4
 
 #include "engine/kernels/vmath.inc"
+#include "engine/kernels/cells.inc"
 #include "engine/kernels/loops.inc"
 
 static float clamped(float x, float floor, float ceil) {

@@ -107,7 +107,7 @@ struct run {
     const struct rnn_call *call;
     const float *w, *r, *r_h, *bias, *bias_h, *peepholes;
     int64_t width; /* gates * hidden */
-    bool usual;    /* an LSTM of sigmoid, tanh, tanh, without extras */
+    bool usual;    /* an LSTM or GRU of sigmoid and tanh, without extras */
     int64_t piece; /* time steps in a piece */
     float *gates;  /* [piece * batch, width] */
     float *x;      /* [batch, input], where steps differ by sequence */
@@ -125,10 +125,13 @@ size_t rnn_scratch_size(const struct rnn *rnn, int64_t batch) {
 }
 
 static bool is_usual(const struct rnn *rnn, const float *peepholes) {
-    bool usual = rnn->kind == RNN_LSTM && rnn->act[0].kind == ACT_SIGMOID &&
-                 rnn->act[1].kind == ACT_TANH && rnn->act[2].kind == ACT_TANH &&
-                 !(rnn->clip > 0.0F) && !rnn->input_forget;
-    for (int64_t i = 0; i < 3 * rnn->hidden && usual; i++) {
+    const bool lstm = rnn->kind == RNN_LSTM;
+    bool usual = rnn->kind != RNN_PLAIN && rnn->act[0].kind == ACT_SIGMOID &&
+                 rnn->act[1].kind == ACT_TANH && !(rnn->clip > 0.0F);
+    if (lstm) {
+        usual = usual && rnn->act[2].kind == ACT_TANH && !rnn->input_forget;
+    }
+    for (int64_t i = 0; lstm && i < 3 * rnn->hidden && usual; i++) {
         usual = peepholes[i] == 0.0F;
     }
     return usual;
@@ -235,6 +238,16 @@ static void lstm_any(const struct run *run, float *gates, float *c, float *h) {
     ew_binary(EW_MUL, EW_BOTH, hidden, h, out, h);
 }
 
+/* Where h of this step goes beside the state: y, or the state itself if y is not
+ * wanted. */
+static float *output_of(const struct run *run, int64_t s, int64_t step) {
+    const struct rnn_call *call = run->call;
+    if (call->y == NULL) {
+        return run->h + s * run->rnn->hidden;
+    }
+    return call->y + time_of(call, s, step) * call->y_step + s * call->y_row;
+}
+
 static void lstm_step(const struct run *run, int64_t step, float *gates) {
     const struct gemm_tail tail = {.alpha = 1.0F, .accumulate = true};
     const int64_t batch = run->call->batch, hidden = run->rnn->hidden;
@@ -245,7 +258,7 @@ static void lstm_step(const struct run *run, int64_t step, float *gates) {
             continue;
         }
         if (run->usual) {
-            const struct lstm_cell cell = {hidden, gates, c, h};
+            const struct lstm_cell cell = {hidden, gates, c, h, output_of(run, s, step)};
             kernels_current()->lstm_cell(&cell);
         } else {
             lstm_any(run, gates, c, h);
@@ -280,10 +293,9 @@ static void gru_fresh(const struct run *run, float *gates) {
     }
 }
 
-static void gru_step(const struct run *run, int64_t step, float *gates) {
-    const struct gemm_tail tail = {.alpha = 1.0F, .accumulate = true};
+/* A GRU of other functions, or clipped; the products with R of z and r are done. */
+static void gru_any(const struct run *run, int64_t step, float *gates) {
     const int64_t batch = run->call->batch, hidden = run->rnn->hidden;
-    gemm_run(batch, 2 * hidden, hidden, run->h, hidden, run->r, &tail, gates, run->width);
     for (int64_t s = 0; s < batch; s++) {
         float *both = gates + s * run->width; /* z and r */
         clip(run->rnn, 2 * hidden, both);
@@ -296,6 +308,51 @@ static void gru_step(const struct run *run, int64_t step, float *gates) {
         for (int64_t j = 0; j < hidden && step < length_of(run->call, s); j++) {
             h[j] = (1.0F - z[j]) * fresh[j] + z[j] * h[j];
         }
+    }
+}
+
+static struct gru_cell gru_cell_of(const struct run *run, int64_t s, float *gates) {
+    const int64_t hidden = run->rnn->hidden;
+    return (struct gru_cell){.hidden = hidden,
+                             .gates = gates + s * run->width,
+                             .reset_later = run->rnn->linear_before_reset,
+                             .product = run->c + s * hidden,
+                             .h = run->h + s * hidden};
+}
+
+static void gru_usual(const struct run *run, int64_t step, float *gates) {
+    const struct kernels *kernels = kernels_current();
+    const int64_t batch = run->call->batch, hidden = run->rnn->hidden;
+    struct gemm_tail tail = {.alpha = 1.0F};
+    if (run->rnn->linear_before_reset) {
+        tail.bias = run->bias_h;
+        gemm_run(batch, hidden, hidden, run->h, hidden, run->r_h, &tail, run->c, hidden);
+    } else {
+        for (int64_t s = 0; s < batch; s++) {
+            const struct gru_cell cell = gru_cell_of(run, s, gates);
+            kernels->gru_reset(&cell);
+        }
+        tail.accumulate = true;
+        gemm_run(batch, hidden, hidden, run->c, hidden, run->r_h, &tail,
+                 gates + 2 * hidden, run->width);
+    }
+    for (int64_t s = 0; s < batch; s++) {
+        if (step < length_of(run->call, s)) {
+            struct gru_cell cell = gru_cell_of(run, s, gates);
+            cell.y = output_of(run, s, step);
+            kernels->gru_cell(&cell);
+        }
+    }
+}
+
+static void gru_step(const struct run *run, int64_t step, float *gates) {
+    const struct gemm_tail tail = {.alpha = 1.0F, .accumulate = true};
+    const int64_t batch = run->call->batch, hidden = run->rnn->hidden;
+    gemm_run(batch, 2 * hidden, hidden, run->h, hidden, run->r, &tail, gates, run->width);
+    if (run->usual) {
+        gru_usual(run, step, gates);
+    } else {
+        gru_any(run, step, gates);
     }
 }
 
@@ -316,13 +373,15 @@ static step_fn *const steps[] = {
     [RNN_PLAIN] = plain_step, [RNN_GRU] = gru_step, [RNN_LSTM] = lstm_step};
 _Static_assert(ARRAY_COUNT(steps) == RNN_KIND_COUNT, "every kind has its step");
 
+/* The usual cells have stored theirs. */
 static void store_y(const struct run *run, int64_t step) {
     const struct rnn_call *call = run->call;
     const size_t size = (size_t)run->rnn->hidden * sizeof(*call->y);
     for (int64_t s = 0; s < call->batch && call->y != NULL; s++) {
         if (step < length_of(call, s)) {
-            memcpy(call->y + time_of(call, s, step) * call->y_step + s * call->y_row,
-                   run->h + s * run->rnn->hidden, size);
+            if (!run->usual) {
+                memcpy(output_of(run, s, step), run->h + s * run->rnn->hidden, size);
+            }
         } else {
             memset(call->y + step * call->y_step + s * call->y_row, 0, size);
         }

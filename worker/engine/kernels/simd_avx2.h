@@ -32,8 +32,26 @@ ALWAYS_INLINE void vf_store(float *y, vf x) {
 ALWAYS_INLINE vf vf_load_n(const float *x, int64_t n) {
     return _mm256_maskload_ps(x, vf_mask(n));
 }
+/* By halves, not by a mask: AMD's processors take dozens of steps for a masked store. */
 ALWAYS_INLINE void vf_store_n(float *y, vf x, int64_t n) {
-    _mm256_maskstore_ps(y, vf_mask(n), x);
+    if (n >= VL) {
+        _mm256_storeu_ps(y, x);
+        return;
+    }
+    __m128 part = _mm256_castps256_ps128(x);
+    if ((n & 4) != 0) {
+        _mm_storeu_ps(y, part);
+        part = _mm256_extractf128_ps(x, 1);
+        y += 4;
+    }
+    if ((n & 2) != 0) {
+        _mm_storel_pi((__m64 *)y, part);
+        part = _mm_movehl_ps(part, part);
+        y += 2;
+    }
+    if ((n & 1) != 0) {
+        _mm_store_ss(y, part);
+    }
 }
 ALWAYS_INLINE vf vf_add(vf a, vf b) {
     return _mm256_add_ps(a, b);
@@ -76,6 +94,10 @@ ALWAYS_INLINE vf vf_round(vf a) {
 ALWAYS_INLINE vf vf_power_of_two(__m256i n) {
     __m256i bits = _mm256_slli_epi32(_mm256_add_epi32(n, _mm256_set1_epi32(127)), 23);
     return _mm256_castsi256_ps(bits);
+}
+ALWAYS_INLINE vf vf_scale_normal(vf x, vf n) {
+    __m256i shift = _mm256_slli_epi32(_mm256_cvtps_epi32(n), 23);
+    return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(x), shift));
 }
 /* In two steps, because 2^n itself may be beyond a float where the product is not. */
 ALWAYS_INLINE vf vf_scale(vf x, vf n) {

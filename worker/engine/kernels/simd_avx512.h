@@ -8,6 +8,7 @@
  *     vf_load_n, vf_store_n         the first n elements, 1 <= n <= VL; the rest is
  *                                   zeros, or left alone
  *     vf_scale(x, n)                x * 2^n for whole n
+ *     vf_scale_normal(x, n)         the same where x and the result are normal numbers
  *     vf_split(x, e)                mantissa in [1, 2) and exponent of x > 0
  *     vf_transpose(t)               t[i] lane j becomes t[j] lane i
  *
@@ -82,6 +83,9 @@ ALWAYS_INLINE vf vf_round(vf a) {
     return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 }
 ALWAYS_INLINE vf vf_scale(vf x, vf n) {
+    return _mm512_scalef_ps(x, n);
+}
+ALWAYS_INLINE vf vf_scale_normal(vf x, vf n) {
     return _mm512_scalef_ps(x, n);
 }
 ALWAYS_INLINE vf vf_split(vf x, vf *e) {

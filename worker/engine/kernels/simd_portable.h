@@ -70,6 +70,9 @@ ALWAYS_INLINE float vf_highest(vf a) {
 ALWAYS_INLINE vf vf_exp(vf x) {
     return expf(x);
 }
+ALWAYS_INLINE vf vf_exp_falling(vf x) {
+    return expf(x);
+}
 ALWAYS_INLINE vf vf_expm1(vf x) {
     return expm1f(x);
 }
@@ -84,6 +87,9 @@ ALWAYS_INLINE vf vf_tanh(vf x) {
 }
 ALWAYS_INLINE vf vf_sigmoid(vf x) {
     return 1.0F / (1.0F + expf(-x));
+}
+ALWAYS_INLINE vf vf_gated_tanh(vf x, vf y) {
+    return vf_sigmoid(x) * tanhf(y);
 }
 ALWAYS_INLINE vf vf_erf(vf x) {
     return erff(x);
