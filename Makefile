@@ -161,22 +161,30 @@ unit-%: $$(call unit_bins,$$*) ## unit tests of one layer
 # ---- the codec's fuzzer and benchmark -----------------------------------------------
 FUZZ_SECONDS ?= 180
 FUZZ_DIR := $(BUILD)/fuzz
-$(FUZZ_DIR)/fuzz_job: tests/fuzz/fuzz_job.c $(call sources,codec) $(call sources,base) \
+FUZZ_CODEC := $(FUZZ_DIR)/fuzz_job $(FUZZ_DIR)/fuzz_plan
+$(FUZZ_CODEC): $(FUZZ_DIR)/%: tests/fuzz/%.c $(call sources,codec) $(call sources,base) \
   $(wildcard worker/codec/*.h worker/base/*.h) $(BUILD)/gen/schemas.h
 	@mkdir -p $(@D)
 	@command -v $(FUZZ_CC) >/dev/null || tools/packages.sh fuzz
 	$(Q)$(FUZZ_CC) $(CPPFLAGS) -D_GNU_SOURCE -std=c11 -O1 -g -fno-omit-frame-pointer \
 	  -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
-	  -o $@ $(filter %.c,$^) -lm -pthread
+	  -o $@ $(filter %.c,$^) -ljansson -lm -pthread
 
 .PHONY: fuzz-codec bench-codec
-fuzz-codec: $(FUZZ_DIR)/fuzz_job ## fuzz jobs and results for FUZZ_SECONDS
+fuzz-codec: $(FUZZ_CODEC) ## fuzz jobs, then schemas and records, FUZZ_SECONDS each
 	@mkdir -p $(FUZZ_DIR)/corpus-job
 	@grep -o '"message": "[0-9a-f]*"' tests/data/codec/goldens.json | cut -d'"' -f4 | \
 	  while read -r hex; do n=$$((n + 1)); \
 	  printf '%b' "$$(sed 's/../\\x&/g' <<<"$$hex")" >$(FUZZ_DIR)/corpus-job/golden-$$n; done
 	$(FUZZ_DIR)/fuzz_job -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -timeout=5 \
 	  -artifact_prefix=$(FUZZ_DIR)/ $(FUZZ_DIR)/corpus-job
+	@mkdir -p $(FUZZ_DIR)/corpus-plan
+	@jq -r '.[] | [.writer, .reader // "", .message] | join("\u0001")' \
+	  tests/data/codec/plans.json | while IFS=$$'\001' read -r writer reader hex; do \
+	  n=$$((n + 1)); { printf '%s\0%s\0' "$$writer" "$$reader"; \
+	  printf '%b' "$$(sed 's/../\\x&/g' <<<"$$hex")"; } >$(FUZZ_DIR)/corpus-plan/plan-$$n; done
+	$(FUZZ_DIR)/fuzz_plan -max_total_time=$(FUZZ_SECONDS) -max_len=8192 -timeout=5 \
+	  -artifact_prefix=$(FUZZ_DIR)/ $(FUZZ_DIR)/corpus-plan
 
 # The engine's is built as a variant, since its kernels have flags of their own.
 FUZZ_MODEL := build/fuzz/fuzz_model

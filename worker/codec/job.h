@@ -37,7 +37,10 @@ enum job_data {
     JOB_DATA_LONGS,
     JOB_DATA_BOOLEANS,
     JOB_DATA_STRINGS,
-    JOB_DATA_COUNT
+    JOB_DATA_COUNT,
+    /* No branch: elements of the dtype as a tensor has them, put together by a mapping.
+     */
+    JOB_DATA_STAGED = JOB_DATA_COUNT
 };
 
 struct job_tensor {
@@ -74,6 +77,9 @@ MUST_CHECK enum status job_parse(struct span message, struct job *job, struct er
  * infinite.  Rounding to the nearest is no error. */
 MUST_CHECK enum status job_fill(const struct job_tensor *tensor, enum dtype dtype,
                                 size_t count, void *to, struct error *err);
+
+/* Is there a way from an array of that kind to the dtype? */
+bool job_fill_converts(enum job_data kind, enum dtype dtype);
 
 /* The row shape that the tensor stands for, given the model's `row_dims` (negative where
  * free): an empty shape is the model's own if that has no free dimension, and a leading 1

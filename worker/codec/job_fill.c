@@ -4,12 +4,11 @@
  * a table by (branch of Tensor.data, dtype); an empty place is a pair that has none. */
 #include <assert.h>
 #include <stdarg.h>
-#include <math.h>
 
 #include "base/compiler.h"
 #include "base/size.h"
-#include "codec/half.h"
 #include "codec/job.h"
+#include "codec/number.h"
 #include "codec/reader.h"
 #include "codec/tensors.h"
 #include "codec/utf8.h"
@@ -57,79 +56,6 @@ static size_t borrow_strings(const uint8_t **at, const uint8_t *end, size_t coun
         *at = out[i].data + out[i].size;
     }
     return count;
-}
-
-/* ---- one number into one element; false where it does not fit ------------------- */
-
-static inline bool real_to_f32(double value, float *out) {
-    *out = (float)value;
-    return !isinf(*out) || isinf(value);
-}
-
-static inline bool real_to_f64(double value, double *out) {
-    *out = value;
-    return true;
-}
-
-static inline bool real_to_f16(double value, uint16_t *out) {
-    *out = half_f16(value);
-    return (*out & ~HALF_SIGN) != HALF_F16_INFINITY || isinf(value);
-}
-
-static inline bool real_to_bf16(double value, uint16_t *out) {
-    *out = half_bf16(value);
-    return (*out & ~HALF_SIGN) != HALF_BF16_INFINITY || isinf(value);
-}
-
-/* The bounds are powers of two (or 0), exact as doubles; a NaN fails the comparison, and
- * a fraction does not survive the way there and back. */
-#define REAL_TO_INTEGER(name, type, least, past)                \
-    static inline bool name(double value, type *out) {          \
-        if (!(value >= (least) && value < (past))) {            \
-            return false;                                       \
-        }                                                       \
-        *out = (type)value;                                     \
-        return !(value < (double)*out || value > (double)*out); \
-    }
-REAL_TO_INTEGER(real_to_i8, int8_t, -0x1p7, 0x1p7)
-REAL_TO_INTEGER(real_to_i16, int16_t, -0x1p15, 0x1p15)
-REAL_TO_INTEGER(real_to_i32, int32_t, -0x1p31, 0x1p31)
-REAL_TO_INTEGER(real_to_i64, int64_t, -0x1p63, 0x1p63)
-REAL_TO_INTEGER(real_to_u8, uint8_t, 0.0, 0x1p8)
-REAL_TO_INTEGER(real_to_u16, uint16_t, 0.0, 0x1p16)
-REAL_TO_INTEGER(real_to_u32, uint32_t, 0.0, 0x1p32)
-REAL_TO_INTEGER(real_to_u64, uint64_t, 0.0, 0x1p64)
-
-#define LONG_TO_INTEGER(name, type, least, most)        \
-    static inline bool name(int64_t value, type *out) { \
-        *out = (type)value;                             \
-        return value >= (least) && value <= (most);     \
-    }
-LONG_TO_INTEGER(long_to_i8, int8_t, INT8_MIN, INT8_MAX)
-LONG_TO_INTEGER(long_to_i16, int16_t, INT16_MIN, INT16_MAX)
-LONG_TO_INTEGER(long_to_i32, int32_t, INT32_MIN, INT32_MAX)
-LONG_TO_INTEGER(long_to_i64, int64_t, INT64_MIN, INT64_MAX)
-LONG_TO_INTEGER(long_to_u8, uint8_t, 0, UINT8_MAX)
-LONG_TO_INTEGER(long_to_u16, uint16_t, 0, UINT16_MAX)
-LONG_TO_INTEGER(long_to_u32, uint32_t, 0, UINT32_MAX)
-LONG_TO_INTEGER(long_to_u64, uint64_t, 0, INT64_MAX)
-
-static inline bool long_to_f32(int64_t value, float *out) {
-    *out = (float)value;
-    return true;
-}
-
-static inline bool long_to_f64(int64_t value, double *out) {
-    *out = (double)value;
-    return true;
-}
-
-static inline bool long_to_f16(int64_t value, uint16_t *out) {
-    return real_to_f16((double)value, out);
-}
-
-static inline bool long_to_bf16(int64_t value, uint16_t *out) {
-    return real_to_bf16((double)value, out);
 }
 
 /* ---- the same over a block ------------------------------------------------------- */
@@ -206,9 +132,9 @@ static const char *const kind_names[] = {
     [JOB_DATA_BYTES] = "bytes",     [JOB_DATA_FLOATS] = "floats",
     [JOB_DATA_DOUBLES] = "doubles", [JOB_DATA_INTS] = "ints",
     [JOB_DATA_LONGS] = "longs",     [JOB_DATA_BOOLEANS] = "booleans",
-    [JOB_DATA_STRINGS] = "strings",
+    [JOB_DATA_STRINGS] = "strings", [JOB_DATA_STAGED] = "elements",
 };
-_Static_assert(ARRAY_COUNT(kind_names) == JOB_DATA_COUNT, "every branch has a name");
+_Static_assert(ARRAY_COUNT(kind_names) == JOB_DATA_STAGED + 1, "every kind has a name");
 
 /* ---- filling --------------------------------------------------------------------- */
 
@@ -258,18 +184,38 @@ static enum status fill_blocks(const struct job_tensor *x, convert_fn convert, v
     }
 }
 
+bool job_fill_converts(enum job_data kind, enum dtype dtype) {
+    assert((unsigned)kind < JOB_DATA_COUNT);
+    return (unsigned)dtype < DTYPE_PLAIN_COUNT && conversions[kind][dtype] != NULL;
+}
+
+static enum status fill_staged(const struct job_tensor *x, size_t count, void *to,
+                               struct error *err) {
+    if (x->count != count) {
+        return error_set(err, STATUS_POISON, "%zu elements, but %zu are expected",
+                         x->count, count);
+    }
+    if (count > 0) {
+        memcpy(to, x->data.data, count * dtype_size(x->dtype));
+    }
+    return STATUS_OK;
+}
+
 enum status job_fill(const struct job_tensor *tensor, enum dtype dtype, size_t count,
                      void *to, struct error *err) {
     const uint8_t *at = tensor->data.data;
     convert_fn convert;
     size_t converted;
-    assert((unsigned)tensor->kind < JOB_DATA_COUNT);
+    assert((unsigned)tensor->kind <= JOB_DATA_STAGED);
     if (tensor->dtype != dtype) {
         return error_set(err, STATUS_POISON, "the type is %s, but the model takes %s",
                          dtype_name(tensor->dtype), dtype_name(dtype));
     }
     if (tensor->kind == JOB_DATA_BYTES) {
         return fill_bytes(tensor, count, to, err);
+    }
+    if (tensor->kind == JOB_DATA_STAGED) {
+        return fill_staged(tensor, count, to, err);
     }
     convert = conversions[tensor->kind][dtype];
     if (convert == NULL) {

@@ -103,11 +103,15 @@ size_t tensors_item_size(enum job_data kind) {
 
 /* ---- reading --------------------------------------------------------------------- */
 
-static bool read_array(struct reader *r, const struct kind *kind, struct job_tensor *x) {
+bool tensors_read_array(struct reader *r, enum job_data which, struct job_tensor *x) {
+    const struct kind *kind = &kinds[which];
     const uint8_t *begin = r->at;
     struct span items = span_of(r->at, 0);
     struct reader_block block;
     int block_count = 0;
+    assert(which > JOB_DATA_BYTES);
+    assert(which < JOB_DATA_COUNT);
+    x->kind = which;
     for (x->count = 0;; x->count += block.count) {
         if (!reader_block(r, kind->item_size, SIZE_MAX, &block)) {
             return false;
@@ -187,7 +191,7 @@ static bool read_data(struct reader *r, struct job_tensor *x) {
         x->count = x->data.size;
         return true;
     }
-    return read_array(r, &kinds[branch], x);
+    return tensors_read_array(r, x->kind, x);
 }
 
 /* The fields of a Tensor, in the schema's order. */

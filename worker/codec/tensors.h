@@ -14,6 +14,11 @@
 /* Encoded bytes of one item of an array; of a varint or a string the least it can be. */
 size_t tensors_item_size(enum job_data kind);
 
+/* Reads an array of that kind, validates each item, and notes in `x` kind, count, data
+ * and whether it is contiguous. */
+MUST_CHECK bool tensors_read_array(struct reader *r, enum job_data kind,
+                                   struct job_tensor *x);
+
 /* Reads an array of Tensor records, `list` being its name in error paths, into `tensors`
  * of JOB_INPUTS_MAX entries.  Every item is walked over; no name may come twice. */
 MUST_CHECK bool tensors_read(struct reader *r, const char *list,
