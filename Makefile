@@ -19,7 +19,7 @@ CC := gcc
 endif
 CLANG_FORMAT ?= clang-format-14
 FUZZ_CC ?= clang-14
-PKGS := rdkafka openblas libconfig libmicrohttpd jansson libprotobuf-c
+PKGS := rdkafka openblas libconfig libmicrohttpd jansson libprotobuf-c libcurl
 
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion \
   -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition -Wpointer-arith \
@@ -53,14 +53,15 @@ LDFLAGS += $(if $(filter tsan,$(SAN)),tests/tsan_threads.c)
 LDLIBS += $(shell pkg-config --libs $(filter-out openblas,$(PKGS)) 2>/dev/null) -lm -ldl
 
 # ---- layers: an archive each; a layer links with those it may include ------------
-LAYERS := base config codec engine batch stream app
+LAYERS := base config codec registry engine batch stream app
 deps_base := base
 deps_config := config base
 deps_codec := codec base
+deps_registry := registry codec base
 deps_engine := engine base
 deps_batch := batch codec engine base
 deps_stream := stream base
-deps_app := app batch stream codec engine config base
+deps_app := app batch stream registry codec engine config base
 deps_tools := tools $(deps_app)
 
 sources = $(sort $(shell find worker/$(1) -name '*.c' 2>/dev/null))
