@@ -214,7 +214,7 @@ bench-codec: $(BUILD)/bench_codec ## nanoseconds a job and a result, beside Avro
 
 # ---- checks ------------------------------------------------------------------------
 # `check` is everything a change must pass; `check-fast` leaves out Kafka and TSan.
-.PHONY: layers format lint flow models ops packages packages-test
+.PHONY: layers format lint flow models ops ops-peer packages packages-test
 packages: ## install the Debian packages that the build needs and that are missing
 	@tools/packages.sh build
 packages-test: ## the same, and those that `make check` needs
@@ -229,6 +229,8 @@ models: $(BUILD)/millrace ## the demo models against their golden outputs
 	@$(BUILD)/millrace model test conf/models/digits conf/models/text conf/models/attention
 ops: $(BUILD)/millrace ## ONNX's own operator tests
 	@MILLRACE=$(BUILD)/millrace tests/ops/run.sh
+ops-peer: ops ## the same cases in ONNX Runtime, for comparison
+	@$$(tests/kafka/venv.sh)/bin/python tests/ops/peer.py build/ops/cases/test_*
 flow: $(BUILD)/millrace ## whole workers on the embedded broker
 	@MILLRACE=$(BUILD)/millrace tests/run.sh flow
 

@@ -10,6 +10,7 @@
 
 #include "base/size.h"
 #include "engine/kernels/attention.h"
+#include "engine/ops/flex_attention.h"
 #include "engine/ops/ops.h"
 
 enum { IN_Q, IN_K, IN_V, IN_MASK, IN_PAST_KEY, IN_PAST_VALUE, IN_VALID };
@@ -104,6 +105,15 @@ static enum status prepare(struct load *load, struct error *err) {
         status = read_numbers(load, state, err);
     }
     return status == STATUS_OK ? check_types(load, err) : status;
+}
+
+/* Without graphs that change the scores it is an Attention. */
+static enum status flex_prepare(struct load *load, struct error *err) {
+    if (load->node->body_count > 0) {
+        load->node->op = &flex_attention_op;
+        return flex_attention_op.prepare(load, err);
+    }
+    return prepare(load, err);
 }
 
 bool attention_fuse(struct graph *graph, struct node *node, const int inputs[4],
@@ -449,15 +459,14 @@ static const struct op ops[] = {
         .run = run,
     },
     {
-        /* Without modifying graphs, whose attributes nobody reads, an Attention. */
         .domain = "ai.onnx.preview",
         .name = "FlexAttention",
         .since = 1,
         .inputs_min = 3,
-        .inputs_max = 3,
-        .types = {TYPES_FLOAT},
+        .inputs_max = NODE_INPUTS_MAX, /* what its graphs capture */
+        .types = {TYPES_FLOAT, 0, 0, TYPES_VALUE, TYPES_VALUE, TYPES_VALUE},
         .memo_size = sizeof(struct attention_memo),
-        .prepare = prepare,
+        .prepare = flex_prepare,
         .shape = shape,
         .run = run,
     },

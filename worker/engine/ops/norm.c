@@ -1,8 +1,10 @@
-/* norm.c - BatchNormalization in inference, and LayerNormalization; float32. */
+/* norm.c - BatchNormalization and LayerNormalization, float32; norm_any.c has the rarer
+ * kinds of the first. */
 #include <math.h>
 
 #include "engine/kernels/elementwise.h"
 #include "engine/kernels/vmath.h"
+#include "engine/ops/norm_any.h"
 #include "engine/ops/ops.h"
 
 /* ---- BatchNormalization -------------------------------------------------------- */
@@ -32,9 +34,21 @@ static enum status batch_norm_prepare(struct load *load, struct error *err) {
     if (status == STATUS_OK) {
         status = attr_int(load->node, "spatial", 1, &spatial, err);
     }
-    if (status == STATUS_OK && (training || spatial != 1)) {
+    if (status == STATUS_OK && spatial != 1) {
         status = node_error(load->node, err, STATUS_UNSUPPORTED,
-                            "training, or statistics for each pixel, are not handled");
+                            "statistics for each pixel are not handled");
+    }
+    if (status == STATUS_OK &&
+        (training || graph_input_dtype(load->graph, load->node, IN_X) != DTYPE_F32)) {
+        /* Passes know the inference of float32 by its name. */
+        load->node->type = "BatchNormalization, of doubles or in training,";
+        load->node->op = &batch_norm_any_op;
+        return batch_norm_any_op.prepare(load, err);
+    }
+    if (status == STATUS_OK && load->node->output_count > 1) {
+        status =
+            node_error(load->node, err, STATUS_UNSUPPORTED,
+                       "%d outputs, which only training makes", load->node->output_count);
     }
     return status;
 }
@@ -235,8 +249,9 @@ static const struct op ops[] = {
         .since = 1,
         .inputs_min = 5,
         .inputs_max = 5,
+        .outputs_max = 3,
         .flags = OP_FUSES_ACTIVATION | OP_IN_PLACE,
-        .types = {TYPES_F32},
+        .types = {TYPES_FLOAT},
         .prepare = batch_norm_prepare,
         .pack = batch_norm_pack,
         .shape = batch_norm_shape,

@@ -4,6 +4,7 @@
 #include <assert.h>
 
 #include "base/compiler.h"
+#include "base/small_float.h"
 
 struct access {
     double (*real)(const void *data, int64_t at);
@@ -46,15 +47,34 @@ ACCESS(bool, bool, same, itself)
 ACCESS(f32, float, same, number_truncate)
 ACCESS(f64, double, same, number_truncate)
 
+#define ACCESS_HALF(name)                                                         \
+    static double name##_real(const void *data, int64_t at) {                     \
+        return (double)small_to_f32(&small_##name, ((const uint16_t *)data)[at]); \
+    }                                                                             \
+    static int64_t name##_integer(const void *data, int64_t at) {                 \
+        return number_truncate(name##_real(data, at));                            \
+    }                                                                             \
+    static void name##_set_real(void *data, int64_t at, double value) {           \
+        ((uint16_t *)data)[at] =                                                  \
+            (uint16_t)small_from_f32(&small_##name, (float)value, false);         \
+    }                                                                             \
+    static void name##_set_integer(void *data, int64_t at, int64_t value) {       \
+        name##_set_real(data, at, (double)value);                                 \
+    }
+
+ACCESS_HALF(f16)
+ACCESS_HALF(bf16)
+
 #define ENTRY(name) \
     { name##_real, name##_integer, name##_set_real, name##_set_integer }
 
 static const struct access accesses[DTYPE_COUNT] = {
-    [DTYPE_I8] = ENTRY(i8),   [DTYPE_U8] = ENTRY(u8),   [DTYPE_I16] = ENTRY(i16),
-    [DTYPE_U16] = ENTRY(u16), [DTYPE_I32] = ENTRY(i32), [DTYPE_U32] = ENTRY(u32),
-    [DTYPE_I64] = ENTRY(i64), [DTYPE_U64] = ENTRY(u64), [DTYPE_BOOL] = ENTRY(bool),
-    [DTYPE_F32] = ENTRY(f32), [DTYPE_F64] = ENTRY(f64), [DTYPE_I4] = ENTRY(i8),
-    [DTYPE_U4] = ENTRY(u8),   [DTYPE_I2] = ENTRY(i8),   [DTYPE_U2] = ENTRY(u8),
+    [DTYPE_I8] = ENTRY(i8),   [DTYPE_U8] = ENTRY(u8),     [DTYPE_I16] = ENTRY(i16),
+    [DTYPE_U16] = ENTRY(u16), [DTYPE_I32] = ENTRY(i32),   [DTYPE_U32] = ENTRY(u32),
+    [DTYPE_I64] = ENTRY(i64), [DTYPE_U64] = ENTRY(u64),   [DTYPE_BOOL] = ENTRY(bool),
+    [DTYPE_F32] = ENTRY(f32), [DTYPE_F64] = ENTRY(f64),   [DTYPE_I4] = ENTRY(i8),
+    [DTYPE_F16] = ENTRY(f16), [DTYPE_BF16] = ENTRY(bf16), [DTYPE_U4] = ENTRY(u8),
+    [DTYPE_I2] = ENTRY(i8),   [DTYPE_U2] = ENTRY(u8),
 };
 
 static const struct access *access_of(const struct tensor *x) {

@@ -224,13 +224,6 @@ static uint64_t step_whole(enum reduction reduction, uint64_t sum, int64_t x) {
     return sum + (uint64_t)x;
 }
 
-static uint64_t first_whole(enum reduction reduction) {
-    return reduction == MAX    ? (uint64_t)INT64_MIN
-           : reduction == MIN  ? (uint64_t)INT64_MAX
-           : reduction == PROD ? 1
-                               : 0;
-}
-
 static int64_t last_whole(enum reduction reduction, uint64_t sum, int64_t count) {
     double real = (double)(int64_t)sum;
     switch (reduction) {
@@ -251,27 +244,54 @@ static int64_t last_whole(enum reduction reduction, uint64_t sum, int64_t count)
     return (int64_t)sum;
 }
 
-#define WHOLE(name, type)                                                            \
-    static void run_##name(enum reduction reduction, const struct reduce_memo *memo, \
-                           const type *x, size_t count, type *y) {                   \
-        int64_t index[TENSOR_RANK_MAX] = {0}, at = 0;                                \
-        for (size_t i = 0; i < count; i++) {                                         \
-            int64_t inner[TENSOR_RANK_MAX] = {0}, from = at;                         \
-            uint64_t sum = first_whole(reduction);                                   \
-            bool more = memo->count > 0;                                             \
-            while (more) {                                                           \
-                sum = step_whole(reduction, sum, x[from]);                           \
-                more = next(memo->reduced, memo->dims, memo->steps, inner, &from);   \
-            }                                                                        \
-            y[i] = (type)last_whole(reduction, sum, memo->count);                    \
-            (void)next(memo->kept, memo->kept_dims, memo->kept_steps, index, &at);   \
-        }                                                                            \
+/* MAX and MIN start from the type's lowest and highest; `flip` makes the order of
+ * unsigned 64 bits that of signed ones. */
+#define WHOLE(name, type, lowest, highest, flip)                                       \
+    static void run_##name(enum reduction reduction, const struct reduce_memo *memo,   \
+                           const type *x, size_t count, type *y) {                     \
+        int64_t index[TENSOR_RANK_MAX] = {0}, at = 0;                                  \
+        bool extreme = reduction == MAX || reduction == MIN;                           \
+        uint64_t turn = extreme ? (flip) : 0;                                          \
+        uint64_t first = reduction == MAX    ? (uint64_t)(lowest) ^ turn               \
+                         : reduction == MIN  ? (uint64_t)(highest) ^ turn              \
+                         : reduction == PROD ? 1                                       \
+                                             : 0;                                      \
+        for (size_t i = 0; i < count; i++) {                                           \
+            int64_t inner[TENSOR_RANK_MAX] = {0}, from = at;                           \
+            uint64_t sum = first;                                                      \
+            bool more = memo->count > 0;                                               \
+            while (more) {                                                             \
+                sum = step_whole(reduction, sum, (int64_t)((uint64_t)x[from] ^ turn)); \
+                more = next(memo->reduced, memo->dims, memo->steps, inner, &from);     \
+            }                                                                          \
+            y[i] = (type)(last_whole(reduction, sum, memo->count) ^ (int64_t)turn);    \
+            (void)next(memo->kept, memo->kept_dims, memo->kept_steps, index, &at);     \
+        }                                                                              \
     }
 
-WHOLE(i32, int32_t)
-WHOLE(i64, int64_t)
+WHOLE(i8, int8_t, INT8_MIN, INT8_MAX, 0)
+WHOLE(u8, uint8_t, 0, UINT8_MAX, 0)
+WHOLE(i16, int16_t, INT16_MIN, INT16_MAX, 0)
+WHOLE(u16, uint16_t, 0, UINT16_MAX, 0)
+WHOLE(i32, int32_t, INT32_MIN, INT32_MAX, 0)
+WHOLE(u32, uint32_t, 0, UINT32_MAX, 0)
+WHOLE(i64, int64_t, INT64_MIN, INT64_MAX, 0)
+WHOLE(u64, uint64_t, 0, UINT64_MAX, UINT64_C(1) << 63)
+WHOLE(bool, bool, 0, 1, 0)
 
 /* ---- run ----------------------------------------------------------------------- */
+
+#define EACH_REDUCED(CASE) \
+    CASE(DTYPE_F32, f32)   \
+    CASE(DTYPE_F64, f64)   \
+    CASE(DTYPE_I8, i8)     \
+    CASE(DTYPE_U8, u8)     \
+    CASE(DTYPE_I16, i16)   \
+    CASE(DTYPE_U16, u16)   \
+    CASE(DTYPE_I32, i32)   \
+    CASE(DTYPE_U32, u32)   \
+    CASE(DTYPE_I64, i64)   \
+    CASE(DTYPE_U64, u64)
 
 /* The kernels' ways; false where there is none. */
 static bool run_fast(enum reduction reduction, const struct reduce_memo *memo,
@@ -304,14 +324,20 @@ static enum status run(struct exec *exec, struct error *err) {
     if (count == 0 || run_fast(*reduction, memo, x, (int64_t)count, y)) {
         return STATUS_OK;
     }
-    if (x->dtype == DTYPE_F32) {
-        run_f32(*reduction, memo, x->data, count, y);
-    } else if (x->dtype == DTYPE_F64) {
-        run_f64(*reduction, memo, x->data, count, y);
-    } else if (x->dtype == DTYPE_I32) {
-        run_i32(*reduction, memo, x->data, count, y);
-    } else {
-        run_i64(*reduction, memo, x->data, count, y);
+    switch (x->dtype) {
+#define CASE(dtype, name)                                \
+    case dtype:                                          \
+        run_##name(*reduction, memo, x->data, count, y); \
+        break;
+        EACH_REDUCED(CASE)
+        CASE(DTYPE_BOOL, bool)
+#undef CASE
+    case DTYPE_NONE:
+    case DTYPE_STRING:
+    case DTYPE_F16:
+    case DTYPE_BF16:
+    CASE_DTYPE_UNUSUAL:
+        break; /* refused at load */
     }
     return STATUS_OK;
 }
@@ -374,8 +400,14 @@ static enum status arg_shape(struct exec *exec, struct error *err) {
 
 ARG(f32, float)
 ARG(f64, double)
+ARG(i8, int8_t)
+ARG(u8, uint8_t)
+ARG(i16, int16_t)
+ARG(u16, uint16_t)
 ARG(i32, int32_t)
+ARG(u32, uint32_t)
 ARG(i64, int64_t)
+ARG(u64, uint64_t)
 
 static enum status arg_run(struct exec *exec, struct error *err) {
     const struct arg_state *state = exec->node->state;
@@ -385,21 +417,27 @@ static enum status arg_run(struct exec *exec, struct error *err) {
     size_t count = tensor_count(exec->y[0]);
     int64_t *y = exec->y[0]->data;
     (void)err; /* cannot fail */
-    if (x->dtype == DTYPE_F32) {
-        arg_f32(*least, state->last, memo, x->data, count, y);
-    } else if (x->dtype == DTYPE_F64) {
-        arg_f64(*least, state->last, memo, x->data, count, y);
-    } else if (x->dtype == DTYPE_I32) {
-        arg_i32(*least, state->last, memo, x->data, count, y);
-    } else {
-        arg_i64(*least, state->last, memo, x->data, count, y);
+    switch (x->dtype) {
+#define CASE(dtype, name)                                         \
+    case dtype:                                                   \
+        arg_##name(*least, state->last, memo, x->data, count, y); \
+        break;
+        EACH_REDUCED(CASE)
+#undef CASE
+    case DTYPE_NONE:
+    case DTYPE_BOOL:
+    case DTYPE_STRING:
+    case DTYPE_F16:
+    case DTYPE_BF16:
+    CASE_DTYPE_UNUSUAL:
+        break; /* refused at load */
     }
     return STATUS_OK;
 }
 
 /* ---- the table ----------------------------------------------------------------- */
 
-#define TYPES_REDUCED (TYPES_FLOAT | TYPES_INDEX)
+#define TYPES_REDUCED TYPES_NUMBER
 
 static const enum reduction sum = SUM, mean = MEAN, max = MAX, min = MIN, prod = PROD,
                             l1 = L1, l2 = L2, sum_square = SUM_SQUARE, log_sum = LOG_SUM,
@@ -437,8 +475,8 @@ static const bool most = false, least = true;
 static const struct op ops[] = {
     REDUCE("ReduceSum", 13, sum, TYPES_REDUCED),
     REDUCE("ReduceMean", 18, mean, TYPES_REDUCED),
-    REDUCE("ReduceMax", 18, max, TYPES_REDUCED),
-    REDUCE("ReduceMin", 18, min, TYPES_REDUCED),
+    REDUCE("ReduceMax", 18, max, TYPES_REDUCED | TYPES_BOOL),
+    REDUCE("ReduceMin", 18, min, TYPES_REDUCED | TYPES_BOOL),
     REDUCE("ReduceProd", 18, prod, TYPES_REDUCED),
     REDUCE("ReduceL1", 18, l1, TYPES_REDUCED),
     REDUCE("ReduceL2", 18, l2, TYPES_REDUCED),

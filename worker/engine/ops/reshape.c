@@ -17,47 +17,6 @@ static enum status identity_shape(struct exec *exec, struct error *err) {
     return STATUS_OK;
 }
 
-/* Inference drops nothing. */
-static enum status dropout_prepare(struct load *load, struct error *err) {
-    const struct tensor *training = graph_constant(load->graph, load->node, 2);
-    bool known = graph_input_dtype(load->graph, load->node, 2) == DTYPE_NONE ||
-                 (training != NULL && training->dtype == DTYPE_BOOL &&
-                  tensor_count(training) == 1 && !*(const bool *)training->data);
-    static const char *const hints[] = {"ratio", "seed", "is_test", "consumed_inputs"};
-    for (size_t i = 0; i < ARRAY_COUNT(hints); i++) {
-        attr_ignore(load->node, hints[i]);
-    }
-    if (!known) {
-        return node_error(load->node, err, STATUS_UNSUPPORTED, "is in training mode");
-    }
-    if (load->node->opset >= 10) { /* before it was of the input's type */
-        graph_set_output(load->graph, load->node, 1, DTYPE_BOOL);
-    }
-    return STATUS_OK;
-}
-
-static enum status dropout_shape(struct exec *exec, struct error *err) {
-    if (!exec_wants(exec, 1)) {
-        return identity_shape(exec, err);
-    }
-    exec_same_shape(exec, 0, 0);
-    exec_same_shape(exec, 1, 0);
-    return STATUS_OK;
-}
-
-/* With a mask, which tells that all is kept. */
-static enum status dropout_run(struct exec *exec, struct error *err) {
-    int64_t count = (int64_t)tensor_count(exec->x[0]);
-    (void)err; /* cannot fail */
-    if (exec_wants(exec, 0) && count > 0) {
-        memcpy(exec->y[0]->data, exec->x[0]->data, tensor_size(exec->x[0]));
-    }
-    for (int64_t i = 0; i < count; i++) {
-        number_set_integer(exec->y[1], i, 1);
-    }
-    return STATUS_OK;
-}
-
 /* ---- Reshape ------------------------------------------------------------------- */
 
 struct reshape_state {
@@ -289,17 +248,6 @@ static const struct op ops[] = {
         .types = {TYPES_VALUE},
         .shape = identity_shape,
         .run = run,
-    },
-    {
-        .name = "Dropout",
-        .since = 1,
-        .inputs_min = 1,
-        .inputs_max = 3,
-        .outputs_max = 2,
-        .types = {TYPES_FLOAT, TYPES_FLOAT, TYPES_BOOL},
-        .prepare = dropout_prepare,
-        .shape = dropout_shape,
-        .run = dropout_run,
     },
     RENAMES("Reshape", 1, 1, 0, reshape_1_prepare, reshape_shape),
     {
