@@ -1,7 +1,9 @@
 /* intake.c - see intake.h. */
 #include "app/intake.h"
 
+#include "app/failure.h"
 #include "base/clock.h"
+#include "base/fail_point.h"
 #include "batch/batcher.h"
 #include "codec/job.h"
 
@@ -14,6 +16,7 @@ struct intake {
     int all_count;
     struct job job; /* the one being placed; too large for the stack of a callee */
     atomic_bool open;
+    bool stopped; /* no batch will come any more */
 };
 
 static struct record nudge;
@@ -26,7 +29,10 @@ struct record *intake_nudge(void) {
 
 static struct batch *on_take(void *opaque, int model_index, bool wait) {
     struct intake *intake = opaque;
-    return queue_pop(&intake->unused[model_index], wait ? QUEUE_FOREVER : 0);
+    struct batch *batch =
+        queue_pop(&intake->unused[model_index], wait ? QUEUE_FOREVER : 0);
+    intake->stopped = intake->stopped || (wait && batch == NULL);
+    return batch;
 }
 
 static void on_emit(void *opaque, struct batch *batch) {
@@ -179,6 +185,9 @@ static enum status place(struct intake *intake, struct record *record, int64_t n
                          "the job has %zu bytes, over job_bytes_max = %d of the route",
                          record->value.size, route->job_bytes_max);
     }
+    if (fail_point_hits(FAIL_NO_MEMORY, record->key, record->attempt)) {
+        return error_set(err, STATUS_NO_MEMORY, "no memory, as a test wants it");
+    }
     status = job_parse(record->value, job, err);
     if (status == STATUS_OK) {
         status = choose_model(intake, record, job, model, err);
@@ -191,15 +200,6 @@ static enum status place(struct intake *intake, struct record *record, int64_t n
     return status;
 }
 
-static void give_up(struct intake *intake, struct record *record, const char *reason) {
-    struct metrics *metrics = intake->opts.metrics;
-    metrics_add(metrics, METRIC_JOBS_DEAD_LETTERED,
-                metrics_label(metrics, METRIC_JOBS_DEAD_LETTERED, (size_t)record->route,
-                              METRIC_DEAD_DECODE),
-                1);
-    record_set_dead(record, "decode", record->model, reason);
-}
-
 void intake_chain(struct intake *intake, struct record *chain) {
     int64_t from_us = clock_now_us();
     bool gave_up = false;
@@ -210,11 +210,12 @@ void intake_chain(struct intake *intake, struct record *chain) {
         enum status status;
         chain = record->next; /* the record may be gone once it has an outcome */
         status = place(intake, record, from_us, &model, &err);
-        if (status == STATUS_AGAIN) {
-            return; /* stopping: the rest stays uncommitted */
+        if (status == STATUS_AGAIN && intake->stopped) {
+            return; /* the rest stays uncommitted */
         }
         if (status != STATUS_OK) {
-            give_up(intake, record, err.text);
+            failure_settle(intake->opts.metrics, record, METRIC_DEAD_DECODE,
+                           record->model, status, err.text);
             gave_up = true;
         }
     }

@@ -49,6 +49,11 @@ static const struct metric_entry table[] = {
                                    .type = TYPE_COUNTER,
                                    .labels = {LABEL_ROUTE, LABEL_DEAD},
                                    .help = "Jobs given up, by the stage that did."},
+    [METRIC_JOBS_RETRIED] = {.name = "millrace_jobs_retried_total",
+                             .type = TYPE_COUNTER,
+                             .labels = {LABEL_ROUTE, LABEL_DEAD},
+                             .help = "Jobs put off to a later attempt, by the stage "
+                                     "that failed."},
     [METRIC_RESULTS_PUBLISHED] = {.name = "millrace_results_published_total",
                                   .type = TYPE_COUNTER,
                                   .help = "Results published and committed."},
@@ -56,6 +61,13 @@ static const struct metric_entry table[] = {
                                .type = TYPE_COUNTER,
                                .help = "Dead letters published and committed, those "
                                        "among them whose result was too large."},
+    [METRIC_RETRIES_PUBLISHED] = {.name = "millrace_retries_published_total",
+                                  .type = TYPE_COUNTER,
+                                  .help = "Jobs sent to a retry topic and committed."},
+    [METRIC_RETRIES_WAITING] = {.name = "millrace_retries_waiting_records",
+                                .type = TYPE_GAUGE,
+                                .help = "Jobs that wait in our partitions of the retry "
+                                        "topics."},
     [METRIC_RECORDS_REPLAYED] = {.name = "millrace_records_replayed_total",
                                  .type = TYPE_COUNTER,
                                  .help = "Records published again after an abort."},

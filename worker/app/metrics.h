@@ -24,8 +24,11 @@ enum metric {
     METRIC_JOBS_RECEIVED,         /* counter{route} */
     METRIC_JOBS_ANSWERED,         /* counter{model} */
     METRIC_JOBS_DEAD_LETTERED,    /* counter{route, stage}: enum metric_dead */
+    METRIC_JOBS_RETRIED,          /* counter{route, stage}: enum metric_dead */
     METRIC_RESULTS_PUBLISHED,     /* counter: committed */
     METRIC_DEAD_PUBLISHED,        /* counter: dead letters, committed */
+    METRIC_RETRIES_PUBLISHED,     /* counter: sent to a retry topic, committed */
+    METRIC_RETRIES_WAITING,       /* gauge, records; -1 unknown */
     METRIC_RECORDS_REPLAYED,      /* counter: published again after an abort */
     METRIC_RECORDS_LOST,          /* counter: the partition went to another worker */
     METRIC_BATCHES,               /* counter{model} */

@@ -4,8 +4,10 @@
 #include <pthread.h>
 #include <stdio.h>
 
+#include "app/failure.h"
 #include "app/intake.h"
 #include "base/clock.h"
+#include "base/fail_point.h"
 #include "base/queue.h"
 #include "base/thread.h"
 
@@ -132,14 +134,20 @@ static void on_answered(void *opaque, void *tag, struct span result, void *holde
     record_set_result(tag, result, holder);
 }
 
-static void on_failed(void *opaque, void *tag, const char *reason) {
+static void on_failed(void *opaque, void *tag, const struct error *reason) {
     struct sink *sink = opaque;
-    struct record *record = tag;
-    metrics_add(sink->pipeline->opts.metrics, METRIC_JOBS_DEAD_LETTERED,
-                metrics_label(sink->pipeline->opts.metrics, METRIC_JOBS_DEAD_LETTERED,
-                              (size_t)record->route, METRIC_DEAD_INFER),
-                1);
-    record_set_dead(record, "infer", sink->model, reason);
+    failure_settle(sink->pipeline->opts.metrics, tag, METRIC_DEAD_INFER, sink->model,
+                   reason->status, reason->text);
+}
+
+/* Ends the process where a test wants to see what comes of that. */
+static void crash_if_asked(const struct batch *batch) {
+    for (int i = 0; i < batch->count; i++) {
+        const struct record *record = batch->rows[i].tag;
+        if (fail_point_hits(FAIL_CRASH, record->key, record->attempt)) {
+            abort();
+        }
+    }
 }
 
 /* Rows that were polled together share one observation. */
@@ -179,6 +187,9 @@ static void compute_batch(struct compute *compute, struct batch *batch) {
     struct infer_times times;
     if (batch->count > 0) {
         int64_t wait_us = clock_now_us() - batch->rows[0].received_us;
+        if (fail_point_is_set()) {
+            crash_if_asked(batch);
+        }
         infer_run(compute->sessions[batch->model_index], batch, &pipeline->answers, &sink,
                   clock_now_us, &times);
         stream_wake(pipeline->opts.stream);

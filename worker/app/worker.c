@@ -11,6 +11,7 @@
 #include "app/pipeline.h"
 #include "base/clock.h"
 #include "base/cpu.h"
+#include "base/fail_point.h"
 #include "config/config.h"
 
 enum { EXIT_FINE = 0, EXIT_FAILED = 1, EXIT_WRONG = 2 };
@@ -99,14 +100,23 @@ struct stream_lists {
     struct stream_route routes[CONFIG_ROUTES_MAX];
 };
 
+static struct stream_route stream_route(const struct config_route *from) {
+    struct stream_route to = {.input = from->input,
+                              .output = from->output,
+                              .dead_letter = from->dead_letter,
+                              .retry_count = from->retry_count};
+    for (int i = 0; i < from->retry_count; i++) {
+        to.retries[i] = (struct stream_retry){.topic = from->retry_topics[i],
+                                              .delay_ms = from->retry_ms[i]};
+    }
+    return to;
+}
+
 static struct stream_opts stream_opts(const struct config *config,
                                       struct stream_lists *lists) {
     bool exactly_once = config->worker.delivery == CONFIG_EXACTLY_ONCE;
     for (size_t i = 0; i < config->route_count; i++) {
-        lists->routes[i] =
-            (struct stream_route){.input = config->routes[i].input,
-                                  .output = config->routes[i].output,
-                                  .dead_letter = config->routes[i].dead_letter};
+        lists->routes[i] = stream_route(&config->routes[i]);
     }
     return (struct stream_opts){
         .common = properties(&config->kafka, lists->common),
@@ -159,12 +169,21 @@ static void log_start(const struct config *config) {
               LOG_INT("routes", (int64_t)config->route_count));
 }
 
+static void start_fail_point(void) {
+    const char *text = fail_point_load();
+    if (text != NULL) {
+        log_event(LOG_WARN, "fail_point", LOG_TEXT("text", text),
+                  LOG_TEXT("advice", "MILLRACE_FAIL_POINT is for tests alone"));
+    }
+}
+
 static enum status start(struct worker *w, struct error *err) {
     static enum status (*const steps[])(struct worker *, struct error *) = {
         start_metrics, start_http, start_models, start_stream, start_pipeline};
     enum status status = STATUS_OK;
     log_setup(w->config->log.level, w->config->log.format);
     log_start(w->config);
+    start_fail_point();
     for (size_t i = 0; i < ARRAY_COUNT(steps) && status == STATUS_OK; i++) {
         status = steps[i](w, err);
     }
@@ -191,6 +210,8 @@ static void take_figures(struct worker *w, struct stream_stats *s) {
     stream_stats(w->stream, s);
     metrics_set(m, METRIC_RESULTS_PUBLISHED, 0, (int64_t)s->results_out);
     metrics_set(m, METRIC_DEAD_PUBLISHED, 0, (int64_t)s->dead_letters_out);
+    metrics_set(m, METRIC_RETRIES_PUBLISHED, 0, (int64_t)s->retries_out);
+    metrics_set(m, METRIC_RETRIES_WAITING, 0, s->retries_waiting);
     metrics_set(m, METRIC_RECORDS_REPLAYED, 0, (int64_t)s->records_replayed);
     metrics_set(m, METRIC_RECORDS_LOST, 0, (int64_t)s->records_lost);
     metrics_set(m, METRIC_CONSUMER_LAG, 0, s->lag);

@@ -47,7 +47,7 @@ static struct answers *answers_take(struct answers_pool *pool) {
     return answers;
 }
 
-static void fail_range(struct run *run, struct range range, const char *reason) {
+static void fail_range(struct run *run, struct range range, const struct error *reason) {
     for (int i = range.first; i < range.first + range.count; i++) {
         run->sink->failed(run->sink->opaque, run->batch->rows[i].tag, reason);
     }
@@ -213,7 +213,7 @@ void infer_run(struct session *session, const struct batch *batch,
             continue;
         }
         if (range.count == 1) {
-            fail_range(&run, range, err.text);
+            fail_range(&run, range, &err);
             continue;
         }
         assert(waiting + 2 <= RANGES_MAX);

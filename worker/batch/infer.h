@@ -43,7 +43,7 @@ void answers_unref(void *answers);
 struct infer_sink {
     /* `result` stays until answers_unref(holder), which the receiver owes. */
     void (*answered)(void *opaque, void *tag, struct span result, void *holder);
-    void (*failed)(void *opaque, void *tag, const char *reason);
+    void (*failed)(void *opaque, void *tag, const struct error *reason);
     void *opaque;
 };
 

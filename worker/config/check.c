@@ -5,6 +5,8 @@
 #include "base/text.h"
 #include "config/loader.h"
 
+#define TOPIC_SIZE_MAX 249 /* Kafka's limit */
+
 /* Where a setting was given: "FILE:LINE", a variable or "--set"; NULL for a default. */
 static const char *origin_of(const struct loader *loader, const char *name) {
     const struct config *config = &loader->box->config;
@@ -174,11 +176,81 @@ static void check_topics(struct loader *loader, size_t index) {
     }
 }
 
+/* One delay, "5s" or "10m", at *text, which is moved behind it; -1 if it is none. */
+static int64_t take_delay_ms(const char **text) {
+    static const struct {
+        char unit;
+        int64_t seconds;
+    } units[] = {{'s', 1}, {'m', 60}, {'h', 3600}};
+    int64_t number = 0;
+    const char *at = *text;
+    while (*at >= '0' && *at <= '9' && number <= CONFIG_RETRY_S_MAX) {
+        number = number * 10 + (*at++ - '0');
+    }
+    for (size_t i = 0; i < ARRAY_COUNT(units) && at != *text; i++) {
+        if (*at == units[i].unit && (at[1] == 0 || at[1] == ' ')) {
+            *text = at + 1;
+            number *= units[i].seconds;
+            return number > 0 && number <= CONFIG_RETRY_S_MAX ? number * 1000 : -1;
+        }
+    }
+    return -1;
+}
+
+/* A topic of this group's own, since another group that reads the same input has its own
+ * failures.  A group's name may hold what a topic's may not. */
+static const char *retry_topic(struct loader *loader, const struct config_route *route,
+                               int level) {
+    char group[256];
+    const char *from = loader->box->config.worker.group;
+    size_t i = 0;
+    for (; from != NULL && from[i] != 0 && i < sizeof(group) - 1; i++) {
+        char one[2] = {from[i], 0};
+        group[i] = from[i] == '.' || value_is_name(one) ? from[i] : '-';
+    }
+    group[i] = 0;
+    return loader_format(loader, "%s.%s.retry.%d", route->input, group, level);
+}
+
+static void check_retries(struct loader *loader, size_t index) {
+    struct config_route *route = &loader->routes[index];
+    const char *text = route->retry_delays;
+    if (text == NULL || route->input == NULL) {
+        return; /* is reported */
+    }
+    while (*(text += strspn(text, " ")) != 0) {
+        int64_t ms = take_delay_ms(&text);
+        if (ms < 0 || route->retry_count == CONFIG_RETRIES_MAX) {
+            loader_problem(
+                loader,
+                "%s: routes[%zu].retry_delays = \"%.64s\": up to %d delays from 1s to "
+                "168h, as in \"5s 1m 10m\"",
+                item_place(loader, "routes", index, "retry_delays", NULL), index,
+                route->retry_delays, CONFIG_RETRIES_MAX);
+            return;
+        }
+        route->retry_ms[route->retry_count] = ms;
+        route->retry_topics[route->retry_count] =
+            retry_topic(loader, route, route->retry_count + 1);
+        route->retry_count++;
+    }
+    if (route->retry_count > 0 && strlen(route->retry_topics[0]) > TOPIC_SIZE_MAX) {
+        loader_problem(
+            loader,
+            "%s: routes[%zu]: the name of its retry topics would be '%.64s...' "
+            "and longer than the %d bytes Kafka allows; shorten "
+            "worker.group, or set retry_delays = \"\"",
+            item_place(loader, "routes", index, "input", NULL), index,
+            route->retry_topics[0], TOPIC_SIZE_MAX);
+    }
+}
+
 static void check_routes(struct loader *loader) {
     const struct config *config = &loader->box->config;
     for (size_t i = 0; i < config->route_count; i++) {
         struct config_route *route = &loader->routes[i];
         check_topics(loader, i);
+        check_retries(loader, i);
         route->model_index = find_model(loader, i);
         if (config->worker.window_mb > 0 &&
             route->job_bytes_max > (int64_t)config->worker.window_mb * (1 << 20)) {

@@ -24,6 +24,8 @@
 #define CONFIG_MODELS_MAX 256
 #define CONFIG_ROUTES_MAX 256
 #define CONFIG_OUTPUTS_MAX 64     /* of one model */
+#define CONFIG_RETRIES_MAX 8      /* levels of one route */
+#define CONFIG_RETRY_S_MAX 604800 /* longest delay: a week */
 #define CONFIG_PROPERTIES_MAX 256 /* in each of kafka, consumer and producer */
 #define CONFIG_TEXT_SIZE_MAX 4096 /* bytes of one value, librdkafka's excepted */
 #define CONFIG_PROBLEMS_MAX 50    /* reported; the rest are counted */
@@ -84,6 +86,10 @@ struct config_route {
     const char *model; /* default model's name, empty: jobs name theirs */
     int model_index;   /* of that model in models; -1: jobs name theirs */
     int job_bytes_max;
+    const char *retry_delays; /* "5s 1m 10m" */
+    int64_t retry_ms[CONFIG_RETRIES_MAX];
+    const char *retry_topics[CONFIG_RETRIES_MAX];
+    int retry_count;
 };
 
 /* One setting as it came out: for a report of what is in force and why. */

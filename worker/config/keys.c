@@ -273,6 +273,17 @@ static const struct key route_keys[] = {
         .fallback = "1048576",
         .help = "A longer record is a dead letter.",
     },
+    {
+        .name = "retry_delays",
+        .type = KEY_TEXT,
+        .offset = offsetof(struct config_route, retry_delays),
+        .max = 128,
+        .fallback = "5s 1m 10m",
+        .help = "How long a job that failed for a reason that may pass waits before each "
+                "new attempt, as numbers with s, m or h; it waits in the topics "
+                "INPUT.GROUP.retry.1, .2 and so on, which are made if missing. Empty: "
+                "such a job is a dead letter at once.",
+    },
 };
 
 #define KEYS(array) .keys = (array), .key_count = ARRAY_COUNT(array)

@@ -6,8 +6,9 @@
  *     __connect.errors.topic, .partition, .offset   where the original stands
  *     __connect.errors.connector.name, .task.id     the group, the worker
  *     __connect.errors.stage, .class.name           what was being done
- *     __connect.errors.exception.class.name, .exception.message    the reason
+ *     __connect.errors.exception.class.name, .message, .stacktrace the reason
  *     millrace.stage, .model, .reason, .attempt
+ *     millrace.first_error   what it failed of at first, if it was tried again
  *     millrace.cut     "value" or "all": what had to be left out, with its sizes
  *
  * Depends on: stream/window.h, librdkafka.
@@ -29,8 +30,9 @@ enum dead_letter_cut {
     DEAD_LETTER_CUT_COUNT
 };
 
-/* The headers for `slot`, NULL without memory.  `topic` is the input's name. */
-rd_kafka_headers_t *dead_letter_headers(const struct slot *slot, const char *topic,
-                                        const char *group, const char *worker);
+struct stream;
+
+/* The headers for `slot`, NULL without memory. */
+rd_kafka_headers_t *dead_letter_headers(struct stream *stream, const struct slot *slot);
 
 #endif

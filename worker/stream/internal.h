@@ -24,8 +24,15 @@
 #include "stream/watchdog.h"
 #include "stream/window.h"
 
+/* A topic that is read: a route's input, or one of its retry topics. */
+struct stream_input {
+    const char *topic;
+    int route;
+    int level; /* 0 for the input, else the number of the retry topic from 1 */
+};
+
 struct counters {
-    _Atomic uint64_t records_in, results_out, dead_letters_out;
+    _Atomic uint64_t records_in, results_out, retries_out, dead_letters_out;
     _Atomic uint64_t records_replayed, records_lost;
     _Atomic uint64_t committed, aborted, rebalances, pauses;
 };
@@ -33,6 +40,8 @@ struct counters {
 struct stream {
     struct stream_opts opts; /* group and instance are our copies; properties are gone */
     char *group;             /* owned */
+    struct stream_input *inputs; /* owned; the topics of all routes */
+    size_t input_count;
     struct client_context context;
     struct problems problems;
     struct identity identity;

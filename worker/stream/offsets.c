@@ -3,7 +3,7 @@
 #include "stream/internal.h"
 
 static const char *input_of(const struct stream *stream, const struct lease *lease) {
-    return stream->opts.routes[lease->route].input;
+    return stream->inputs[lease->input].topic;
 }
 
 rd_kafka_topic_partition_list_t *offsets_of_taken(struct stream *stream) {

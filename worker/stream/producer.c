@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "stream/dead_letter.h"
 #include "stream/internal.h"
+#include "stream/retry.h"
 
 #define METADATA_TIMEOUT_MS 5000
 #define QUEUE_FULL_WAIT_MS 10
@@ -101,6 +102,11 @@ void producer_disconnect(struct stream *stream) {
         if (targets->dead_letter != NULL) {
             rd_kafka_topic_destroy(targets->dead_letter);
         }
+        for (int level = 0; level < STREAM_RETRIES_MAX; level++) {
+            if (targets->retries[level] != NULL) {
+                rd_kafka_topic_destroy(targets->retries[level]);
+            }
+        }
         *targets = (struct producer_targets){0};
     }
     (void)rd_kafka_purge(producer->client, RD_KAFKA_PURGE_F_QUEUE |
@@ -164,6 +170,9 @@ static enum status make_targets(struct stream *stream, int route, struct error *
     if (status == STATUS_OK) {
         status = make_target(stream, names->dead_letter, &targets->dead_letter, err);
     }
+    for (int i = 0; i < names->retry_count && status == STATUS_OK; i++) {
+        status = make_target(stream, names->retries[i].topic, &targets->retries[i], err);
+    }
     return status;
 }
 
@@ -172,7 +181,7 @@ void producer_warm_up(struct stream *stream) {
     struct error ignored; /* what fails here is tried again when it is needed */
 
     for (size_t i = 0; i < stream->opts.route_count; i++) {
-        if (topics_can_publish(&stream->topics, (int)i) &&
+        if (topics_can_publish(stream, (int)i) &&
             make_targets(stream, (int)i, &ignored) != STATUS_OK) {
             return;
         }
@@ -222,9 +231,7 @@ static enum status send_dead_letter_once(struct stream *stream, struct slot *slo
     int32_t partitions = stream->topics.routes[record->route].dead_letter;
     bool keep_key = slot->cut != DEAD_LETTER_BARE;
     bool keep_value = slot->cut == DEAD_LETTER_WHOLE;
-    rd_kafka_headers_t *headers =
-        dead_letter_headers(slot, stream->opts.routes[record->route].input, stream->group,
-                            stream->identity.name);
+    rd_kafka_headers_t *headers = dead_letter_headers(stream, slot);
 
     if (headers == NULL) {
         return error_set(err, STATUS_ABORT_TXN, "no memory for a dead letter");
@@ -287,13 +294,30 @@ static enum status send_dead_letter(struct stream *stream, struct slot *slot,
     }
 }
 
-/* The result cannot be published; the original is kept as a dead letter. */
+/* The level that a record is to be retried on. */
+static const struct stream_retry *retry_of(const struct stream *stream,
+                                           const struct slot *slot) {
+    /* retries_left was counted from its own level, so this is the next one. */
+    const struct stream_route *route = &stream->opts.routes[slot->record.route];
+
+    return &route->retries[route->retry_count - slot->record.retries_left];
+}
+
+/* The outcome cannot be published; the original is kept as a dead letter. */
 static void condemn(struct stream *stream, struct slot *slot, const char *why) {
     struct record *record = &slot->record;
     char reason[REASON_TEXT_MAX];
 
-    snprintf(reason, sizeof reason, "result of %zu bytes is too large for topic '%s': %s",
-             record->result.size, stream->opts.routes[record->route].output, why);
+    if (atomic_load(&record->state) == RECORD_RETRY) {
+        snprintf(reason, sizeof reason,
+                 "too large for retry topic '%s': %s; it failed: %s",
+                 retry_of(stream, slot)->topic, why,
+                 record->reason != NULL ? record->reason : "not known");
+    } else {
+        snprintf(reason, sizeof reason,
+                 "result of %zu bytes is too large for topic '%s': %s",
+                 record->result.size, stream->opts.routes[record->route].output, why);
+    }
     record_set_dead(record, "publish", record->model, reason);
 }
 
@@ -305,6 +329,52 @@ static enum status condemn_now(struct stream *stream, struct slot *slot,
              stream->producer.message_size_max);
     condemn(stream, slot, why);
     return send_dead_letter(stream, slot, err);
+}
+
+static rd_kafka_resp_err_t send_retry_once(struct stream *stream, struct slot *slot) {
+    const struct record *record = &slot->record;
+    const struct stream_route *route = &stream->opts.routes[record->route];
+    int level = route->retry_count - record->retries_left;
+    int64_t wall_ms = clock_wall_ms();
+    rd_kafka_headers_t *headers =
+        retry_headers(stream, slot, wall_ms + route->retries[level].delay_ms);
+    rd_kafka_resp_err_t code;
+
+    if (headers == NULL) {
+        return RD_KAFKA_RESP_ERR__CRIT_SYS_RESOURCE;
+    }
+    code = rd_kafka_producev(
+        stream->producer.client,
+        RD_KAFKA_V_RKT(stream->producer.targets[record->route].retries[level]),
+        RD_KAFKA_V_PARTITION(record->partition %
+                             stream->topics.routes[record->route].retries[level]),
+        RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+        RD_KAFKA_V_KEY(record->key.data, record->key.size),
+        RD_KAFKA_V_VALUE(unconst(record->value.data), record->value.size),
+        RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_OPAQUE(slot), RD_KAFKA_V_END);
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        rd_kafka_headers_destroy(headers);
+    }
+    return code;
+}
+
+static enum status send_retry(struct stream *stream, struct slot *slot,
+                              struct error *err) {
+    int64_t full_since_us = 0;
+    rd_kafka_resp_err_t code;
+
+    do {
+        code = send_retry_once(stream, slot);
+    } while (code == RD_KAFKA_RESP_ERR__QUEUE_FULL &&
+             wait_for_queue(stream, &full_since_us));
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        stream->producer.sent++;
+        return STATUS_OK;
+    }
+    if (code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE) {
+        return condemn_now(stream, slot, err);
+    }
+    return classify(stream, code, err);
 }
 
 /* Deals with the messages of the run that were not queued, and keeps at its front those
@@ -383,11 +453,13 @@ enum status producer_publish(struct stream *stream, struct lease *lease, size_t 
 
     assert(count <= lease->ready_count);
     for (size_t i = 0; i < count && status == STATUS_OK; i++, slot = slot->link) {
+        int state = atomic_load_explicit(&slot->record.state, memory_order_relaxed);
+
         lease->taken_count = i + 1;
         lease->taken_offset = slot->record.offset + 1;
-        if (atomic_load_explicit(&slot->record.state, memory_order_relaxed) ==
-            RECORD_DEAD) {
-            status = send_dead_letter(stream, slot, err);
+        if (state != RECORD_RESULT) {
+            status = state == RECORD_DEAD ? send_dead_letter(stream, slot, err)
+                                          : send_retry(stream, slot, err);
             continue;
         }
         add_to_run(producer, run++, slot);
@@ -422,7 +494,7 @@ bool producer_settle_too_large(struct stream *stream) {
                                "batch.size; set the latter"));
         return true;
     }
-    if (atomic_load(&slot->record.state) == RECORD_RESULT) {
+    if (atomic_load(&slot->record.state) != RECORD_DEAD) {
         condemn(stream, slot, "its max.message.bytes is lower");
     } else if (!cut_more(stream, slot)) {
         problems_report(&stream->problems, PROBLEM_COMMIT,

@@ -24,6 +24,7 @@
 
 struct producer_targets {
     rd_kafka_topic_t *output, *dead_letter; /* NULL until first used */
+    rd_kafka_topic_t *retries[STREAM_RETRIES_MAX];
 };
 
 /* What the brokers refused as too large since producer_begin. */

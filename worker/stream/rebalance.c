@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "stream/internal.h"
+#include "stream/waiting.h"
 
 /* ---- generation ---- */
 
@@ -91,9 +92,9 @@ void rebalance_refresh(struct stream *stream) {
 
 /* ---- leases ---- */
 
-static int route_of(const struct stream *stream, const char *topic) {
-    for (size_t i = 0; i < stream->opts.route_count; i++) {
-        if (strcmp(stream->opts.routes[i].input, topic) == 0) {
+static int input_of(const struct stream *stream, const char *topic) {
+    for (size_t i = 0; i < stream->input_count; i++) {
+        if (strcmp(stream->inputs[i].topic, topic) == 0) {
             return (int)i;
         }
     }
@@ -103,15 +104,15 @@ static int route_of(const struct stream *stream, const char *topic) {
 /* Where the table keeps the partition's lease; NULL for what is not of our routes. */
 static struct lease **lease_place(struct stream *stream,
                                   const rd_kafka_topic_partition_t *partition) {
-    int route = route_of(stream, partition->topic);
+    int input = input_of(stream, partition->topic);
     struct lease_table *table;
     size_t index = (size_t)partition->partition;
     struct lease **grown;
 
-    if (route < 0 || partition->partition < 0) {
+    if (input < 0 || partition->partition < 0) {
         return NULL;
     }
-    table = &stream->source.tables[route];
+    table = &stream->source.tables[input];
     if (index >= table->count) {
         grown = realloc(table->leases, (index + 1) * sizeof *grown);
         if (grown == NULL) {
@@ -132,8 +133,8 @@ static void add_leases(struct stream *stream,
         /* Records of a partition without a lease are ignored, not lost: their offsets
          * are never committed. */
         if (place != NULL && *place == NULL) {
-            *place = window_lease(&stream->window,
-                                  route_of(stream, partitions->elems[i].topic),
+            int input = input_of(stream, partitions->elems[i].topic);
+            *place = window_lease(&stream->window, stream->inputs[input].route, input,
                                   partitions->elems[i].partition);
         }
     }
@@ -176,6 +177,7 @@ static void revoke_leases(struct stream *stream,
     for (int i = 0; i < partitions->cnt; i++) {
         struct lease **place = lease_place(stream, &partitions->elems[i]);
         if (place != NULL && *place != NULL) {
+            waiting_drop(stream, *place);
             window_revoke(&stream->window, *place);
         }
     }
@@ -195,27 +197,42 @@ static void revoke_leases(struct stream *stream,
 
 /* ---- pausing ---- */
 
-void rebalance_pause(struct stream *stream, bool pause) {
+/* Lists the partitions that are to be paused and are not, or the other way round, and
+ * takes it as done. */
+static rd_kafka_topic_partition_list_t *changed_pauses(struct stream *stream,
+                                                       bool pause) {
     struct source *source = &stream->source;
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(16);
 
-    for (size_t r = 0; r < stream->opts.route_count; r++) {
-        for (size_t p = 0; p < source->tables[r].count; p++) {
-            struct lease *lease = source->tables[r].leases[p];
-            if (lease == NULL || lease->paused == pause) {
+    for (size_t i = 0; i < stream->input_count; i++) {
+        for (size_t p = 0; p < source->tables[i].count; p++) {
+            struct lease *lease = source->tables[i].leases[p];
+            if (lease == NULL || lease->paused == pause ||
+                (source->paused || lease->pause_wanted) != pause) {
                 continue;
             }
-            rd_kafka_topic_partition_list_add(list, stream->opts.routes[r].input,
+            rd_kafka_topic_partition_list_add(list, stream->inputs[i].topic,
                                               lease->partition);
             lease->paused = pause;
         }
     }
-    if (list->cnt > 0) {
-        /* It fails only for partitions that are not ours any more. */
-        (void)(pause ? rd_kafka_pause_partitions(source->consumer, list)
-                     : rd_kafka_resume_partitions(source->consumer, list));
+    return list;
+}
+
+void rebalance_apply_pauses(struct stream *stream) {
+    rd_kafka_topic_partition_list_t *pause = changed_pauses(stream, true);
+    rd_kafka_topic_partition_list_t *resume = changed_pauses(stream, false);
+
+    /* They fail only for partitions that are not ours any more. */
+    if (pause->cnt > 0) {
+        (void)rd_kafka_pause_partitions(stream->source.consumer, pause);
     }
-    rd_kafka_topic_partition_list_destroy(list);
+    if (resume->cnt > 0) {
+        (void)rd_kafka_resume_partitions(stream->source.consumer, resume);
+    }
+    rd_kafka_topic_partition_list_destroy(pause);
+    rd_kafka_topic_partition_list_destroy(resume);
+    stream->source.pauses_changed = false;
 }
 
 /* ---- the callback ---- */
@@ -240,7 +257,7 @@ static void assign(struct stream *stream, rd_kafka_topic_partition_list_t *parti
     }
     add_leases(stream, partitions);
     if (stream->source.paused) {
-        rebalance_pause(stream, true);
+        rebalance_apply_pauses(stream);
     }
     rebalance_refresh(stream);
 }

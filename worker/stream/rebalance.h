@@ -19,9 +19,9 @@ struct stream;
 void rebalance_cb(rd_kafka_t *consumer, rd_kafka_resp_err_t code,
                   rd_kafka_topic_partition_list_t *partitions, void *opaque);
 
-/* Pauses the partitions that are not paused, or resumes those that are: resuming one that
- * is not would rewind it. */
-void rebalance_pause(struct stream *stream, bool pause);
+/* Pauses the partitions that are to be paused and are not, and resumes those that are and
+ * need not be: resuming one that is not would rewind it. */
+void rebalance_apply_pauses(struct stream *stream);
 
 /* Takes the group's metadata again: a cooperative rebalance that changes nothing for us
  * may still have moved the generation. */

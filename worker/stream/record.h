@@ -21,21 +21,25 @@
 enum record_state {
     RECORD_PENDING, /* in the pipeline */
     RECORD_RESULT,  /* `result` is to be published */
-    RECORD_DEAD     /* the original goes to the dead-letter topic with `reason` */
+    RECORD_RETRY,   /* the original goes to the next retry topic, to be tried later */
+    RECORD_DEAD,    /* the original goes to the dead-letter topic with `reason` */
+    RECORD_STATE_COUNT
 };
 
 struct record {
     struct record *next; /* in the chain that stream_poll hands out */
     int route;           /* index into stream_opts.routes */
+    int attempt;         /* 1 for one from the input topic, more from a retry topic */
+    int retries_left;    /* levels that it may still be sent to */
     int32_t partition;
     int64_t offset;
-    int64_t timestamp_ms; /* Kafka's, -1 if none */
+    int64_t timestamp_ms; /* Kafka's, of the original; -1 if none */
     int64_t received_us;  /* clock_now_us() when polled */
     struct span key;      /* data NULL if none */
     struct span value;
     struct span result; /* borrowed from holder */
     void *holder;       /* what keeps result alive; may be NULL */
-    char *reason;       /* owned; why it is a dead letter, never a payload */
+    char *reason;       /* owned; why it is no result, never a payload */
     const char *stage;  /* "decode", "infer", "publish": static text */
     const char *model;  /* static text: the model's name, or NULL */
     _Atomic int state;  /* enum record_state */

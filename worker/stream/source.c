@@ -7,6 +7,8 @@
 #include "base/size.h"
 #include "stream/internal.h"
 #include "stream/rebalance.h"
+#include "stream/retry.h"
+#include "stream/waiting.h"
 
 /* Most records of one poll: enough to make the hand-over cheap, few enough that the
  * pipeline is not kept waiting. */
@@ -20,11 +22,11 @@
 
 static enum status subscribe(struct stream *stream, struct error *err) {
     rd_kafka_topic_partition_list_t *topics =
-        rd_kafka_topic_partition_list_new((int)stream->opts.route_count);
+        rd_kafka_topic_partition_list_new((int)stream->input_count);
     rd_kafka_resp_err_t code;
 
-    for (size_t i = 0; i < stream->opts.route_count; i++) {
-        rd_kafka_topic_partition_list_add(topics, stream->opts.routes[i].input,
+    for (size_t i = 0; i < stream->input_count; i++) {
+        rd_kafka_topic_partition_list_add(topics, stream->inputs[i].topic,
                                           RD_KAFKA_PARTITION_UA);
     }
     code = rd_kafka_subscribe(stream->source.consumer, topics);
@@ -33,7 +35,20 @@ static enum status subscribe(struct stream *stream, struct error *err) {
         return error_set(err, STATUS_INVALID, "cannot subscribe to the input topics: %s",
                          rd_kafka_err2str(code));
     }
+    stream->source.subscribed = true;
     return STATUS_OK;
+}
+
+/* Joins the group once the retry topics have been made: coming later, they would make the
+ * group share out its partitions again. */
+static enum status subscribe_in_time(struct stream *stream, struct error *err) {
+    enum status status = STATUS_OK;
+
+    if (!stream->source.subscribed && atomic_load(&stream->topics.settled)) {
+        status = subscribe(stream, err);
+    }
+    return status == STATUS_OK ? STATUS_OK
+                               : error_set(err, STATUS_FATAL, "%s", err->text);
 }
 
 enum status source_open(struct stream *stream, const struct stream_opts *opts,
@@ -43,10 +58,11 @@ enum status source_open(struct stream *stream, const struct stream_opts *opts,
     enum status status;
 
     atomic_store(&source->lag, -1);
-    source->tables = calloc(opts->route_count, sizeof *source->tables);
+    atomic_store(&source->retries_waiting, -1);
+    source->tables = calloc(stream->input_count, sizeof *source->tables);
     if (source->tables == NULL) {
-        return error_set(err, STATUS_NO_MEMORY, "no memory for %zu routes",
-                         opts->route_count);
+        return error_set(err, STATUS_NO_MEMORY, "no memory for %zu topics",
+                         stream->input_count);
     }
     status =
         client_conf(CLIENT_CONSUMER, opts, opts->group, &stream->context, &conf, err);
@@ -64,20 +80,20 @@ enum status source_open(struct stream *stream, const struct stream_opts *opts,
         return status;
     }
     rd_kafka_poll_set_consumer(source->consumer);
-    return subscribe(stream, err);
+    return stream->input_count == opts->route_count ? subscribe(stream, err) : STATUS_OK;
 }
 
 /* ---- pausing ---- */
 
 static void pause_all(struct stream *stream) {
-    rebalance_pause(stream, true);
     stream->source.paused = true;
+    rebalance_apply_pauses(stream);
     atomic_fetch_add(&stream->counters.pauses, 1);
 }
 
 static void resume_all(struct stream *stream) {
-    rebalance_pause(stream, false);
     stream->source.paused = false;
+    rebalance_apply_pauses(stream);
     stream->source.full_since_us = 0;
 }
 
@@ -125,18 +141,18 @@ static bool wait_for_room(struct stream *stream, int64_t timeout_us) {
 
 /* ---- polling ---- */
 
-static int find_route(struct stream *stream, const rd_kafka_message_t *message) {
+static int find_input(struct stream *stream, const rd_kafka_message_t *message) {
     struct source *source = &stream->source;
     const char *name;
 
     if (source->last_topic == message->rkt) {
-        return source->last_route;
+        return source->last_input;
     }
     name = rd_kafka_topic_name(message->rkt);
-    for (size_t i = 0; i < stream->opts.route_count; i++) {
-        if (strcmp(stream->opts.routes[i].input, name) == 0) {
+    for (size_t i = 0; i < stream->input_count; i++) {
+        if (strcmp(stream->inputs[i].topic, name) == 0) {
             source->last_topic = message->rkt;
-            source->last_route = (int)i;
+            source->last_input = (int)i;
             return (int)i;
         }
     }
@@ -145,25 +161,29 @@ static int find_route(struct stream *stream, const rd_kafka_message_t *message) 
 
 static struct lease *find_lease(struct stream *stream,
                                 const rd_kafka_message_t *message) {
-    int route = find_route(stream, message);
+    int input = find_input(stream, message);
     const struct lease_table *table;
 
-    if (route < 0) {
+    if (input < 0) {
         return NULL;
     }
-    table = &stream->source.tables[route];
+    table = &stream->source.tables[input];
     return message->partition >= 0 && (size_t)message->partition < table->count
                ? table->leases[message->partition]
                : NULL;
 }
 
-static void fill(struct slot *slot, struct lease *lease, rd_kafka_message_t *message,
-                 int64_t now_us) {
+static void fill(struct stream *stream, struct slot *slot, struct lease *lease,
+                 rd_kafka_message_t *message, int64_t now_us) {
+    const struct stream_route *route = &stream->opts.routes[lease->route];
+    int level = stream->inputs[lease->input].level;
     struct record *record = &slot->record;
     rd_kafka_timestamp_type_t type;
 
     *record = (struct record){
         .route = lease->route,
+        .attempt = 1,
+        .retries_left = route->retry_count - level,
         .partition = lease->partition,
         .offset = message->offset,
         .timestamp_ms = rd_kafka_message_timestamp(message, &type),
@@ -177,6 +197,25 @@ static void fill(struct slot *slot, struct lease *lease, rd_kafka_message_t *mes
     slot->link = NULL;
     slot->cut = 0;
     slot->size = message->len + message->key_len;
+    slot->due_us = 0;
+    if (level > 0) {
+        retry_read(slot, &route->retries[level - 1], clock_now_us(), clock_wall_ms());
+    }
+}
+
+void source_batch_add(struct stream *stream, struct slot *slot) {
+    struct source *source = &stream->source;
+
+    slot->lease->polled++;
+    if (source->batch_last == NULL) {
+        source->batch_first = slot;
+    } else {
+        source->batch_last->link = slot;
+        source->batch_last->record.next = &slot->record;
+    }
+    source->batch_last = slot;
+    source->batch_count++;
+    source->batch_size += slot->size;
 }
 
 /* Puts a message that is new into the batch; another one is destroyed. */
@@ -196,18 +235,13 @@ static enum status take_in(struct stream *stream, rd_kafka_message_t *message,
         rd_kafka_message_destroy(message);
         return error_set(err, STATUS_FATAL, "no memory for a polled record");
     }
-    fill(slot, lease, message, now_us);
+    fill(stream, slot, lease, message, now_us);
     lease->last_offset = message->offset;
-    lease->polled++;
-    if (source->batch_last == NULL) {
-        source->batch_first = slot;
+    if (waiting_must(slot, now_us)) {
+        waiting_add(stream, slot);
     } else {
-        source->batch_last->link = slot;
-        source->batch_last->record.next = &slot->record;
+        source_batch_add(stream, slot);
     }
-    source->batch_last = slot;
-    source->batch_count++;
-    source->batch_size += slot->size;
     return STATUS_OK;
 }
 
@@ -237,6 +271,19 @@ static enum status consume_error(struct stream *stream, const rd_kafka_message_t
     }
 }
 
+/* Takes what waits and is due; returns how long to wait for more. */
+static int release_due(struct stream *stream, size_t records, size_t size,
+                       int timeout_ms) {
+    int64_t now_us = clock_now_us(), left_ms;
+
+    waiting_release(stream, records, size, now_us);
+    if (stream->source.pauses_changed) {
+        rebalance_apply_pauses(stream);
+    }
+    left_ms = (waiting_due_us(stream) - now_us + 999) / 1000;
+    return left_ms > 0 && left_ms < timeout_ms ? (int)left_ms : timeout_ms;
+}
+
 static enum status poll_batch(struct stream *stream, int timeout_ms, struct error *err) {
     struct source *source = &stream->source;
     size_t records, size;
@@ -247,8 +294,11 @@ static enum status poll_batch(struct stream *stream, int timeout_ms, struct erro
         records = 1; /* paused: only for what the group has to say */
     }
     records = size_min(records, POLL_RECORDS_MAX);
+    if (!source->paused && !source->drained) {
+        timeout_ms = release_due(stream, records, size, timeout_ms);
+    }
     while (status == STATUS_OK && source->batch_count < records &&
-           source->batch_size <= size) {
+           source->batch_size <= size && !source->pauses_changed) {
         rd_kafka_message_t *message = rd_kafka_consumer_poll(
             source->consumer, source->batch_count > 0 ? 0 : timeout_ms);
         if (message == NULL) {
@@ -264,6 +314,10 @@ static enum status poll_batch(struct stream *stream, int timeout_ms, struct erro
             now_us = clock_now_us();
         }
         status = take_in(stream, message, now_us, err);
+        timeout_ms = 0;
+    }
+    if (source->pauses_changed) {
+        rebalance_apply_pauses(stream);
     }
     return status;
 }
@@ -293,33 +347,44 @@ static int64_t lag_of(struct stream *stream, const struct lease *lease) {
     int64_t low, high;
 
     if (rd_kafka_get_watermark_offsets(
-            stream->source.consumer, stream->opts.routes[lease->route].input,
-            lease->partition, &low, &high) != RD_KAFKA_RESP_ERR_NO_ERROR ||
+            stream->source.consumer, stream->inputs[lease->input].topic, lease->partition,
+            &low, &high) != RD_KAFKA_RESP_ERR_NO_ERROR ||
         high < 0) {
         return -1;
     }
     if (lease->last_offset < 0 || high <= lease->last_offset) {
         return 0;
     }
-    return high - lease->last_offset - 1;
+    return high - lease->last_offset - 1 + (int64_t)lease->waiting_count;
+}
+
+/* The lag of the partitions of one topic that are ours; -1 where one is not known. */
+static int64_t lag_of_input(struct stream *stream, size_t input) {
+    const struct lease_table *table = &stream->source.tables[input];
+    int64_t sum = 0;
+
+    for (size_t p = 0; p < table->count && sum >= 0; p++) {
+        int64_t lag = table->leases[p] != NULL ? lag_of(stream, table->leases[p]) : 0;
+        sum = lag < 0 ? -1 : sum + lag;
+    }
+    return sum;
 }
 
 static void refresh_lag(struct stream *stream) {
     struct source *source = &stream->source;
-    int64_t sum = 0, now_us = clock_now_us();
+    int64_t sums[2] = {0, 0}; /* of the inputs, and of the retry topics */
+    int64_t now_us = clock_now_us();
 
     if (now_us < source->lag_due_us) {
         return;
     }
     source->lag_due_us = now_us + LAG_INTERVAL_US;
-    for (size_t r = 0; r < stream->opts.route_count && sum >= 0; r++) {
-        const struct lease_table *table = &source->tables[r];
-        for (size_t p = 0; p < table->count && sum >= 0; p++) {
-            int64_t lag = table->leases[p] != NULL ? lag_of(stream, table->leases[p]) : 0;
-            sum = lag < 0 ? -1 : sum + lag;
-        }
+    for (size_t i = 0; i < stream->input_count; i++) {
+        int64_t lag = lag_of_input(stream, i), *sum = &sums[stream->inputs[i].level > 0];
+        *sum = lag < 0 || *sum < 0 ? -1 : *sum + lag;
     }
-    atomic_store(&source->lag, sum);
+    atomic_store(&source->lag, sums[0]);
+    atomic_store(&source->retries_waiting, sums[1]);
 }
 
 enum status source_poll(struct stream *stream, int timeout_ms, struct record **chain,
@@ -329,6 +394,10 @@ enum status source_poll(struct stream *stream, int timeout_ms, struct record **c
 
     *chain = NULL;
     watchdog_check(&stream->watchdog);
+    status = subscribe_in_time(stream, err);
+    if (status != STATUS_OK) {
+        return status;
+    }
     refresh_lag(stream);
     if (atomic_exchange(&source->generation_stale, false)) {
         rebalance_refresh(stream);
@@ -367,8 +436,8 @@ void source_release(struct stream *stream) {
     if (source->tables == NULL) {
         return;
     }
-    for (size_t r = 0; r < stream->opts.route_count; r++) {
-        free(source->tables[r].leases);
+    for (size_t i = 0; i < stream->input_count; i++) {
+        free(source->tables[i].leases);
     }
     free(source->tables);
     source->tables = NULL;

@@ -26,7 +26,9 @@ struct lease_table {
 
 struct source {
     rd_kafka_t *consumer;
-    struct lease_table *tables; /* owned array; by route */
+    struct lease_table *tables; /* owned array; by input */
+    bool subscribed;
+    bool pauses_changed; /* a lease's pause_wanted */
     /* Polled and not handed out yet. */
     struct slot *batch_first, *batch_last;
     size_t batch_count, batch_size;
@@ -35,14 +37,15 @@ struct source {
     int64_t full_since_us; /* 0 while there is room */
     int64_t lag_due_us;
     int64_t revoke_wait_us;
-    const rd_kafka_topic_t *last_topic; /* the route of the last message */
-    int last_route;
+    const rd_kafka_topic_t *last_topic; /* the input of the last message */
+    int last_input;
     struct generation *generation; /* window->lock; NULL when not a member */
     _Atomic bool generation_stale; /* the broker refused it */
-    _Atomic int64_t lag;
+    _Atomic int64_t lag, retries_waiting;
 };
 
 struct stream;
+struct slot;
 
 /* Creates the consumer and subscribes. */
 MUST_CHECK enum status source_open(struct stream *stream, const struct stream_opts *opts,
@@ -50,6 +53,9 @@ MUST_CHECK enum status source_open(struct stream *stream, const struct stream_op
 
 MUST_CHECK enum status source_poll(struct stream *stream, int timeout_ms,
                                    struct record **chain, struct error *err);
+
+/* Puts a slot at the end of what the poll hands out. */
+void source_batch_add(struct stream *stream, struct slot *slot);
 
 /* The current generation with a reference for the caller, or NULL. */
 struct generation *source_generation_take(struct stream *stream);

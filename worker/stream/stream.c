@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "stream/internal.h"
+#include "stream/waiting.h"
 
 /* ---- records ---- */
 
@@ -15,13 +16,29 @@ void record_set_result(struct record *record, struct span result, void *holder) 
     atomic_store_explicit(&record->state, RECORD_RESULT, memory_order_release);
 }
 
-void record_set_dead(struct record *record, const char *stage, const char *model,
-                     const char *reason) {
+static void keep_reason(struct record *record, const char *stage, const char *model,
+                        const char *reason) {
     record->stage = stage;
     record->model = model;
     free(record->reason);
     record->reason = strdup(reason); /* without memory the letter says less */
+}
+
+void record_set_dead(struct record *record, const char *stage, const char *model,
+                     const char *reason) {
+    keep_reason(record, stage, model, reason);
     atomic_store_explicit(&record->state, RECORD_DEAD, memory_order_release);
+}
+
+bool record_set_retry(struct record *record, const char *stage, const char *model,
+                      const char *reason) {
+    if (record->retries_left <= 0) {
+        record_set_dead(record, stage, model, reason);
+        return false;
+    }
+    keep_reason(record, stage, model, reason);
+    atomic_store_explicit(&record->state, RECORD_RETRY, memory_order_release);
+    return true;
 }
 
 void stream_let_go(struct stream *stream, struct slot *slot) {
@@ -39,6 +56,45 @@ void stream_let_go(struct stream *stream, struct slot *slot) {
 
 /* ---- opening ---- */
 
+/* Is the topic one that the route writes to? */
+static bool is_target(const struct stream_route *route, const char *topic) {
+    return strcmp(topic, route->output) == 0 || strcmp(topic, route->dead_letter) == 0;
+}
+
+static enum status check_retries(const struct stream_route *route, struct error *err) {
+    if (route->retry_count < 0 || route->retry_count > STREAM_RETRIES_MAX) {
+        return error_set(err, STATUS_INVALID,
+                         "%d levels of retries: 0 to %d are possible", route->retry_count,
+                         STREAM_RETRIES_MAX);
+    }
+    for (int i = 0; i < route->retry_count; i++) {
+        const char *topic = route->retries[i].topic;
+        if (strcmp(topic, route->input) == 0 || is_target(route, topic)) {
+            return error_set(err, STATUS_INVALID,
+                             "topic '%s' has another use than retries", topic);
+        }
+    }
+    return STATUS_OK;
+}
+
+static enum status check_route(const struct stream_opts *opts, size_t i,
+                               struct error *err) {
+    const char *input = opts->routes[i].input;
+
+    for (size_t j = 0; j < opts->route_count; j++) {
+        if (j < i && strcmp(input, opts->routes[j].input) == 0) {
+            return error_set(err, STATUS_INVALID, "topic '%s' is the input of two routes",
+                             input);
+        }
+        /* Its answers would come back to it for ever. */
+        if (is_target(&opts->routes[j], input)) {
+            return error_set(err, STATUS_INVALID,
+                             "topic '%s' is both an input and an output", input);
+        }
+    }
+    return check_retries(&opts->routes[i], err);
+}
+
 static enum status check_opts(const struct stream_opts *opts, struct error *err) {
     if (opts->route_count == 0 || opts->route_count > STREAM_ROUTES_MAX) {
         return error_set(err, STATUS_INVALID, "%zu routes: 1 to %d are possible",
@@ -51,18 +107,39 @@ static enum status check_opts(const struct stream_opts *opts, struct error *err)
         return error_set(err, STATUS_INVALID, "a window of nothing lets nothing through");
     }
     for (size_t i = 0; i < opts->route_count; i++) {
-        const char *input = opts->routes[i].input;
-        for (size_t j = 0; j < opts->route_count; j++) {
-            if (j < i && strcmp(input, opts->routes[j].input) == 0) {
-                return error_set(err, STATUS_INVALID,
-                                 "topic '%s' is the input of two routes", input);
-            }
-            /* Its answers would come back to it for ever. */
-            if (strcmp(input, opts->routes[j].output) == 0 ||
-                strcmp(input, opts->routes[j].dead_letter) == 0) {
-                return error_set(err, STATUS_INVALID,
-                                 "topic '%s' is both an input and an output", input);
-            }
+        enum status status = check_route(opts, i, err);
+        if (status != STATUS_OK) {
+            return status;
+        }
+    }
+    return STATUS_OK;
+}
+
+/* The topics to read: the inputs of the routes first, under the routes' own numbers, then
+ * their retry topics. */
+static enum status list_inputs(struct stream *stream, struct error *err) {
+    const struct stream_opts *opts = &stream->opts;
+    size_t count = opts->route_count;
+
+    for (size_t i = 0; i < opts->route_count; i++) {
+        count += (size_t)opts->routes[i].retry_count;
+    }
+    stream->inputs = calloc(count, sizeof *stream->inputs);
+    if (stream->inputs == NULL) {
+        return error_set(err, STATUS_NO_MEMORY, "no memory for %zu topics", count);
+    }
+    for (size_t i = 0; i < opts->route_count; i++) {
+        stream->inputs[i] =
+            (struct stream_input){.topic = opts->routes[i].input, .route = (int)i};
+    }
+    stream->input_count = opts->route_count;
+    stream->window.inputs_counted = (int)opts->route_count;
+    for (size_t i = 0; i < opts->route_count; i++) {
+        for (int level = 1; level <= opts->routes[i].retry_count; level++) {
+            stream->inputs[stream->input_count++] =
+                (struct stream_input){.topic = opts->routes[i].retries[level - 1].topic,
+                                      .route = (int)i,
+                                      .level = level};
         }
     }
     return STATUS_OK;
@@ -73,6 +150,9 @@ static enum status open_parts(struct stream *stream, const struct stream_opts *o
     enum status status = window_init(&stream->window, opts->window_records_max,
                                      opts->window_size_max, err);
 
+    if (status == STATUS_OK) {
+        status = list_inputs(stream, err);
+    }
     if (status == STATUS_OK) {
         status = identity_claim(&stream->identity, opts->group, opts->instance, err);
     }
@@ -174,6 +254,7 @@ void stream_stats(struct stream *stream, struct stream_stats *stats) {
     *stats = (struct stream_stats){
         .records_in = atomic_load(&counters->records_in),
         .results_out = atomic_load(&counters->results_out),
+        .retries_out = atomic_load(&counters->retries_out),
         .dead_letters_out = atomic_load(&counters->dead_letters_out),
         .records_replayed = atomic_load(&counters->records_replayed),
         .records_lost = atomic_load(&counters->records_lost),
@@ -182,6 +263,7 @@ void stream_stats(struct stream *stream, struct stream_stats *stats) {
         .rebalances = atomic_load(&counters->rebalances),
         .pauses = atomic_load(&counters->pauses),
         .lag = atomic_load(&stream->source.lag),
+        .retries_waiting = atomic_load(&stream->source.retries_waiting),
         .broker_up = problems_is_clear(&stream->problems, PROBLEM_BROKER),
         .topics_ready = atomic_load(&stream->topics.ready),
     };
@@ -203,6 +285,7 @@ static void destroy(struct stream *stream) {
     window_release(&stream->window);
     identity_release(&stream->identity);
     problems_release(&stream->problems);
+    free(stream->inputs);
     free(stream->group);
     free(stream);
 }
@@ -226,6 +309,7 @@ static void *close_all(void *argument) {
 
     txn_close(stream, closing->timeout_ms / 2);
     /* Messages must be gone before their consumer. */
+    waiting_drop_all(stream);
     stream->source.batch_first = stream->source.batch_last = NULL;
     window_each(&stream->window, visit_let_go, stream);
     producer_disconnect(stream);

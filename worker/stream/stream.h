@@ -18,6 +18,7 @@
 #include "stream/record.h"
 
 #define STREAM_ROUTES_MAX 256
+#define STREAM_RETRIES_MAX 8 /* levels of one route */
 
 enum stream_delivery { STREAM_EXACTLY_ONCE, STREAM_AT_LEAST_ONCE };
 
@@ -27,10 +28,18 @@ struct stream_property {
     const char *value;
 };
 
+/* A level of retries: a topic whose records wait so long before they are tried again. */
+struct stream_retry {
+    const char *topic;
+    int64_t delay_ms;
+};
+
 struct stream_route {
     const char *input;       /* topic */
     const char *output;      /* topic */
     const char *dead_letter; /* topic */
+    struct stream_retry retries[STREAM_RETRIES_MAX];
+    int retry_count; /* 0: what fails for now is a dead letter */
 };
 
 struct stream_opts {
@@ -56,10 +65,12 @@ struct stream_opts {
 
 /* What the metrics want to know; counters since open, gauges as of now. */
 struct stream_stats {
-    uint64_t records_in, results_out, dead_letters_out, records_replayed, records_lost;
+    uint64_t records_in, results_out, retries_out, dead_letters_out;
+    uint64_t records_replayed, records_lost;
     uint64_t transactions_committed, transactions_aborted, rebalances, pauses;
     uint64_t records_in_flight, bytes_in_flight, partitions_assigned;
     int64_t lag; /* records behind the high watermark over all partitions, -1 unknown */
+    int64_t retries_waiting;      /* the same in our partitions of the retry topics */
     bool broker_up, topics_ready; /* what readiness is made of */
     char problem[256];            /* the current problem and what to do, or "" */
 };
@@ -88,6 +99,11 @@ MUST_CHECK enum status stream_poll(struct stream *stream, int timeout_ms,
 void record_set_result(struct record *record, struct span result, void *holder);
 void record_set_dead(struct record *record, const char *stage, const char *model,
                      const char *reason);
+
+/* The record failed for a reason that may pass: it goes to its next retry topic, or,
+ * where it has been through all of them, to the dead letters.  True for a retry. */
+bool record_set_retry(struct record *record, const char *stage, const char *model,
+                      const char *reason);
 void stream_wake(struct stream *stream);
 
 /* Waits up to timeout_ms for outcomes, then publishes and commits what is below the

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "stream/internal.h"
+#include "stream/topic_make.h"
 
 #define CHECK_INTERVAL_US 2000000
 #define METADATA_TIMEOUT_MS 2000
@@ -23,8 +24,19 @@ void topics_suspect(struct topics *topics) {
     atomic_store(&topics->suspect, true);
 }
 
-bool topics_can_publish(const struct topics *topics, int route) {
-    return topics->routes[route].output > 0 && topics->routes[route].dead_letter > 0;
+/* Whether all that the route writes to is there. */
+static bool has_targets(const struct stream_route *route,
+                        const struct topic_counts *counts) {
+    bool all = counts->output > 0 && counts->dead_letter > 0;
+
+    for (int i = 0; i < route->retry_count; i++) {
+        all = all && counts->retries[i] > 0;
+    }
+    return all;
+}
+
+bool topics_can_publish(const struct stream *stream, int route) {
+    return has_targets(&stream->opts.routes[route], &stream->topics.routes[route]);
 }
 
 static void tell(struct stream *stream, const char *topic, rd_kafka_resp_err_t code) {
@@ -48,42 +60,68 @@ static void tell(struct stream *stream, const char *topic, rd_kafka_resp_err_t c
     }
 }
 
-/* Partitions of `topic`, 0 and a problem told if there are none.  *answered is false
- * where no broker answers. */
-static int32_t ask(struct stream *stream, const char *topic, bool *answered) {
-    rd_kafka_t *consumer = stream->source.consumer;
-    rd_kafka_topic_t *handle = rd_kafka_topic_new(consumer, topic, NULL);
+/* What the brokers say of a topic. */
+struct answer {
+    int32_t partitions;       /* 0 if it is not there */
+    int replicas;             /* of its first partition */
+    rd_kafka_resp_err_t code; /* why it is not there */
+};
+
+static struct answer read_answer(const struct rd_kafka_metadata *metadata) {
+    struct answer answer = {.code = RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART};
+
+    if (metadata->topic_cnt == 1) {
+        const rd_kafka_metadata_topic_t *topic = &metadata->topics[0];
+        answer.code = topic->err;
+        answer.partitions = topic->partition_cnt;
+        answer.replicas = topic->partition_cnt > 0 ? topic->partitions[0].replica_cnt : 0;
+    }
+    if (answer.code != RD_KAFKA_RESP_ERR_NO_ERROR &&
+        answer.code != RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE) {
+        answer.partitions = 0;
+    }
+    return answer;
+}
+
+/* Asks through `client`; false, and a problem told, where no broker answers. */
+static bool look_up(struct stream *stream, rd_kafka_t *client, const char *topic,
+                    struct answer *answer) {
+    rd_kafka_topic_t *handle = rd_kafka_topic_new(client, topic, NULL);
     const struct rd_kafka_metadata *metadata = NULL;
     rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR__FAIL;
-    int32_t count = 0;
 
+    *answer = (struct answer){0};
     if (handle != NULL) {
-        code = rd_kafka_metadata(consumer, 0, handle, &metadata, METADATA_TIMEOUT_MS);
+        code = rd_kafka_metadata(client, 0, handle, &metadata, METADATA_TIMEOUT_MS);
         rd_kafka_topic_destroy(handle);
     }
-    *answered = code == RD_KAFKA_RESP_ERR_NO_ERROR;
-    if (!*answered) {
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
         problems_report(
             &stream->problems, PROBLEM_BROKER,
             "no broker of %s answers; check the address, the network and that the "
             "brokers run",
             stream->context.brokers);
-        return 0;
+        return false;
     }
-    code = RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
-    if (metadata->topic_cnt == 1) {
-        code = metadata->topics[0].err;
-        count = metadata->topics[0].partition_cnt;
-    }
-    if (code != RD_KAFKA_RESP_ERR_NO_ERROR &&
-        code != RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE) {
-        count = 0;
-    }
-    if (count == 0) {
-        tell(stream, topic, code);
-    }
+    *answer = read_answer(metadata);
     rd_kafka_metadata_destroy(metadata);
-    return count;
+    return true;
+}
+
+/* Partitions of `topic`, 0 and a problem told if there are none.  *answered is false
+ * where no broker answers. */
+static int32_t ask(struct stream *stream, const char *topic, int *replicas,
+                   bool *answered) {
+    struct answer answer;
+
+    *answered = look_up(stream, stream->source.consumer, topic, &answer);
+    if (*answered && answer.partitions == 0) {
+        tell(stream, topic, answer.code);
+    }
+    if (replicas != NULL) {
+        *replicas = answer.replicas;
+    }
+    return answer.partitions;
 }
 
 /* The group looks for new topics only now and then; a full listing makes it look now. */
@@ -96,24 +134,52 @@ static void announce(struct stream *stream) {
     }
 }
 
+/* A retry topic, which is made where it is missing. */
+static int32_t ask_retry(struct stream *stream, const char *topic, int32_t partitions,
+                         int replicas, bool *answered) {
+    struct answer answer;
+    struct error err;
+
+    *answered = look_up(stream, stream->source.consumer, topic, &answer);
+    if (!*answered || answer.partitions > 0 || partitions == 0) {
+        return answer.partitions;
+    }
+    if (topic_make(stream->source.consumer, topic, partitions, replicas, &err) ==
+        STATUS_UNSUPPORTED) {
+        /* The embedded broker makes a topic when a producer asks for it. */
+        (void)look_up(stream, stream->producer.client, topic, &answer);
+    } else if (err.status != STATUS_OK) {
+        problems_report(&stream->problems, PROBLEM_TOPICS,
+                        "retry topic '%s' is missing and cannot be made: %s; make it "
+                        "with %d partitions, or set retry_delays = \"\" in its route",
+                        topic, err.text, (int)partitions);
+        return 0;
+    }
+    return ask(stream, topic, NULL, answered);
+}
+
 /* Looks at what route `index` lacks, or at all of it; whether a broker answered. */
 static bool check_route(struct stream *stream, size_t index, bool *complete) {
     const struct stream_route *route = &stream->opts.routes[index];
     struct topic_counts *counts = &stream->topics.routes[index];
     bool missed = counts->input == 0, answered;
+    int replicas;
 
-    counts->input = ask(stream, route->input, &answered);
+    counts->input = ask(stream, route->input, &replicas, &answered);
     if (answered) {
-        counts->output = ask(stream, route->output, &answered);
+        counts->output = ask(stream, route->output, NULL, &answered);
     }
     if (answered) {
-        counts->dead_letter = ask(stream, route->dead_letter, &answered);
+        counts->dead_letter = ask(stream, route->dead_letter, NULL, &answered);
+    }
+    for (int i = 0; i < route->retry_count && answered; i++) {
+        counts->retries[i] = ask_retry(stream, route->retries[i].topic, counts->input,
+                                       replicas, &answered);
     }
     if (missed && counts->input > 0) {
         announce(stream);
     }
-    *complete =
-        *complete && counts->input > 0 && counts->output > 0 && counts->dead_letter > 0;
+    *complete = *complete && counts->input > 0 && has_targets(route, counts);
     return answered;
 }
 
@@ -138,5 +204,8 @@ void topics_check(struct stream *stream) {
         problems_clear(&stream->problems, PROBLEM_TOPICS);
     }
     atomic_store(&topics->ready, answered && complete);
+    if (answered) {
+        atomic_store(&topics->settled, true);
+    }
     topics->next_check_us = clock_now_us() + CHECK_INTERVAL_US;
 }

@@ -2,7 +2,8 @@
  *
  * Asked at the start and every few seconds while one is missing, through the consumer,
  * which never creates a topic by asking.  A route's outcomes wait until its output and
- * dead-letter topics are there.
+ * dead-letter topics are there.  Retry topics are ours, and are made with as many
+ * partitions and replicas as the input has.
  *
  * Depends on: stream/stream.h, librdkafka.
  * Ownership: topics owns its arrays.
@@ -15,12 +16,12 @@
 #include <stdbool.h>
 
 #include "base/status.h"
-
-struct stream;
+#include "stream/stream.h"
 
 /* Partition counts; 0 for a topic that is missing. */
 struct topic_counts {
     int32_t input, output, dead_letter;
+    int32_t retries[STREAM_RETRIES_MAX];
 };
 
 struct topics {
@@ -28,6 +29,7 @@ struct topics {
     int64_t next_check_us;
     _Atomic bool suspect; /* an error spoke of a missing topic */
     _Atomic bool ready;   /* all are there */
+    _Atomic bool settled; /* the retry topics that could be made have been */
 };
 
 MUST_CHECK enum status topics_init(struct topics *topics, size_t route_count,
@@ -41,6 +43,6 @@ void topics_suspect(struct topics *topics);
 void topics_check(struct stream *stream);
 
 /* Whether the route's outcomes can be published. */
-bool topics_can_publish(const struct topics *topics, int route);
+bool topics_can_publish(const struct stream *stream, int route);
 
 #endif

@@ -151,17 +151,17 @@ static enum status fail(struct stream *stream, enum status status, struct error 
 static void let_go(struct stream *stream, struct lease *lease, size_t count,
                    bool published) {
     struct slot *chain = window_pop(&stream->window, lease, count);
-    uint64_t dead = 0;
+    uint64_t counts[RECORD_STATE_COUNT] = {0};
 
     for (struct slot *slot = chain; slot != NULL; slot = slot->link) {
-        dead += atomic_load_explicit(&slot->record.state, memory_order_relaxed) ==
-                RECORD_DEAD;
+        counts[atomic_load_explicit(&slot->record.state, memory_order_relaxed)]++;
         stream_let_go(stream, slot);
     }
     window_return(&stream->window, lease, chain);
     if (published) {
-        atomic_fetch_add(&stream->counters.dead_letters_out, dead);
-        atomic_fetch_add(&stream->counters.results_out, count - dead);
+        atomic_fetch_add(&stream->counters.dead_letters_out, counts[RECORD_DEAD]);
+        atomic_fetch_add(&stream->counters.retries_out, counts[RECORD_RETRY]);
+        atomic_fetch_add(&stream->counters.results_out, counts[RECORD_RESULT]);
     } else {
         atomic_fetch_add(&stream->counters.records_lost, count);
     }
@@ -284,7 +284,7 @@ static enum status publish(struct stream *stream, size_t *committed, struct erro
     for (struct lease *lease = stream->window.leases;
          lease != NULL && status == STATUS_OK && left > 0; lease = lease->next) {
         size_t count = size_min(lease->ready_count, left);
-        if (count > 0 && topics_can_publish(&stream->topics, lease->route)) {
+        if (count > 0 && topics_can_publish(stream, lease->route)) {
             status = producer_publish(stream, lease, count, err);
             left -= count;
         }
@@ -446,7 +446,7 @@ static size_t count_publishable(const struct stream *stream) {
 
     for (const struct lease *lease = stream->window.leases; lease != NULL;
          lease = lease->next) {
-        if (topics_can_publish(&stream->topics, lease->route)) {
+        if (topics_can_publish(stream, lease->route)) {
             count += lease->ready_count;
         }
     }

@@ -172,19 +172,21 @@ bool window_wait_room(struct window *window, size_t part, int64_t timeout_us) {
     return room;
 }
 
-struct lease *window_lease(struct window *window, int route, int32_t partition) {
+struct lease *window_lease(struct window *window, int route, int input,
+                           int32_t partition) {
     struct lease *lease = calloc(1, sizeof *lease);
 
     if (lease == NULL) {
         return NULL;
     }
     lease->route = route;
+    lease->input = input;
     lease->partition = partition;
     lease->last_offset = -1;
     pthread_mutex_lock(&window->lock);
     lease->fresh_next = window->fresh;
     window->fresh = lease;
-    window->leases_held++;
+    window->leases_held += input < window->inputs_counted;
     pthread_mutex_unlock(&window->lock);
     return lease;
 }
@@ -215,7 +217,7 @@ void window_lose(struct window *window, struct lease *lease) {
     pthread_mutex_lock(&window->lock);
     assert(lease->state != LEASE_LOST);
     lease->state = LEASE_LOST;
-    window->leases_held--;
+    window->leases_held -= lease->input < window->inputs_counted;
     window->woken = true;
     pthread_cond_signal(&window->outcome);
     pthread_mutex_unlock(&window->lock);

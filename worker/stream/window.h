@@ -33,17 +33,22 @@ struct slot {
     struct record record; /* first: a record's slot is found by its address */
     struct slot *link;    /* in incoming, a FIFO or the spare ones */
     struct lease *lease;
-    size_t size; /* bytes it counts for in the window */
-    int cut;     /* enum dead_letter_cut: what its dead letter has to leave out */
+    size_t size;    /* bytes it counts for in the window */
+    int64_t due_us; /* while it waits: when it may be handed out, by clock_now_us() */
+    int cut;        /* enum dead_letter_cut: what its dead letter has to leave out */
 };
 
 struct lease {
     int route;
+    int input; /* index into the stream's inputs */
     int32_t partition;
     /* Poll thread. */
     int64_t last_offset; /* delivered; -1 for none yet */
     bool paused;
+    bool pause_wanted; /* for what waits, whether or not the window is full */
     uint64_t polled;
+    struct slot *waiting, *waiting_last; /* polled, and not to be handed out yet */
+    size_t waiting_count;
     /* window->lock. */
     enum lease_state state;
     uint64_t released;
@@ -61,6 +66,7 @@ struct slot_chunk;
 
 struct window {
     size_t records_max, size_max;
+    int inputs_counted; /* retry topics come behind them */
 
     pthread_mutex_t lock;
     pthread_cond_t room;    /* the poll thread waits for released records */
@@ -68,7 +74,7 @@ struct window {
     /* Under lock. */
     bool woken;
     size_t records, size; /* in flight */
-    size_t leases_held;
+    size_t leases_held;   /* of the first inputs_counted inputs */
     struct slot *incoming, *incoming_last;
     struct slot *returned; /* free slots on their way back */
     struct lease *fresh;   /* leases the commit thread has not seen */
@@ -110,7 +116,8 @@ bool window_room(struct window *window, size_t *records, size_t *size);
 bool window_wait_room(struct window *window, size_t part, int64_t timeout_us);
 
 /* A new lease, or NULL without memory.  Runs on: poll thread. */
-struct lease *window_lease(struct window *window, int route, int32_t partition);
+struct lease *window_lease(struct window *window, int route, int input,
+                           int32_t partition);
 
 /* Says that the lease is on its way out, and wakes the commit thread. */
 void window_revoke(struct window *window, struct lease *lease);

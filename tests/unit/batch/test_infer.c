@@ -39,10 +39,10 @@ static void on_answered(void *opaque, void *tag, struct span result, void *holde
     heard->holders[row] = holder;
 }
 
-static void on_failed(void *opaque, void *tag, const char *reason) {
+static void on_failed(void *opaque, void *tag, const struct error *reason) {
     struct heard *heard = opaque;
     heard->failed[*(int *)tag]++;
-    (void)snprintf(heard->reason, sizeof(heard->reason), "%s", reason);
+    (void)snprintf(heard->reason, sizeof(heard->reason), "%s", reason->text);
 }
 
 /* Runs ROWS lookups; row i is bad where bad[i]. */

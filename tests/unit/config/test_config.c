@@ -15,6 +15,9 @@
 #define ROUTE "{ input = \"in\"; output = \"out\"; dead_letter = \"dead\"; }"
 #define MODELS "models = ( " MODEL " );\n"
 #define ROUTES "routes = ( " ROUTE " );\n"
+#define RETRIES(delays)                                                 \
+    "routes = ( { input = \"a\"; output = \"o\"; dead_letter = \"d\"; " \
+    "retry_delays = \"" delays "\"; } );"
 #define LEAST KAFKA MODELS ROUTES
 
 static char folder[] = "/tmp/millrace-config-XXXXXX";
@@ -158,6 +161,11 @@ START_TEST(the_least_file_gets_every_default) {
     ck_assert_str_eq(config->routes[0].model, "");
     ck_assert_int_eq(config->routes[0].model_index, -1);
     ck_assert_int_eq(config->routes[0].job_bytes_max, 1048576);
+    ck_assert_int_eq(config->routes[0].retry_count, 3);
+    ck_assert_int_eq(config->routes[0].retry_ms[0], 5000);
+    ck_assert_int_eq(config->routes[0].retry_ms[1], 60000);
+    ck_assert_int_eq(config->routes[0].retry_ms[2], 600000);
+    ck_assert_str_eq(config->routes[0].retry_topics[2], "in.millrace.retry.3");
     config_free(config);
 }
 END_TEST
@@ -174,7 +182,7 @@ START_TEST(every_setting_of_the_file_is_taken) {
               " path = \"b.onnx\"; version = \"2\"; batch_max = 8; linger_ms = 0;\n"
               " nan = \"reject\"; outputs = ( \"x\", \"y\" ); } );\n"
               "routes = ( { input = \"i\"; output = \"o\"; dead_letter = \"d\";\n"
-              " model = \"b\"; job_bytes_max = 5000; } );\n");
+              " model = \"b\"; job_bytes_max = 5000; retry_delays = \" 2h \"; } );\n");
     const struct config_model *b = &config->models[1];
     ck_assert_str_eq(config->worker.group, "g");
     ck_assert_str_eq(config->worker.instance, "w-1");
@@ -198,6 +206,9 @@ START_TEST(every_setting_of_the_file_is_taken) {
     ck_assert_str_eq(b->outputs[1], "y");
     ck_assert_int_eq(config->routes[0].model_index, 1);
     ck_assert_int_eq(config->routes[0].job_bytes_max, 5000);
+    ck_assert_int_eq(config->routes[0].retry_count, 1);
+    ck_assert_int_eq(config->routes[0].retry_ms[0], 7200000);
+    ck_assert_str_eq(config->routes[0].retry_topics[0], "i.g.retry.1");
     config_free(config);
 }
 END_TEST
@@ -470,6 +481,13 @@ static const struct refusal refusals[] = {
                   "routes = ( { input = \"a\"; output = \"o\"; dead_letter = \"d\"; "
                   "job_bytes_max = 1048577; } );",
      "a.conf:3: routes[0].job_bytes_max = 1048577", "worker.window_mb, 1"},
+    {KAFKA MODELS RETRIES("5"), "a.conf:3: routes[0].retry_delays = \"5\"", "up to 8"},
+    {KAFKA MODELS RETRIES("0s"), "a.conf:3: routes[0].retry_delays", "from 1s"},
+    {KAFKA MODELS RETRIES("169h"), "a.conf:3: routes[0].retry_delays", "168h"},
+    {KAFKA MODELS RETRIES("1s,2s"), "a.conf:3: routes[0].retry_delays", "up to 8"},
+    {KAFKA MODELS RETRIES("99999999999999999999s"), "a.conf:3: routes[0].retry", "168h"},
+    {KAFKA MODELS RETRIES("1s 1s 1s 1s 1s 1s 1s 1s 1s"), "a.conf:3: routes[0].retry_d",
+     "up to 8"},
     /* the file */
     {"a = ;", "a.conf:1: syntax error", ""},
     {LEAST KAFKA, "a.conf:4: duplicate setting name", ""},

@@ -65,7 +65,8 @@ static inline void fixture_start(enum stream_delivery delivery) {
     fixture_create_topic("dead");
     fixture.bootstrap = (struct stream_property){
         "bootstrap.servers", rd_kafka_mock_cluster_bootstraps(fixture.cluster)};
-    fixture.route = (struct stream_route){"in", "out", "dead"};
+    fixture.route =
+        (struct stream_route){.input = "in", .output = "out", .dead_letter = "dead"};
     fixture.opts = (struct stream_opts){
         .common = &fixture.bootstrap,
         .common_count = 1,

@@ -285,7 +285,10 @@ static void check_refused(const char *word) {
 }
 
 START_TEST(options_that_cannot_work_are_refused) {
-    struct stream_route twice[] = {{"in", "out", "dead"}, {"in", "out2", "dead"}};
+    struct stream_route twice[] = {
+        {.input = "in", .output = "out", .dead_letter = "dead"},
+        {.input = "in", .output = "out2", .dead_letter = "dead"},
+    };
     fixture_start(STREAM_EXACTLY_ONCE);
     fixture.opts.routes = twice;
     fixture.opts.route_count = 2;

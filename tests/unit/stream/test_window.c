@@ -42,7 +42,7 @@ START_TEST(only_what_stands_before_the_first_pending_is_ready) {
     struct lease *lease;
     struct slot *slots[4];
     open_window(8, 1000);
-    lease = window_lease(&window, 0, 0);
+    lease = window_lease(&window, 0, 0, 0);
     for (int i = 0; i < 4; i++) {
         slots[i] = fly(lease, i * 7); /* offsets have gaps */
     }
@@ -66,8 +66,8 @@ START_TEST(one_partition_does_not_wait_for_another) {
     struct lease *slow, *fast;
     struct slot *slot;
     open_window(8, 1000);
-    slow = window_lease(&window, 0, 0);
-    fast = window_lease(&window, 0, 1);
+    slow = window_lease(&window, 0, 0, 0);
+    fast = window_lease(&window, 0, 0, 1);
     fly(slow, 1);
     slot = fly(fast, 1);
     finish(slot);
@@ -82,7 +82,7 @@ START_TEST(room_ends_at_either_bound_and_comes_back) {
     struct lease *lease;
     size_t records, size;
     open_window(3, 1000);
-    lease = window_lease(&window, 0, 0);
+    lease = window_lease(&window, 0, 0, 0);
     finish(fly(lease, 1));
     finish(fly(lease, 2));
     ck_assert(window_room(&window, &records, &size));
@@ -97,7 +97,7 @@ START_TEST(room_ends_at_either_bound_and_comes_back) {
     window_release(&window);
 
     open_window(100, SIZE);
-    lease = window_lease(&window, 0, 0);
+    lease = window_lease(&window, 0, 0, 0);
     fly(lease, 1);
     ck_assert(!window_room(&window, &records, &size));
     window_release(&window);
@@ -107,7 +107,7 @@ END_TEST
 START_TEST(a_record_beyond_the_bound_still_finds_a_place) {
     struct lease *lease;
     open_window(2, 1000);
-    lease = window_lease(&window, 0, 0);
+    lease = window_lease(&window, 0, 0, 0);
     for (int i = 0; i < 1000; i++) {
         finish(fly(lease, i));
     }
@@ -120,7 +120,7 @@ END_TEST
 START_TEST(slots_are_used_again_without_new_memory) {
     struct lease *lease;
     open_window(4, 1000);
-    lease = window_lease(&window, 0, 0);
+    lease = window_lease(&window, 0, 0, 0);
     for (int i = 0; i < 100; i++) {
         finish(fly(lease, i));
         finish(fly(lease, i));
@@ -136,7 +136,9 @@ START_TEST(a_lost_lease_stays_until_its_last_record_is_back) {
     struct lease *lease;
     struct slot *first, *second;
     open_window(4, 1000);
-    lease = window_lease(&window, 0, 0);
+    window.inputs_counted = 1;
+    lease = window_lease(&window, 0, 0, 0);
+    ck_assert_uint_eq(window.leases_held, 1);
     first = fly(lease, 1);
     second = fly(lease, 2);
     finish(first);
@@ -162,7 +164,7 @@ END_TEST
 START_TEST(a_revoked_lease_says_when_it_is_drained) {
     struct lease *lease;
     open_window(4, 1000);
-    lease = window_lease(&window, 0, 0);
+    lease = window_lease(&window, 0, 0, 0);
     finish(fly(lease, 1));
     window_collect(&window);
     window_revoke(&window, lease);

@@ -1,0 +1,43 @@
+/* failure.c - see failure.h. */
+#include "app/failure.h"
+
+#include <assert.h>
+
+/* Each class of failure, and whether time can heal it.  README.md has the same table. */
+static const bool may_pass[] = {
+    [STATUS_OK] = false,
+    [STATUS_AGAIN] = true,        /* a service beside us is away, slow or starting */
+    [STATUS_POISON] = false,      /* the job itself is bad */
+    [STATUS_UNSUPPORTED] = false, /* so is a model or schema */
+    [STATUS_INVALID] = false,     /* so is what an operator wrote */
+    [STATUS_ABORT_TXN] = true,    /* never met here */
+    [STATUS_NO_MEMORY] = true,    /* others need it now */
+    [STATUS_FATAL] = false,       /* never met here: the worker ends */
+};
+_Static_assert(ARRAY_COUNT(may_pass) == STATUS_COUNT, "every status is judged");
+
+static const char *const stages[] = {
+    [METRIC_DEAD_DECODE] = "decode",
+    [METRIC_DEAD_INFER] = "infer",
+};
+_Static_assert(ARRAY_COUNT(stages) == METRIC_DEAD_COUNT, "every stage is named");
+
+bool failure_may_pass(enum status status) {
+    assert(status < STATUS_COUNT);
+    return may_pass[status];
+}
+
+void failure_settle(struct metrics *metrics, struct record *record,
+                    enum metric_dead stage, const char *model, enum status status,
+                    const char *reason) {
+    size_t route = (size_t)record->route; /* the record is gone with its outcome */
+    bool again = false;
+    enum metric metric;
+    if (failure_may_pass(status)) {
+        again = record_set_retry(record, stages[stage], model, reason);
+    } else {
+        record_set_dead(record, stages[stage], model, reason);
+    }
+    metric = again ? METRIC_JOBS_RETRIED : METRIC_JOBS_DEAD_LETTERED;
+    metrics_add(metrics, metric, metrics_label(metrics, metric, route, stage), 1);
+}

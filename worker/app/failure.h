@@ -1,0 +1,20 @@
+/* failure.h - what becomes of a job that failed: another attempt, or a dead letter.
+ *
+ * Depends on: app/metrics.h, stream/stream.h.
+ * Ownership: the reason is copied.
+ * Threads: any; a record belongs to one. */
+#ifndef MILLRACE_APP_FAILURE_H
+#define MILLRACE_APP_FAILURE_H
+
+#include "app/metrics.h"
+#include "stream/stream.h"
+
+/* Can the reason pass by itself? */
+bool failure_may_pass(enum status status);
+
+/* Sets the record's outcome and counts it.  `stage` is where it failed. */
+void failure_settle(struct metrics *metrics, struct record *record,
+                    enum metric_dead stage, const char *model, enum status status,
+                    const char *reason);
+
+#endif
