@@ -75,6 +75,15 @@ static const struct metric_entry table[] = {
                              .type = TYPE_COUNTER,
                              .help = "Jobs in flight whose partition another worker "
                                      "took over; that one answers them."},
+    [METRIC_RECORDS_CONDEMNED] = {.name = "millrace_records_condemned_total",
+                                  .type = TYPE_COUNTER,
+                                  .help = "Jobs given up because the process ended "
+                                          "again and again while they were computed."},
+    [METRIC_PARTITIONS_SUSPECTED] = {.name = "millrace_partitions_suspected",
+                                     .type = TYPE_GAUGE,
+                                     .help = "Partitions that are gone through in small "
+                                             "steps after a worker ended without "
+                                             "notice."},
     [METRIC_BATCHES] = {.name = "millrace_batches_total",
                         .type = TYPE_COUNTER,
                         .labels = {LABEL_MODEL},

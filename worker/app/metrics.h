@@ -31,6 +31,8 @@ enum metric {
     METRIC_RETRIES_WAITING,       /* gauge, records; -1 unknown */
     METRIC_RECORDS_REPLAYED,      /* counter: published again after an abort */
     METRIC_RECORDS_LOST,          /* counter: the partition went to another worker */
+    METRIC_RECORDS_CONDEMNED,     /* counter: dead letters that ended the process */
+    METRIC_PARTITIONS_SUSPECTED,  /* gauge: taken care with after an unclean end */
     METRIC_BATCHES,               /* counter{model} */
     METRIC_BATCH_ROWS,            /* histogram{model}, rows */
     METRIC_STAGE_DURATION,        /* histogram{stage}: enum metric_stage, us */

@@ -133,6 +133,7 @@ static struct stream_opts stream_opts(const struct config *config,
         .commit_interval_us = (int64_t)config->worker.commit_interval_ms * 1000,
         .window_records_max = (size_t)config->worker.window_jobs,
         .window_size_max = (size_t)config->worker.window_mb << 20,
+        .crashes_max = config->worker.crash_restarts_max,
         .watchdog_us = (int64_t)config->worker.watchdog_s * 1000000,
         .release = pipeline_release,
     };
@@ -214,6 +215,8 @@ static void take_figures(struct worker *w, struct stream_stats *s) {
     metrics_set(m, METRIC_RETRIES_WAITING, 0, s->retries_waiting);
     metrics_set(m, METRIC_RECORDS_REPLAYED, 0, (int64_t)s->records_replayed);
     metrics_set(m, METRIC_RECORDS_LOST, 0, (int64_t)s->records_lost);
+    metrics_set(m, METRIC_RECORDS_CONDEMNED, 0, (int64_t)s->records_condemned);
+    metrics_set(m, METRIC_PARTITIONS_SUSPECTED, 0, (int64_t)s->partitions_suspected);
     metrics_set(m, METRIC_CONSUMER_LAG, 0, s->lag);
     metrics_set(m, METRIC_JOBS_IN_FLIGHT, 0, (int64_t)s->records_in_flight);
     metrics_set(m, METRIC_BYTES_IN_FLIGHT, 0, (int64_t)s->bytes_in_flight);

@@ -1,7 +1,8 @@
 /* fail_point.h - failures on purpose, for tests of whole workers.
  *
  * MILLRACE_FAIL_POINT="NAME:KEY[:COUNT]" makes the worker fail at the place of that name
- * for records of that key: at their first COUNT attempts, or at all.  The places:
+ * for records of that key ("*": of any): at their first COUNT attempts, or at all.  The
+ * places:
  *
  *     no_memory   decoding fails as it does where memory is short
  *     crash       the process is aborted as the batch with the record is computed

@@ -56,6 +56,7 @@ struct config_worker {
     int window_mb;
     int drain_timeout_s;
     int watchdog_s;
+    int crash_restarts_max;
 };
 
 struct config_http {

@@ -124,6 +124,17 @@ static const struct key worker_keys[] = {
         .help = "A stage that has work and does not move for this long is stalled: "
                 "the worker is unhealthy, or ends where only a restart helps.",
     },
+    {
+        .name = "crash_restarts_max",
+        .type = KEY_INT,
+        .offset = offsetof(struct config_worker, crash_restarts_max),
+        .min = 3,
+        .max = 1000,
+        .fallback = "3",
+        .help = "A job with which the process ended so many times without notice, at "
+                "last with no other job in it, is a dead letter. It takes three to find "
+                "it among the others.",
+    },
 };
 
 static const struct key http_keys[] = {

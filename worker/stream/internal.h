@@ -35,6 +35,7 @@ struct counters {
     _Atomic uint64_t records_in, results_out, retries_out, dead_letters_out;
     _Atomic uint64_t records_replayed, records_lost;
     _Atomic uint64_t committed, aborted, rebalances, pauses;
+    _Atomic uint64_t condemned, suspected; /* records; leases, now */
 };
 
 struct stream {
@@ -52,6 +53,8 @@ struct stream {
     struct txn txn;
     struct watchdog watchdog;
     struct counters counters;
+    int64_t care_retry_us; /* commit thread: when to try again what failed */
+    uint64_t care_round;   /* commit thread: of the poll thread, when care last spoke */
     _Atomic bool draining;
     _Atomic bool closing; /* the other threads have ended: nobody to wait for */
 };

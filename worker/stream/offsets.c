@@ -1,5 +1,6 @@
 #include "stream/offsets.h"
 
+#include "stream/care.h"
 #include "stream/internal.h"
 
 static const char *input_of(const struct stream *stream, const struct lease *lease) {
@@ -12,9 +13,10 @@ rd_kafka_topic_partition_list_t *offsets_of_taken(struct stream *stream) {
     for (const struct lease *lease = stream->window.leases; lease != NULL;
          lease = lease->next) {
         if (lease->taken_count > 0) {
-            rd_kafka_topic_partition_list_add(offsets, input_of(stream, lease),
-                                              lease->partition)
-                ->offset = lease->taken_offset;
+            rd_kafka_topic_partition_t *partition = rd_kafka_topic_partition_list_add(
+                offsets, input_of(stream, lease), lease->partition);
+            partition->offset = lease->taken_offset;
+            care_add_mark(stream, lease, partition);
         }
     }
     return offsets;

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "stream/care.h"
 #include "stream/internal.h"
 #include "stream/waiting.h"
 
@@ -150,7 +151,7 @@ static void discard_batch(struct stream *stream) {
     while (slot != NULL) {
         struct slot *next = slot->link;
         if (slot->lease->state != LEASE_HELD) { /* only this thread writes it */
-            slot->lease->polled--;
+            atomic_fetch_sub(&slot->lease->polled, 1);
             stream_let_go(stream, slot);
             window_untake(&stream->window, slot);
         } else {
@@ -170,14 +171,32 @@ static void discard_batch(struct stream *stream) {
     }
 }
 
+/* librdkafka keeps a partition paused beyond its revocation: where it came back, nothing
+ * would ever be fetched. */
+static void resume_lease(struct stream *stream, struct lease *lease) {
+    rd_kafka_topic_partition_list_t *list;
+
+    if (!lease->paused) {
+        return;
+    }
+    list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(list, stream->inputs[lease->input].topic,
+                                      lease->partition);
+    (void)rd_kafka_resume_partitions(stream->source.consumer, list); /* or it is gone */
+    rd_kafka_topic_partition_list_destroy(list);
+    lease->paused = false;
+}
+
 static void revoke_leases(struct stream *stream,
                           const rd_kafka_topic_partition_list_t *partitions, bool wait) {
     int64_t deadline_us = clock_now_us() + stream->source.revoke_wait_us;
+    rd_kafka_topic_partition_list_t *closed = rd_kafka_topic_partition_list_new(16);
 
     for (int i = 0; i < partitions->cnt; i++) {
         struct lease **place = lease_place(stream, &partitions->elems[i]);
         if (place != NULL && *place != NULL) {
             waiting_drop(stream, *place);
+            resume_lease(stream, *place);
             window_revoke(&stream->window, *place);
         }
     }
@@ -187,12 +206,14 @@ static void revoke_leases(struct stream *stream,
         if (place == NULL || *place == NULL) {
             continue;
         }
-        if (wait) {
-            (void)window_wait_drained(&stream->window, *place, deadline_us);
+        if (window_wait_drained(&stream->window, *place, wait ? deadline_us : 0) &&
+            !rd_kafka_assignment_lost(stream->source.consumer)) {
+            care_close_add(stream, closed, *place);
         }
         window_lose(&stream->window, *place);
         *place = NULL;
     }
+    care_close(stream, closed);
 }
 
 /* ---- pausing ---- */

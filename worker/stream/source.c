@@ -206,7 +206,7 @@ static void fill(struct stream *stream, struct slot *slot, struct lease *lease,
 void source_batch_add(struct stream *stream, struct slot *slot) {
     struct source *source = &stream->source;
 
-    slot->lease->polled++;
+    atomic_fetch_add_explicit(&slot->lease->polled, 1, memory_order_relaxed);
     if (source->batch_last == NULL) {
         source->batch_first = slot;
     } else {
@@ -237,6 +237,10 @@ static enum status take_in(struct stream *stream, rd_kafka_message_t *message,
     }
     fill(stream, slot, lease, message, now_us);
     lease->last_offset = message->offset;
+    if (atomic_load_explicit(&lease->first_offset, memory_order_relaxed) < 0) {
+        atomic_store(&lease->first_offset, message->offset);
+        window_wake(&stream->window); /* care can mark it now */
+    }
     if (waiting_must(slot, now_us)) {
         waiting_add(stream, slot);
     } else {
@@ -280,7 +284,7 @@ static int release_due(struct stream *stream, size_t records, size_t size,
     if (stream->source.pauses_changed) {
         rebalance_apply_pauses(stream);
     }
-    left_ms = (waiting_due_us(stream) - now_us + 999) / 1000;
+    left_ms = (waiting_due_us(stream, now_us) - now_us + 999) / 1000;
     return left_ms > 0 && left_ms < timeout_ms ? (int)left_ms : timeout_ms;
 }
 
@@ -404,6 +408,7 @@ enum status source_poll(struct stream *stream, int timeout_ms, struct record **c
     }
     if (!wait_for_room(stream, (int64_t)timeout_ms * 1000)) {
         if (!source->paused) {
+            atomic_fetch_add(&source->rounds, 1);
             return STATUS_OK; /* held back: what is fetched stays with librdkafka */
         }
         timeout_ms = source->drained ? timeout_ms : 0;
@@ -412,6 +417,7 @@ enum status source_poll(struct stream *stream, int timeout_ms, struct record **c
     if (status == STATUS_OK) {
         *chain = hand_out(stream);
     }
+    atomic_fetch_add(&source->rounds, 1);
     return status;
 }
 

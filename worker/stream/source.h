@@ -42,6 +42,7 @@ struct source {
     struct generation *generation; /* window->lock; NULL when not a member */
     _Atomic bool generation_stale; /* the broker refused it */
     _Atomic int64_t lag, retries_waiting;
+    _Atomic uint64_t rounds; /* polls that are over */
 };
 
 struct stream;

@@ -258,6 +258,8 @@ void stream_stats(struct stream *stream, struct stream_stats *stats) {
         .dead_letters_out = atomic_load(&counters->dead_letters_out),
         .records_replayed = atomic_load(&counters->records_replayed),
         .records_lost = atomic_load(&counters->records_lost),
+        .records_condemned = atomic_load(&counters->condemned),
+        .partitions_suspected = atomic_load(&counters->suspected),
         .transactions_committed = atomic_load(&counters->committed),
         .transactions_aborted = atomic_load(&counters->aborted),
         .rebalances = atomic_load(&counters->rebalances),

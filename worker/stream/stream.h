@@ -58,6 +58,7 @@ struct stream_opts {
     int64_t commit_interval_us; /* at least this long between two commits */
     size_t window_records_max;  /* records in flight, polled and not yet committed */
     size_t window_size_max;     /* bytes of their keys and values */
+    int crashes_max;     /* a record that ended so many processes is a dead letter */
     int64_t watchdog_us; /* a transaction call that takes longer ends the process */
     void (*release)(void *holder); /* called once per record with a holder, on the commit
                                       thread or the poll thread */
@@ -67,6 +68,8 @@ struct stream_opts {
 struct stream_stats {
     uint64_t records_in, results_out, retries_out, dead_letters_out;
     uint64_t records_replayed, records_lost;
+    uint64_t records_condemned;    /* dead letters that were not computed again */
+    uint64_t partitions_suspected; /* of which one record at a time is computed */
     uint64_t transactions_committed, transactions_aborted, rebalances, pauses;
     uint64_t records_in_flight, bytes_in_flight, partitions_assigned;
     int64_t lag; /* records behind the high watermark over all partitions, -1 unknown */

@@ -6,6 +6,8 @@
 
 #define CHECK_INTERVAL_US 2000000
 #define METADATA_TIMEOUT_MS 2000
+#define MADE_WAIT_US 2000000
+#define MADE_STEP_US 20000
 
 enum status topics_init(struct topics *topics, size_t route_count, struct error *err) {
     *topics = (struct topics){.routes = calloc(route_count, sizeof *topics->routes)};
@@ -134,6 +136,20 @@ static void announce(struct stream *stream) {
     }
 }
 
+/* Partitions of a topic that was just made: the brokers tell each other first. */
+static int32_t await_made(struct stream *stream, const char *topic, bool *answered) {
+    int64_t deadline_us = clock_now_us() + MADE_WAIT_US;
+    struct answer answer;
+
+    do {
+        *answered = look_up(stream, stream->source.consumer, topic, &answer);
+        if (*answered && answer.partitions == 0) {
+            window_wait(&stream->window, MADE_STEP_US);
+        }
+    } while (*answered && answer.partitions == 0 && clock_now_us() < deadline_us);
+    return answer.partitions;
+}
+
 /* A retry topic, which is made where it is missing. */
 static int32_t ask_retry(struct stream *stream, const char *topic, int32_t partitions,
                          int replicas, bool *answered) {
@@ -155,7 +171,7 @@ static int32_t ask_retry(struct stream *stream, const char *topic, int32_t parti
                         topic, err.text, (int)partitions);
         return 0;
     }
-    return ask(stream, topic, NULL, answered);
+    return await_made(stream, topic, answered);
 }
 
 /* Looks at what route `index` lacks, or at all of it; whether a broker answered. */

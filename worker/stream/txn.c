@@ -6,6 +6,7 @@
 #include "base/failpoint.h"
 #include "base/log.h"
 #include "base/size.h"
+#include "stream/care.h"
 #include "stream/internal.h"
 #include "stream/offsets.h"
 
@@ -16,6 +17,8 @@
 /* Commits that are not waited for take at most a part of the time in this: under load
  * they would come one after the other, each with little in it. */
 #define EAGER_COMMITS_PART 4
+/* How often it is looked at what care wants, while it wants anything. */
+#define CARE_INTERVAL_US 2000
 #define BACKOFF_MIN_US 10000
 #define BACKOFF_MAX_US 2000000
 
@@ -154,6 +157,10 @@ static void let_go(struct stream *stream, struct lease *lease, size_t count,
     uint64_t counts[RECORD_STATE_COUNT] = {0};
 
     for (struct slot *slot = chain; slot != NULL; slot = slot->link) {
+        if (published) {
+            atomic_store_explicit(&lease->committed_offset, slot->record.offset + 1,
+                                  memory_order_relaxed);
+        }
         counts[atomic_load_explicit(&slot->record.state, memory_order_relaxed)]++;
         stream_let_go(stream, slot);
     }
@@ -483,9 +490,11 @@ static bool is_due(struct stream *stream, int64_t now_us, int64_t *until_us) {
 static bool wait_until_due(struct stream *stream, int64_t deadline_us) {
     for (;;) {
         int64_t now_us = clock_now_us(), until_us = deadline_us;
-
         if (is_due(stream, now_us, &until_us)) {
             return true;
+        }
+        if (care_step(stream) && until_us > now_us + CARE_INTERVAL_US) {
+            until_us = now_us + CARE_INTERVAL_US;
         }
         if (now_us >= deadline_us) {
             return false;

@@ -4,9 +4,33 @@
 
 #include "stream/internal.h"
 
+#define REASON_TEXT_MAX 128
+/* How soon care may have allowed what is due. */
+#define ALLOW_POLL_US 2000
+#define COUNT_MAX 512
+#define SIZE_MAX_WAITING ((size_t)4 << 20) /* bytes */
+
+static bool is_allowed(const struct lease *lease) {
+    return atomic_load_explicit(&lease->polled, memory_order_relaxed) <
+           atomic_load_explicit(&lease->allowed, memory_order_acquire);
+}
+
 bool waiting_must(const struct slot *slot, int64_t now_us) {
     /* Behind one that waits, its order is kept. */
-    return slot->lease->waiting != NULL || slot->due_us > now_us;
+    return slot->lease->waiting != NULL || slot->due_us > now_us ||
+           !is_allowed(slot->lease);
+}
+
+static void want_pause(struct stream *stream, struct lease *lease) {
+    bool wanted = lease->waiting != NULL && (stream->inputs[lease->input].level > 0 ||
+                                             lease->waiting_count >= COUNT_MAX ||
+                                             lease->waiting_size >= SIZE_MAX_WAITING);
+
+    /* Once paused, a lease stays so until all is out: each time costs a fetch. */
+    if (wanted != lease->pause_wanted && (wanted || lease->waiting == NULL)) {
+        lease->pause_wanted = wanted;
+        stream->source.pauses_changed = true;
+    }
 }
 
 void waiting_add(struct stream *stream, struct slot *slot) {
@@ -20,8 +44,8 @@ void waiting_add(struct stream *stream, struct slot *slot) {
     }
     lease->waiting_last = slot;
     lease->waiting_count++;
-    lease->pause_wanted = true;
-    stream->source.pauses_changed = true;
+    lease->waiting_size += slot->size;
+    want_pause(stream, lease);
 }
 
 static struct slot *take_first(struct stream *stream, struct lease *lease) {
@@ -31,12 +55,28 @@ static struct slot *take_first(struct stream *stream, struct lease *lease) {
     slot->link = NULL;
     assert(lease->waiting_count > 0);
     lease->waiting_count--;
+    lease->waiting_size -= slot->size;
     if (lease->waiting == NULL) {
         lease->waiting_last = NULL;
-        lease->pause_wanted = false;
-        stream->source.pauses_changed = true;
     }
+    want_pause(stream, lease);
     return slot;
+}
+
+/* Gives a record up that is not to be computed again; it goes to the window alone. */
+static void condemn(struct stream *stream, struct slot *slot, int crashes) {
+    char reason[REASON_TEXT_MAX];
+
+    snprintf(reason, sizeof reason,
+             "the worker ended %d times without notice with this record in it, at last "
+             "with no other",
+             crashes);
+    record_set_dead(&slot->record, "crash", NULL, reason);
+    atomic_fetch_add(&slot->lease->polled, 1);
+    atomic_fetch_add(&stream->counters.records_in, 1);
+    atomic_fetch_add(&stream->counters.condemned, 1);
+    window_append(&stream->window, slot, slot, 1, slot->size);
+    window_wake(&stream->window);
 }
 
 /* The next lease of which something waits, after `lease` or from the first. */
@@ -61,21 +101,34 @@ void waiting_release(struct stream *stream, size_t records, size_t size, int64_t
 
     while ((lease = next_waiting(stream, &input, &partition)) != NULL) {
         while (lease->waiting != NULL && lease->waiting->due_us <= now_us &&
-               source->batch_count < records && source->batch_size <= size) {
+               is_allowed(lease) && source->batch_count < records &&
+               source->batch_size <= size) {
             struct slot *slot = take_first(stream, lease);
+            int crashes = atomic_exchange(&lease->condemned, 0);
+            if (crashes > 0) {
+                condemn(stream, slot, crashes);
+                continue;
+            }
             slot->record.received_us = now_us; /* its time here begins now */
             source_batch_add(stream, slot);
         }
+        atomic_store(&lease->wants, lease->waiting != NULL &&
+                                        lease->waiting->due_us <= now_us &&
+                                        !is_allowed(lease));
     }
 }
 
-int64_t waiting_due_us(const struct stream *stream) {
+int64_t waiting_due_us(const struct stream *stream, int64_t now_us) {
     size_t input = 0, partition = 0;
     const struct lease *lease;
     int64_t due_us = INT64_MAX;
 
     while ((lease = next_waiting(stream, &input, &partition)) != NULL) {
-        due_us = lease->waiting->due_us < due_us ? lease->waiting->due_us : due_us;
+        int64_t lease_us = lease->waiting->due_us;
+        if (lease_us <= now_us && !is_allowed(lease)) {
+            lease_us = now_us + ALLOW_POLL_US;
+        }
+        due_us = lease_us < due_us ? lease_us : due_us;
     }
     return due_us;
 }

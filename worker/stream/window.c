@@ -183,10 +183,14 @@ struct lease *window_lease(struct window *window, int route, int input,
     lease->input = input;
     lease->partition = partition;
     lease->last_offset = -1;
+    atomic_store(&lease->first_offset, -1);
+    atomic_store(&lease->committed_offset, -1);
     pthread_mutex_lock(&window->lock);
     lease->fresh_next = window->fresh;
     window->fresh = lease;
     window->leases_held += input < window->inputs_counted;
+    window->woken = true; /* its mark is to be read */
+    pthread_cond_signal(&window->outcome);
     pthread_mutex_unlock(&window->lock);
     return lease;
 }

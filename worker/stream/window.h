@@ -45,10 +45,24 @@ struct lease {
     /* Poll thread. */
     int64_t last_offset; /* delivered; -1 for none yet */
     bool paused;
-    bool pause_wanted; /* for what waits, whether or not the window is full */
-    uint64_t polled;
+    bool pause_wanted;       /* for what waits, whether or not the window is full */
+    _Atomic uint64_t polled; /* handed out; only this thread writes it */
     struct slot *waiting, *waiting_last; /* polled, and not to be handed out yet */
-    size_t waiting_count;
+    size_t waiting_count, waiting_size;
+    /* Poll and commit thread; see care.h. */
+    _Atomic uint64_t allowed;         /* how far `polled` may go */
+    _Atomic bool wants;               /* a record is due and not allowed */
+    _Atomic int condemned;            /* crashes; the next record is not to be computed */
+    _Atomic int64_t first_offset;     /* polled; -1 for none yet */
+    _Atomic int64_t committed_offset; /* -1 while it is not known */
+    struct {
+        _Atomic int state; /* enum care_state */
+        _Atomic int crashes;
+        _Atomic int64_t suspects; /* records that are still to be taken care with */
+        uint64_t granted;         /* `polled` at the beginning of the step */
+        bool asked;               /* its committed offset was */
+        bool tried;               /* it is judged; a mark of our own may be there */
+    } care;                       /* written by the commit thread */
     /* window->lock. */
     enum lease_state state;
     uint64_t released;

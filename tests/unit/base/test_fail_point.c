@@ -29,6 +29,9 @@ START_TEST(a_point_hits_its_key_as_often_as_it_says) {
     (void)setenv("MILLRACE_FAIL_POINT", "crash:a", 1);
     ck_assert_str_eq(fail_point_load(), "crash:a");
     ck_assert(hits(FAIL_CRASH, "a", 1000));
+    (void)setenv("MILLRACE_FAIL_POINT", "crash:*", 1);
+    ck_assert_str_eq(fail_point_load(), "crash:*");
+    ck_assert(hits(FAIL_CRASH, "any", 1));
 }
 END_TEST
 

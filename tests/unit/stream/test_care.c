@@ -1,0 +1,232 @@
+/* What a worker does with partitions whose last holder ended without notice, and the
+ * marks that tell it so. */
+#include "stream/care.h"
+
+#include "stream/internal.h"
+#include "tests/unit/stream/fixture.h"
+
+#define COUNT 2000
+
+static rd_kafka_t *member; /* of no generation: it commits and reads what it likes */
+
+static void open_member(void) {
+    char reason[512];
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    rd_kafka_conf_set(conf, "bootstrap.servers", fixture.bootstrap.value, NULL, 0);
+    rd_kafka_conf_set(conf, "group.id", "group", NULL, 0);
+    member = rd_kafka_new(RD_KAFKA_CONSUMER, conf, reason, sizeof reason);
+    ck_assert_ptr_nonnull(member);
+}
+
+static void commit_mark(int32_t partition, int64_t offset, const char *mark) {
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_t *one =
+        rd_kafka_topic_partition_list_add(list, "in", partition);
+    one->offset = offset;
+    one->metadata = strdup(mark);
+    one->metadata_size = strlen(mark);
+    ck_assert_int_eq(rd_kafka_commit(member, list, 0), 0);
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
+static struct care_mark read_mark(int32_t partition) {
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    struct care_mark mark;
+    rd_kafka_topic_partition_list_add(list, "in", partition);
+    ck_assert_int_eq(rd_kafka_committed(member, list, 10000), 0);
+    mark = care_parse(list->elems[0].metadata, list->elems[0].metadata_size);
+    rd_kafka_topic_partition_list_destroy(list);
+    return mark;
+}
+
+/* Every partition's last holder left the mark; the offset is the start. */
+static void start_after(const char *mark) {
+    fixture_start(STREAM_AT_LEAST_ONCE); /* the mock keeps offsets committed so */
+    log_setup(LOG_LEVEL_COUNT, LOG_FORMAT_TEXT);
+    open_member();
+    fixture_send_numbers(0, COUNT);
+    for (int32_t p = 0; p < PARTITIONS; p++) {
+        commit_mark(p, 0, mark);
+    }
+    fixture_open();
+}
+
+static void stop(void) {
+    rd_kafka_destroy(member);
+    fixture_stop();
+}
+
+/* Rounds until something came, and then as many again as would bring more. */
+static void run_until_quiet(void) {
+    int64_t deadline_us = clock_now_us() + PATIENCE_US;
+    while (fixture_stats().records_in == 0) {
+        fixture_round();
+        ck_assert_int_lt(clock_now_us(), deadline_us);
+    }
+    for (int i = 0; i < 100; i++) {
+        fixture_round();
+    }
+}
+
+static void keep(struct fixture *f, struct record *record) {
+    record->next = f->kept;
+    f->kept = record;
+}
+
+static void answer_kept(void) {
+    while (fixture.kept != NULL) {
+        struct record *record = fixture.kept;
+        fixture.kept = record->next;
+        fixture_echo(&fixture, record);
+    }
+}
+
+static int64_t max_in_flight;
+
+static void watch(struct fixture *f, struct record *record) {
+    int64_t now = (int64_t)fixture_stats().records_in_flight;
+    max_in_flight = now > max_in_flight ? now : max_in_flight;
+    fixture_echo(f, record);
+}
+
+START_TEST(marks_are_read_as_they_are_written_and_others_mean_no_harm) {
+    static const char *const others[] = {
+        "",
+        "x",
+        "millrace:1:o",
+        "millrace:1:o:-1:5",
+        "millrace:1:o:1:-5",
+        "millrace:1:o:1:999999999999",
+        "millrace:2:o:1:5",
+        "a text of somebody else's that is longer than any mark of ours may be",
+    };
+    struct care_mark mark = care_parse("millrace:1:r:2:300", 18);
+    ck_assert_int_eq(mark.state, 'r');
+    ck_assert_int_eq(mark.crashes, 2);
+    ck_assert_int_eq(mark.suspects, 300);
+    for (size_t i = 0; i < ARRAY_COUNT(others); i++) {
+        mark = care_parse(others[i], strlen(others[i]));
+        ck_assert_int_eq(mark.state, 'c');
+        ck_assert_int_eq(mark.crashes, 0);
+    }
+    ck_assert_int_eq(care_parse(NULL, 0).state, 'c');
+}
+END_TEST
+
+START_TEST(after_an_orderly_end_all_come_at_once) {
+    start_after("millrace:1:c:0:0");
+    fixture.answer = keep;
+    while (fixture_stats().records_in < COUNT) {
+        fixture_round();
+    }
+    ck_assert_uint_eq(fixture_stats().partitions_suspected, 0);
+    for (int32_t p = 0; p < PARTITIONS; p++) {
+        ck_assert_int_eq(read_mark(p).state, 'o');
+    }
+    stop();
+}
+END_TEST
+
+START_TEST(after_a_crash_one_partition_at_a_time_goes_in_steps) {
+    start_after("millrace:1:o:0:600");
+    fixture.answer = keep;
+    run_until_quiet();
+    ck_assert_uint_eq(fixture_stats().records_in, 256);
+    ck_assert_uint_eq(fixture_stats().partitions_suspected, PARTITIONS);
+    fixture.answer = watch;
+    answer_kept();
+    fixture_run_until_committed(COUNT);
+    ck_assert_int_le(max_in_flight, 512); /* free ones follow when all is past */
+    ck_assert_uint_eq(fixture_stats().records_condemned, 0);
+    ck_assert_int_eq(fixture_topic_size("out"), COUNT);
+    stop();
+}
+END_TEST
+
+START_TEST(after_two_crashes_each_record_goes_alone) {
+    start_after("millrace:1:o:1:20");
+    fixture.answer = keep;
+    run_until_quiet();
+    ck_assert_uint_eq(fixture_stats().records_in, 1);
+    ck_assert_int_eq(read_mark(fixture.kept->partition).crashes, 2);
+    ck_assert_int_eq(read_mark(fixture.kept->partition).state, 'o');
+    for (int32_t p = 0; p < PARTITIONS; p++) { /* nobody else can be blamed */
+        ck_assert_int_eq(read_mark(p).state, p == fixture.kept->partition ? 'o' : 'r');
+    }
+    stop();
+}
+END_TEST
+
+static int dead_seen;
+
+static void see_condemned(const rd_kafka_message_t *message) {
+    ck_assert_str_eq(fixture_header(message, "millrace.stage"), "crash");
+    ck_assert_ptr_nonnull(
+        strstr(fixture_header(message, "millrace.reason"), "ended 3 times"));
+    ck_assert_str_eq(fixture_header(message, "__connect.errors.partition"), "2");
+    ck_assert_str_eq(fixture_header(message, "__connect.errors.offset"), "7");
+    dead_seen++;
+}
+
+static void answer_all_but_the_killer(struct fixture *f, struct record *record) {
+    ck_assert(record->partition != 2 || record->offset != 7);
+    fixture_echo(f, record);
+}
+
+START_TEST(after_as_many_as_allowed_the_record_alone_is_a_dead_letter) {
+    fixture_start(STREAM_AT_LEAST_ONCE);
+    log_setup(LOG_LEVEL_COUNT, LOG_FORMAT_TEXT);
+    open_member();
+    fixture_send_numbers(0, COUNT);
+    commit_mark(2, 7, "millrace:1:o:2:3");
+    fixture_open();
+    fixture.answer = answer_all_but_the_killer;
+    fixture_run_until_committed(COUNT - 7);
+    ck_assert_uint_eq(fixture_stats().records_condemned, 1);
+    ck_assert_uint_eq(fixture_stats().dead_letters_out, 1);
+    ck_assert_uint_eq(fixture_stats().results_out, COUNT - 8);
+    ck_assert_uint_eq(fixture_stats().partitions_suspected, 0);
+    fixture_read("dead", 1, see_condemned);
+    ck_assert_int_eq(dead_seen, 1);
+    stop();
+}
+END_TEST
+
+START_TEST(an_orderly_end_leaves_no_suspicion) {
+    start_after("");
+    fixture_run_until_committed(COUNT);
+    stream_close(fixture.stream, 10000);
+    for (int32_t p = 0; p < PARTITIONS; p++) {
+        ck_assert_int_eq(read_mark(p).state, 'c');
+    }
+    fixture_open();
+    stop();
+}
+END_TEST
+
+START_TEST(a_worker_that_is_gone_before_its_first_commit_is_noticed) {
+    fixture_start(STREAM_AT_LEAST_ONCE);
+    open_member();
+    fixture.answer = keep;
+    fixture_send("in", 1, "k", "v", 1);
+    fixture_open();
+    while (fixture.kept == NULL) {
+        fixture_round();
+    }
+    ck_assert_int_eq(read_mark(1).state, 'o');
+    stop();
+}
+END_TEST
+
+int main(void) {
+    const TTest *const tests[] = {
+        marks_are_read_as_they_are_written_and_others_mean_no_harm,
+        after_an_orderly_end_all_come_at_once,
+        after_a_crash_one_partition_at_a_time_goes_in_steps,
+        after_two_crashes_each_record_goes_alone,
+        after_as_many_as_allowed_the_record_alone_is_a_dead_letter,
+        an_orderly_end_leaves_no_suspicion,
+        a_worker_that_is_gone_before_its_first_commit_is_noticed,
+    };
+    return suite_run("care", tests, ARRAY_COUNT(tests));
+}

@@ -1,0 +1,390 @@
+#include "stream/care.h"
+
+#include <assert.h>
+#include <inttypes.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "stream/internal.h"
+
+#define SUSPECTS_MIN 256 /* also how many are handed out after a first crash */
+#define SUSPECTS_MAX 1000000000
+#define ALONE 2 /* crashes from which on records go alone */
+#define RETRY_US 200000
+#define CLOSE_TIMEOUT_MS 1000
+/* Rounds of the poll thread after which it has seen what was stored for it. */
+#define ROUNDS 2
+
+/* ---- marks ---- */
+
+struct care_mark care_parse(const char *text, size_t size) {
+    struct care_mark mark = {.state = 'c'}, read;
+    char copy[CARE_TEXT_MAX];
+    long long suspects;
+
+    if (text == NULL || size >= sizeof copy) {
+        return mark;
+    }
+    memcpy(copy, text, size);
+    copy[size] = '\0';
+    if (sscanf(copy, "millrace:1:%c:%9d:%12lld", &read.state, &read.crashes, &suspects) !=
+            3 ||
+        read.crashes < 0 || suspects < 0 || suspects > SUSPECTS_MAX) {
+        return mark;
+    }
+    read.suspects = suspects;
+    return read;
+}
+
+static void set_mark(rd_kafka_topic_partition_t *partition, struct care_mark mark) {
+    char text[CARE_TEXT_MAX];
+
+    snprintf(text, sizeof text, "millrace:1:%c:%d:%" PRId64, mark.state, mark.crashes,
+             mark.suspects);
+    free(partition->metadata);
+    partition->metadata = strdup(text); /* librdkafka frees it with the list */
+    partition->metadata_size = partition->metadata != NULL ? strlen(text) : 0;
+}
+
+/* What is handed out and not committed yet. */
+static int64_t in_worker(struct stream *stream, const struct lease *lease) {
+    uint64_t released;
+
+    pthread_mutex_lock(&stream->window.lock);
+    released = lease->released;
+    pthread_mutex_unlock(&stream->window.lock);
+    return (int64_t)(atomic_load(&lease->polled) - released);
+}
+
+void care_add_mark(struct stream *stream, const struct lease *lease,
+                   rd_kafka_topic_partition_t *partition) {
+    struct care_mark mark = {.state = 'o'};
+    int64_t taken = (int64_t)lease->taken_count;
+    int64_t left = lease->care.suspects - taken;
+
+    if (atomic_load(&lease->care.state) == CARE_ACTIVE) {
+        mark.crashes = lease->care.crashes < ALONE ? lease->care.crashes : ALONE;
+        mark.suspects = left > 0 ? left : 0;
+    } else {
+        /* More may come before the next commit: twice as many as there are now. */
+        mark.suspects = 2 * (in_worker(stream, lease) - taken);
+    }
+    set_mark(partition, mark);
+}
+
+static rd_kafka_topic_partition_t *list_add(struct stream *stream,
+                                            rd_kafka_topic_partition_list_t *list,
+                                            const struct lease *lease) {
+    return rd_kafka_topic_partition_list_add(list, stream->inputs[lease->input].topic,
+                                             lease->partition);
+}
+
+static bool all_fine(rd_kafka_event_t *event) {
+    rd_kafka_topic_partition_list_t *list = rd_kafka_event_topic_partition_list(event);
+    bool fine = rd_kafka_event_error(event) == RD_KAFKA_RESP_ERR_NO_ERROR;
+
+    for (int i = 0; fine && list != NULL && i < list->cnt; i++) {
+        fine = list->elems[i].err == RD_KAFKA_RESP_ERR_NO_ERROR;
+    }
+    return fine;
+}
+
+/* Commits the list by itself and waits for the answer; false where none came, or no. */
+static bool commit_marks(struct stream *stream, rd_kafka_topic_partition_list_t *list,
+                         int timeout_ms) {
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(stream->source.consumer);
+    rd_kafka_event_t *event = NULL;
+    bool fine = false;
+
+    if (queue == NULL) {
+        return false;
+    }
+    if (rd_kafka_commit_queue(stream->source.consumer, list, queue, NULL, NULL) ==
+        RD_KAFKA_RESP_ERR_NO_ERROR) {
+        event = rd_kafka_queue_poll(queue, timeout_ms);
+    }
+    if (event != NULL) {
+        fine =
+            rd_kafka_event_type(event) == RD_KAFKA_EVENT_OFFSET_COMMIT && all_fine(event);
+        rd_kafka_event_destroy(event);
+    }
+    rd_kafka_queue_destroy(queue);
+    return fine;
+}
+
+/* Commits one lease's offset again, with a mark. */
+static bool mark_one(struct stream *stream, const struct lease *lease,
+                     struct care_mark mark, int timeout_ms) {
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_t *partition = list_add(stream, list, lease);
+    bool fine;
+
+    partition->offset = atomic_load(&lease->committed_offset);
+    assert(partition->offset >= 0);
+    set_mark(partition, mark);
+    fine = commit_marks(stream, list, timeout_ms);
+    rd_kafka_topic_partition_list_destroy(list);
+    if (!fine) {
+        stream->care_retry_us = clock_now_us() + RETRY_US;
+    }
+    return fine;
+}
+
+static struct care_mark mark_of(const struct lease *lease, char state) {
+    return (struct care_mark){state, lease->care.crashes, lease->care.suspects};
+}
+
+/* ---- what the last holder left ---- */
+
+static void judge(struct lease *lease, const rd_kafka_topic_partition_t *found) {
+    struct care_mark mark = {.state = 'c'};
+
+    if (lease->care.tried) {
+        return; /* the mark that is there now may be our own */
+    }
+    lease->care.tried = true;
+    if (found->offset >= 0) {
+        atomic_store(&lease->committed_offset, found->offset);
+        mark = care_parse(found->metadata, found->metadata_size);
+    } else {
+        /* Nothing was ever committed: the start is where the first record stands. */
+        atomic_store(&lease->committed_offset, atomic_load(&lease->first_offset));
+    }
+    lease->care.crashes = mark.crashes;
+    lease->care.suspects = mark.suspects;
+    if (mark.state == 'o') {
+        lease->care.crashes++;
+        if (lease->care.suspects < SUSPECTS_MIN || lease->care.crashes >= ALONE) {
+            lease->care.suspects = SUSPECTS_MIN;
+        }
+        log_event(LOG_WARN, "unclean_end", LOG_INT("partition", lease->partition),
+                  LOG_INT("offset", found->offset),
+                  LOG_INT("crashes", lease->care.crashes));
+    }
+}
+
+/* One that was asked for and has no offset yet can be marked when a record has come. */
+static bool needs_mark(struct stream *stream, const struct lease *lease) {
+    return atomic_load(&lease->care.state) == CARE_UNKNOWN &&
+           (!lease->care.asked || atomic_load(&lease->first_offset) >= 0) &&
+           !window_is_lost(&stream->window, lease);
+}
+
+static rd_kafka_topic_partition_list_t *list_unknown(struct stream *stream) {
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(16);
+
+    for (struct lease *lease = stream->window.leases; lease != NULL;
+         lease = lease->next) {
+        if (needs_mark(stream, lease)) {
+            list_add(stream, list, lease);
+        }
+    }
+    return list;
+}
+
+/* Of each lease of the list: what is known of it now, and the mark that says so.  Leases
+ * that have neither an offset nor a record stay unknown. */
+static void judge_all(struct stream *stream, rd_kafka_topic_partition_list_t *found,
+                      rd_kafka_topic_partition_list_t *marks) {
+    for (struct lease *lease = stream->window.leases; lease != NULL;
+         lease = lease->next) {
+        const rd_kafka_topic_partition_t *one = rd_kafka_topic_partition_list_find(
+            found, stream->inputs[lease->input].topic, lease->partition);
+        rd_kafka_topic_partition_t *partition;
+
+        if (one == NULL || atomic_load(&lease->care.state) != CARE_UNKNOWN ||
+            one->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+            continue;
+        }
+        lease->care.asked = true;
+        if (one->offset < 0 && atomic_load(&lease->first_offset) < 0) {
+            continue;
+        }
+        judge(lease, one);
+        partition = list_add(stream, marks, lease);
+        partition->offset = atomic_load(&lease->committed_offset);
+        set_mark(partition, mark_of(lease, lease->care.crashes == 0 ? 'o' : 'r'));
+    }
+}
+
+static void take_up(struct stream *stream, rd_kafka_topic_partition_list_t *marks) {
+    for (struct lease *lease = stream->window.leases; lease != NULL;
+         lease = lease->next) {
+        if (atomic_load(&lease->care.state) == CARE_UNKNOWN &&
+            rd_kafka_topic_partition_list_find(marks, stream->inputs[lease->input].topic,
+                                               lease->partition) != NULL) {
+            atomic_store(&lease->care.state,
+                         lease->care.crashes == 0 ? CARE_FREE : CARE_RESTING);
+        }
+    }
+}
+
+static void learn(struct stream *stream) {
+    rd_kafka_topic_partition_list_t *found = list_unknown(stream);
+    rd_kafka_topic_partition_list_t *marks = rd_kafka_topic_partition_list_new(16);
+    bool fine = true;
+
+    if (found->cnt > 0) {
+        watchdog_enter(&stream->watchdog, "committed");
+        fine =
+            rd_kafka_committed(stream->source.consumer, found,
+                               stream->txn.call_timeout_ms) == RD_KAFKA_RESP_ERR_NO_ERROR;
+        watchdog_leave(&stream->watchdog);
+    }
+    if (found->cnt > 0 && fine) {
+        judge_all(stream, found, marks);
+        fine =
+            marks->cnt == 0 || commit_marks(stream, marks, stream->txn.call_timeout_ms);
+    }
+    if (fine) {
+        take_up(stream, marks);
+    }
+    if (!fine) {
+        stream->care_retry_us = clock_now_us() + RETRY_US;
+    }
+    rd_kafka_topic_partition_list_destroy(found);
+    rd_kafka_topic_partition_list_destroy(marks);
+}
+
+/* ---- one at a time ---- */
+
+static void allow(struct stream *stream, struct lease *lease, uint64_t allowed) {
+    if (atomic_load(&lease->allowed) != allowed) {
+        atomic_store(&lease->allowed, allowed);
+        stream->care_round = atomic_load(&stream->source.rounds);
+    }
+}
+
+/* Whether the poll thread has come round since anything was allowed or forbidden. */
+static bool is_seen(const struct stream *stream) {
+    return atomic_load(&stream->source.rounds) >= stream->care_round + ROUNDS;
+}
+
+static void allow_free(struct stream *stream, uint64_t allowed) {
+    for (struct lease *lease = stream->window.leases; lease != NULL;
+         lease = lease->next) {
+        if (atomic_load(&lease->care.state) == CARE_FREE) {
+            allow(stream, lease, allowed);
+        }
+    }
+}
+
+static void grant(struct stream *stream, struct lease *lease) {
+    bool alone = lease->care.crashes >= ALONE;
+
+    lease->care.granted = atomic_load(&lease->polled);
+    allow(stream, lease, lease->care.granted + (alone ? 1 : SUSPECTS_MIN));
+}
+
+static void activate(struct stream *stream, struct lease *lease) {
+    if (!mark_one(stream, lease, mark_of(lease, 'o'), stream->txn.call_timeout_ms)) {
+        return;
+    }
+    atomic_store(&lease->care.state, CARE_ACTIVE);
+    if (lease->care.crashes >= stream->opts.crashes_max && lease->care.crashes > ALONE) {
+        log_event(LOG_ERROR, "record_condemned",
+                  LOG_TEXT("topic", stream->inputs[lease->input].topic),
+                  LOG_INT("partition", lease->partition),
+                  LOG_INT("offset", atomic_load(&lease->committed_offset)),
+                  LOG_INT("crashes", lease->care.crashes));
+        atomic_store(&lease->condemned, lease->care.crashes);
+    }
+    grant(stream, lease);
+}
+
+/* Ends a step of the active lease, if it is at its end, and begins the next. */
+static void go_on(struct stream *stream, struct lease *lease) {
+    uint64_t polled = atomic_load(&lease->polled);
+    bool dry = is_seen(stream) && !atomic_load(&lease->wants);
+    int timeout_ms = stream->txn.call_timeout_ms;
+
+    if (in_worker(stream, lease) > 0 || (polled < atomic_load(&lease->allowed) && !dry)) {
+        return;
+    }
+    lease->care.suspects -= (int64_t)(polled - lease->care.granted);
+    if (polled > lease->care.granted && lease->care.crashes > ALONE) {
+        lease->care.crashes = ALONE; /* the next one has its own count */
+    }
+    lease->care.granted = polled;
+    if (lease->care.suspects <= 0) {
+        lease->care.crashes = 0;
+        lease->care.suspects = 0;
+        if (mark_one(stream, lease, mark_of(lease, 'o'), timeout_ms)) {
+            atomic_store(&lease->care.state, CARE_FREE);
+        }
+    } else if (dry) {
+        allow(stream, lease, polled);
+        if (mark_one(stream, lease, mark_of(lease, 'r'), timeout_ms)) {
+            atomic_store(&lease->care.state, CARE_RESTING);
+        }
+    } else {
+        grant(stream, lease);
+    }
+}
+
+static bool is_empty(struct stream *stream) {
+    bool empty;
+
+    pthread_mutex_lock(&stream->window.lock);
+    empty = stream->window.records == 0;
+    pthread_mutex_unlock(&stream->window.lock);
+    return empty;
+}
+
+bool care_step(struct stream *stream) {
+    struct lease *active = NULL, *next = NULL;
+    int unknown = 0, suspected = 0;
+
+    for (struct lease *lease = stream->window.leases; lease != NULL;
+         lease = lease->next) {
+        int state = atomic_load(&lease->care.state);
+        if (state == CARE_FREE || window_is_lost(&stream->window, lease)) {
+            continue;
+        }
+        unknown += needs_mark(stream, lease);
+        suspected += state == CARE_RESTING || state == CARE_ACTIVE;
+        active = state == CARE_ACTIVE ? lease : active;
+        next = state == CARE_RESTING && atomic_load(&lease->wants) ? lease : next;
+    }
+    atomic_store(&stream->counters.suspected, (uint64_t)suspected);
+    if (clock_now_us() < stream->care_retry_us) {
+        return true;
+    }
+    if (unknown > 0) {
+        learn(stream);
+    }
+    if (active != NULL) {
+        go_on(stream, active);
+    } else if (next != NULL) {
+        allow_free(stream, 0);
+        if (is_seen(stream) && is_empty(stream)) {
+            activate(stream, next);
+        }
+    } else {
+        allow_free(stream, UINT64_MAX);
+    }
+    return unknown > 0 || active != NULL || next != NULL;
+}
+
+void care_close_add(struct stream *stream, rd_kafka_topic_partition_list_t *list,
+                    const struct lease *lease) {
+    int64_t offset = atomic_load(&lease->committed_offset);
+
+    const struct care_mark orderly = {.state = 'c'};
+    int state = atomic_load(&lease->care.state);
+
+    if ((state == CARE_FREE || state == CARE_ACTIVE) && offset >= 0) {
+        rd_kafka_topic_partition_t *partition = list_add(stream, list, lease);
+        partition->offset = offset;
+        /* The suspicion goes on, but this end is no crash. */
+        set_mark(partition, state == CARE_ACTIVE ? mark_of(lease, 'r') : orderly);
+    }
+}
+
+void care_close(struct stream *stream, rd_kafka_topic_partition_list_t *list) {
+    if (list->cnt > 0) {
+        /* Where it fails, the next holder takes care without need. */
+        (void)commit_marks(stream, list, CLOSE_TIMEOUT_MS);
+    }
+    rd_kafka_topic_partition_list_destroy(list);
+}
