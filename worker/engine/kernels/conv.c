@@ -60,7 +60,7 @@ static size_t bytes(size_t count) {
 
 static bool is_direct(const struct conv *conv) {
     float floor, ceil;
-    return conv->groups == 1 && conv->stride_w <= 2 && conv->channels_out > 1 &&
+    return conv->groups == 1 && conv->channels_out > 1 &&
            (conv->x_layout == LAYOUT_NCHW || conv->channels_in == 1) &&
            conv_taps(conv) <= CONV_DIRECT_TAPS_MAX &&
            floats(conv->channels_in, conv_padded_h(conv), conv_padded_w(conv)) <=

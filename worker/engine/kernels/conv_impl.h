@@ -21,7 +21,7 @@ enum conv_way {
 };
 
 /* Taps of a direct convolution; its offsets live on the stack. */
-#define CONV_DIRECT_TAPS_MAX 256
+#define CONV_DIRECT_TAPS_MAX 384
 
 /* Pixels of one piece of columns, and the distance of its rows: an odd number of cache
  * lines, so that they spread over the cache's sets. */

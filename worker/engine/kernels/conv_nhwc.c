@@ -182,27 +182,82 @@ void conv_rows_run(const struct conv *conv, int64_t batch, const float *x,
     }
 }
 
-void conv_depthwise_nhwc_run(const struct conv *conv, const float *x, const float *packed,
-                             const float *bias, float *y) {
+/* ---- one channel a group ----------------------------------------------------------- */
+
+/* Taps [first, end) of a window at `origin` that lie inside [0, size). */
+struct taps_inside {
+    int64_t first, end;
+};
+
+static struct taps_inside taps_inside(int64_t origin, int64_t taps, int64_t dilation,
+                                      int64_t size) {
+    struct taps_inside t = {.end = taps};
+    if (origin < 0) {
+        t.first = min64((-origin + dilation - 1) / dilation, taps);
+    }
+    if (origin + (taps - 1) * dilation >= size) {
+        t.end = origin >= size ? 0 : (size - origin - 1) / dilation + 1;
+    }
+    t.first = min64(t.first, t.end);
+    return t;
+}
+
+/* Output columns ox .. ox + run that use the same taps of their windows: the middle of a
+ * row, or one pixel at its ends. */
+static int64_t run_length(const struct conv *conv, int64_t ox, struct taps_inside taps) {
+    const int64_t reach = (conv->kernel_w - 1) * conv->dilation_w;
+    const int64_t last = conv->in_w - 1 - reach + conv->pad_left; /* of full windows */
+    if (taps.first > 0 || taps.end < conv->kernel_w) {
+        return 1;
+    }
+    return min64(last / conv->stride_w + 1, conv->out_w) - ox;
+}
+
+/* Output row oy of image x, into y [out_w, channels]. */
+static void depthwise_row(const struct conv *conv, const float *x, const float *packed,
+                          const struct conv_depthwise *common, int64_t oy, float *y) {
     const struct kernels *kernels = kernels_current();
     const int64_t channels = conv->channels_out;
-    for (int64_t pixel = 0; pixel < conv->out_h * conv->out_w; pixel++, y += channels) {
-        const int64_t oy = pixel / conv->out_w, ox = pixel % conv->out_w;
-        const float *w = packed;
-        for (int64_t c = 0; c < channels; c++) {
-            y[c] = bias != NULL ? bias[c] : 0.0F;
+    const int64_t top = oy * conv->stride_h - conv->pad_top;
+    const struct taps_inside rows =
+        taps_inside(top, conv->kernel_h, conv->dilation_h, conv->in_h);
+    struct conv_depthwise d = *common;
+    d.tap_rows = rows.end - rows.first;
+    for (int64_t ox = 0; ox < conv->out_w; ox += d.pixels, y += d.pixels * channels) {
+        const int64_t left = ox * conv->stride_w - conv->pad_left;
+        const struct taps_inside columns =
+            taps_inside(left, conv->kernel_w, conv->dilation_w, conv->in_w);
+        d.tap_columns = columns.end - columns.first;
+        d.pixels = run_length(conv, ox, columns);
+        d.w = packed;
+        d.x = x;
+        if (d.tap_rows > 0 && d.tap_columns > 0) {
+            const int64_t row = top + rows.first * conv->dilation_h;
+            const int64_t column = left + columns.first * conv->dilation_w;
+            d.w += (rows.first * conv->kernel_w + columns.first) * channels;
+            d.x += (row * conv->in_w + column) * channels;
         }
-        for (int64_t i = 0; i < conv->kernel_h; i++) {
-            const int64_t iy = oy * conv->stride_h - conv->pad_top + i * conv->dilation_h;
-            for (int64_t j = 0; j < conv->kernel_w; j++, w += channels) {
-                const int64_t ix =
-                    ox * conv->stride_w - conv->pad_left + j * conv->dilation_w;
-                if (iy >= 0 && iy < conv->in_h && ix >= 0 && ix < conv->in_w) {
-                    kernels->mul_add(channels, w, x + (iy * conv->in_w + ix) * channels,
-                                     y);
-                }
-            }
+        d.y = y;
+        kernels->conv_depthwise(&d);
+    }
+}
+
+void conv_depthwise_nhwc_run(const struct conv *conv, const float *x, const float *packed,
+                             const float *bias, float *y) {
+    const int64_t channels = conv->channels_out, row = conv->out_w * channels;
+    struct conv_depthwise d = {
+        .channels = channels,
+        .x_row = conv->dilation_h * conv->in_w * channels,
+        .x_column = conv->dilation_w * channels,
+        .x_pixel = conv->stride_w * channels,
+        .w_row = conv->kernel_w * channels,
+        .bias = bias,
+    };
+    const struct act *rest = act_clamps(&conv->act, &d.floor, &d.ceil);
+    for (int64_t oy = 0; oy < conv->out_h; oy++, y += row) {
+        depthwise_row(conv, x, packed, &d, oy, y);
+        if (rest != NULL) {
+            act_run(rest, row, y, y);
         }
-        act_run(&conv->act, channels, y, y);
     }
 }

@@ -53,7 +53,7 @@ struct gemm_strip {
 struct conv_strip {
     const float *x;       /* the first tap of the first pixel */
     int64_t x_row;        /* between the x of two output rows */
-    int64_t x_pixel;      /* between the x of two output columns: 1 or 2 */
+    int64_t x_pixel;      /* between the x of two output columns */
     const int32_t *taps;  /* [k] offsets from a pixel's first tap */
     const float *w;       /* [k, panel], padded to GEMM_PANEL_STEP */
     int64_t k, ldw, cols; /* cols: output channels of this strip */
@@ -63,6 +63,20 @@ struct conv_strip {
     int64_t y_row, y_pixel;
     int64_t out_h, out_w; /* of y */
     bool pool_2x2;
+};
+
+/* A run of output pixels of one row that use the same taps, one channel a group,
+ * channels innermost. */
+struct conv_depthwise {
+    int64_t channels, pixels;
+    int64_t tap_rows, tap_columns;    /* taps inside the image */
+    const float *x;                   /* the first tap of the first pixel */
+    int64_t x_row, x_column, x_pixel; /* between two taps' rows, columns, two pixels */
+    const float *w;                   /* the first tap's weights, [channels] */
+    int64_t w_row;                    /* between two taps' rows */
+    const float *bias;                /* [channels] or NULL */
+    float floor, ceil;
+    float *y; /* [pixels, channels] */
 };
 
 /* What a transformed tile of results becomes. */
@@ -103,6 +117,7 @@ struct kernels {
     void (*axpy)(int64_t count, float w, const float *x, int64_t stride, float *y);
     /* y[i] += w[i] * x[i]. */
     void (*mul_add)(int64_t count, const float *w, const float *x, float *y);
+    void (*conv_depthwise)(const struct conv_depthwise *d);
 
     /* Tiles of 4 x 4 or 6 x 6 pixels of `channels` channels: see winograd.inc.  A NULL
      * among an output's pixels is left out. */
@@ -111,6 +126,11 @@ struct kernels {
     void (*winograd_output)(int tile, const struct winograd_out *o, const float *m,
                             float *const *pixels);
 
+    /* y[c] = maximum (sum) of pixels[k][c] over 0 <= k < count, at least 1. */
+    void (*pool_max_pixels)(int64_t channels, int64_t count, const float *const *pixels,
+                            float *y);
+    void (*pool_sum_pixels)(int64_t channels, int64_t count, const float *const *pixels,
+                            float *y);
     void (*pool_max_2x2)(int64_t count, const float *top, const float *bottom, float *y);
     void (*max_into)(int64_t count, const float *x, int64_t stride, float *y);
     void (*add_into)(int64_t count, const float *x, int64_t stride, float *y);

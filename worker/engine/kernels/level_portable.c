@@ -99,6 +99,35 @@ static void conv_strip(const struct conv_strip *s) {
     }
 }
 
+static void conv_depthwise(const struct conv_depthwise *d) {
+    for (int64_t i = 0; i < d->pixels * d->channels; i++) {
+        const int64_t p = i / d->channels, c = i % d->channels;
+        float sum = d->bias != NULL ? d->bias[c] : 0.0F;
+        for (int64_t t = 0; t < d->tap_rows * d->tap_columns; t++) {
+            const int64_t row = t / d->tap_columns, column = t % d->tap_columns;
+            sum += d->x[p * d->x_pixel + row * d->x_row + column * d->x_column + c] *
+                   d->w[row * d->w_row + column * d->channels + c];
+        }
+        d->y[i] = clamped(sum, d->floor, d->ceil);
+    }
+}
+
+static void pool_max_pixels(int64_t channels, int64_t count, const float *const *pixels,
+                            float *y) {
+    memcpy(y, pixels[0], (size_t)channels * sizeof(*y));
+    for (int64_t k = 1; k < count; k++) {
+        max_into(channels, pixels[k], 1, y);
+    }
+}
+
+static void pool_sum_pixels(int64_t channels, int64_t count, const float *const *pixels,
+                            float *y) {
+    memcpy(y, pixels[0], (size_t)channels * sizeof(*y));
+    for (int64_t k = 1; k < count; k++) {
+        add_into(channels, pixels[k], 1, y);
+    }
+}
+
 /* Squares of 16 x 16: both sides stay in the first cache. */
 static void transpose(int64_t rows, int64_t cols, const float *x, int64_t ldx, float *y,
                       int64_t ldy) {

@@ -67,28 +67,46 @@ static void plane_nchw(const struct pool *pool, into_fn *into, const float *x, f
     }
 }
 
-/* One image of NHWC: each tap of the window is a pixel's channels. */
-static void image_nhwc(const struct pool *pool, into_fn *into, const float *x, float *y) {
-    for (int64_t pixel = 0; pixel < pool->out_h * pool->out_w; pixel++) {
-        const int64_t top = pixel / pool->out_w * pool->stride_h - pool->pad_top;
-        const int64_t left = pixel % pool->out_w * pool->stride_w - pool->pad_left;
-        for (int64_t i = 0; i < pool->kernel_h; i++) {
-            const int64_t iy = top + i * pool->dilation_h;
-            for (int64_t j = 0; j < pool->kernel_w; j++) {
-                const int64_t ix = left + j * pool->dilation_w;
-                if (iy >= 0 && iy < pool->in_h && ix >= 0 && ix < pool->in_w) {
-                    into(pool->channels, x + (iy * pool->in_w + ix) * pool->channels, 1,
-                         y + pixel * pool->channels);
-                }
+/* Windows of more pixels are combined in parts. */
+#define WINDOW_PIXELS_MAX 64
+
+typedef void pixels_fn(int64_t channels, int64_t count, const float *const *pixels,
+                       float *y);
+
+/* One image of NHWC: each tap of the window is a pixel's channels.  y holds what a window
+ * of nothing gives. */
+static void image_nhwc(const struct pool *pool, pixels_fn *combine, const float *x,
+                       float *y) {
+    const int64_t channels = pool->channels;
+    const float *pixels[WINDOW_PIXELS_MAX];
+    for (int64_t o = 0; o < pool->out_h * pool->out_w; o++, y += channels) {
+        const int64_t top = o / pool->out_w * pool->stride_h - pool->pad_top;
+        const int64_t left = o % pool->out_w * pool->stride_w - pool->pad_left;
+        int64_t count = 0;
+        for (int64_t k = 0; k < pool->kernel_h * pool->kernel_w; k++) {
+            const int64_t iy = top + k / pool->kernel_w * pool->dilation_h;
+            const int64_t ix = left + k % pool->kernel_w * pool->dilation_w;
+            if (iy < 0 || iy >= pool->in_h || ix < 0 || ix >= pool->in_w) {
+                continue;
             }
+            if (count == WINDOW_PIXELS_MAX) {
+                combine(channels, count, pixels, y);
+                pixels[0] = y;
+                count = 1;
+            }
+            pixels[count++] = x + (iy * pool->in_w + ix) * channels;
+        }
+        if (count > 0) {
+            combine(channels, count, pixels, y);
         }
     }
 }
 
 /* Combines all windows of one image into y, which holds their start values. */
-static void run_image(const struct pool *pool, into_fn *into, const float *x, float *y) {
+static void run_image(const struct pool *pool, into_fn *into, pixels_fn *combine,
+                      const float *x, float *y) {
     if (pool->layout == LAYOUT_NHWC) {
-        image_nhwc(pool, into, x, y);
+        image_nhwc(pool, combine, x, y);
         return;
     }
     for (int64_t c = 0; c < pool->channels; c++) {
@@ -116,6 +134,7 @@ static void max_2x2(const struct pool *pool, int64_t planes, const float *x, flo
 }
 
 void pool_max(const struct pool *pool, int64_t batch, const float *x, float *y) {
+    const struct kernels *kernels = kernels_current();
     const int64_t x_count = pool->channels * pool->in_h * pool->in_w;
     const int64_t y_count = pool->channels * pool->out_h * pool->out_w;
     if (is_2x2(pool)) {
@@ -124,7 +143,7 @@ void pool_max(const struct pool *pool, int64_t batch, const float *x, float *y) 
     }
     for (int64_t i = 0; i < batch; i++, x += x_count, y += y_count) {
         fill(y_count, -INFINITY, y);
-        run_image(pool, kernels_current()->max_into, x, y);
+        run_image(pool, kernels->max_into, kernels->pool_max_pixels, x, y);
     }
 }
 
@@ -143,18 +162,24 @@ static int64_t divisor(const struct pool *pool, int64_t oy, int64_t ox) {
 static void divide(const struct pool *pool, int64_t oy, int64_t ox, float *y) {
     const int64_t pixels = pool->out_h * pool->out_w, at = oy * pool->out_w + ox;
     const int64_t count = divisor(pool, oy, ox);
-    const bool nhwc = pool->layout == LAYOUT_NHWC;
+    const float by = (float)count;
+    if (count > 0 && pool->layout == LAYOUT_NHWC) {
+        y += at * pool->channels;
+        ew_binary(EW_DIV, EW_SCALAR_B, pool->channels, y, &by, y);
+        return;
+    }
     for (int64_t c = 0; c < pool->channels && count > 0; c++) {
-        y[nhwc ? at * pool->channels + c : c * pixels + at] /= (float)count;
+        y[c * pixels + at] /= by;
     }
 }
 
 void pool_average(const struct pool *pool, int64_t batch, const float *x, float *y) {
+    const struct kernels *kernels = kernels_current();
     const int64_t x_count = pool->channels * pool->in_h * pool->in_w;
     const int64_t y_count = pool->channels * pool->out_h * pool->out_w;
     for (int64_t i = 0; i < batch; i++, x += x_count, y += y_count) {
         fill(y_count, 0.0F, y);
-        run_image(pool, kernels_current()->add_into, x, y);
+        run_image(pool, kernels->add_into, kernels->pool_sum_pixels, x, y);
         for (int64_t oy = 0; oy < pool->out_h; oy++) {
             for (int64_t ox = 0; ox < pool->out_w; ox++) {
                 divide(pool, oy, ox, y);
