@@ -20,11 +20,13 @@
 #define LARGE_TILE 6
 #define POINTS_MAX (LARGE_TILE * LARGE_TILE)
 
-/* Most products of channels whose weights are kept for the large tile: 4 MB of them. */
-#define LARGE_TILE_CHANNELS_MAX (160 * 160)
+/* Most products of channels whose weights are kept for the large tile: 9 MB of them. */
+#define LARGE_TILE_CHANNELS_MAX (256 * 256)
 
 /* Floats of V and M together: a piece passes through the second and third cache. */
 #define PIECE_COUNT (640 * 1024)
+/* Between the points of a tile, so that they do not fight for cache sets. */
+#define STEP_PAD 16
 #define PIECE_TILES_MIN 28
 #define PIECE_TILES_MAX 196
 
@@ -54,8 +56,9 @@ int64_t conv_winograd_points(const struct conv *conv) {
 
 size_t conv_winograd_scratch(const struct conv *conv) {
     const int64_t points = conv_winograd_points(conv);
-    return (size_t)(piece_tiles(conv) * points *
-                        (conv->channels_in + conv->channels_out) +
+    return (size_t)(points *
+                        (piece_tiles(conv) * (conv->channels_in + conv->channels_out) +
+                         2 * STEP_PAD) +
                     conv->channels_in);
 }
 
@@ -206,14 +209,15 @@ void conv_winograd_run(const struct conv *conv, int64_t batch, const float *x,
                       .kernels = kernels_current(),
                       .tile = tile,
                       .v = scratch,
-                      .m = scratch + most * points * conv->channels_in,
+                      .m = scratch + points * (most * conv->channels_in + STEP_PAD),
                       .zeros = scratch +
-                               most * points * (conv->channels_in + conv->channels_out)};
+                               points * (most * (conv->channels_in + conv->channels_out) +
+                                         2 * STEP_PAD)};
     memset(p.zeros, 0, (size_t)conv->channels_in * sizeof(*p.zeros));
     for (int64_t i = 0; i < pieces; i++, p.first += p.tiles) {
         p.tiles = (tiles - p.first + pieces - i - 1) / (pieces - i);
-        p.v_step = p.tiles * conv->channels_in;
-        p.m_step = p.tiles * conv->channels_out;
+        p.v_step = p.tiles * conv->channels_in + STEP_PAD;
+        p.m_step = p.tiles * conv->channels_out + STEP_PAD;
         transform_input(&p, x);
         multiply(&p, packed);
         transform_output(&p, bias, y);
