@@ -142,6 +142,76 @@ START_TEST(operators_that_know_one_layout_get_it) {
 }
 END_TEST
 
+/* Transpose of perm [0, 3, 1, 2]. */
+static void put_transpose(const char *x, const char *y) {
+    static const int64_t perm[] = {0, 3, 1, 2};
+    static struct bytes node, attr;
+    node.size = attr.size = 0;
+    put_node_fields(&node, "Transpose", x, NULL, y);
+    put_text(&attr, 1, "perm");
+    for (size_t i = 0; i < ARRAY_COUNT(perm); i++) {
+        put_int(&attr, 8, perm[i]);
+    }
+    put_int(&attr, 20, 7);
+    put_message(&node, 5, &attr);
+    put_message(&graph, 1, &node);
+}
+
+static void put_ints(const char *name, const int64_t *values, int64_t count) {
+    put_weight(&graph, name, DTYPE_I64, &count, 1, values,
+               (size_t)count * sizeof(*values));
+}
+
+/* Opens the graph plain and fused, from x [batch, 20, 3] to y [batch, CHANNELS, 1,
+ * length], and compares their results. */
+static struct model *check_series(int length) {
+    const int64_t x_dims[] = {-1, 20, 3}, y_dims[] = {-1, CHANNELS, 1, length};
+    put_port(&graph, 11, "x", DTYPE_F32, x_dims, 3);
+    put_port(&graph, 12, "y", DTYPE_F32, y_dims, 4);
+    struct model *plain = open_graph(0), *fused = open_graph(PASSES_ALL);
+    struct session *a = open_session(plain), *b = open_session(fused);
+    const struct tensor x = make_rows(plain, 3, 5);
+    run_rows(a, &x);
+    run_rows(b, &x);
+    assert_close(session_output(a, 0)->data, session_output(b, 0)->data, 3 * row_count(a),
+                 TOLERANCE);
+    return fused;
+}
+
+/* Keras's causal Conv1D, twice, and a pooling, all with an axis of size 1 put around
+ * each: the axis, the zeros and the bias are the convolutions'. */
+START_TEST(a_convolution_over_one_axis_sheds_the_axis_around_it) {
+    static const int64_t pads[] = {0, 2, 0, 0, 0, 0}, later[] = {0, 0, 1, 0, 0, 1};
+    static const int64_t first[] = {CHANNELS, 3, 1, 3}, bias[] = {1, CHANNELS, 1};
+    static const int64_t second[] = {CHANNELS, CHANNELS, 1, 3}, one = 1, two = 2;
+    graph.size = 0;
+    put_ints("pads", pads, 6);
+    put_ints("later", later, 6);
+    put_ints("one", &one, 1);
+    put_ints("two", &two, 1);
+    put_random("first", first, 4);
+    put_random("second", second, 4);
+    put_random("bias", bias, 3);
+    put_node(&graph, "Pad", "x", "pads", "padded");
+    put_node(&graph, "Unsqueeze", "padded", "one", "row");
+    put_transpose("row", "turned");
+    put_node(&graph, "Conv", "turned", "first", "c");
+    put_node(&graph, "Squeeze", "c", "two", "s");
+    put_node(&graph, "Add", "s", "bias", "biased");
+    put_node(&graph, "Relu", "biased", NULL, "r");
+    put_node(&graph, "Pad", "r", "later", "wide");
+    put_node(&graph, "Unsqueeze", "wide", "two", "u");
+    put_node(&graph, "Conv", "u", "second", "d");
+    put_node(&graph, "Squeeze", "d", "two", "t");
+    put_node(&graph, "Add", "t", "bias", "sum");
+    put_node(&graph, "Unsqueeze", "sum", "two", "y");
+    const struct model *fused = check_series(20);
+    ck_assert_int_eq(count_of_type(fused, "Add"), 0);
+    ck_assert_int_eq(count_of_type(fused, "Squeeze"), 0);
+    ck_assert_int_eq(count_of_type(fused, "Pad"), 1); /* before the channels are last */
+}
+END_TEST
+
 int main(void) {
     const TTest *const tests[] = {
         a_residual_network_is_turned_once,
@@ -149,6 +219,7 @@ int main(void) {
         a_residual_that_spreads_is_added_as_before,
         a_result_that_spreads_over_its_residual_is_added_as_before,
         operators_that_know_one_layout_get_it,
+        a_convolution_over_one_axis_sheds_the_axis_around_it,
     };
     return suite_run_with("channels last", tests, ARRAY_COUNT(tests), NULL, release_all);
 }

@@ -88,22 +88,27 @@ static struct window_place place_of(const struct conv *conv, const float *x,
  * zeros outside the image. */
 static void gather(const struct conv *conv, const struct window_place *at, int64_t inputs,
                    int64_t k, int64_t depth, float *row) {
-    int64_t tap = k / inputs, channel = k % inputs;
+    const int64_t width = (conv->kernel_w - 1) * conv->dilation_w + 1;
+    /* A row of the window is one piece of memory. */
+    const bool dense = conv->dilation_w == 1 && inputs == conv->channels_in &&
+                       at->x >= 0 && at->x + width <= conv->in_w;
+    const int64_t piece = dense ? conv->kernel_w * inputs : inputs;
+    int64_t tap = k / inputs, offset = k % piece;
     while (depth > 0) {
         const int64_t y = at->y + tap / conv->kernel_w * conv->dilation_h;
-        const int64_t x = at->x + tap % conv->kernel_w * conv->dilation_w;
-        const int64_t count = min64(inputs - channel, depth);
+        const int64_t x = at->x + (dense ? 0 : tap % conv->kernel_w * conv->dilation_w);
+        const int64_t count = min64(piece - offset, depth);
         const size_t size = (size_t)count * sizeof(*row);
         if (y < 0 || y >= conv->in_h || x < 0 || x >= conv->in_w) {
             memset(row, 0, size);
         } else {
-            memcpy(row, at->image + (y * conv->in_w + x) * conv->channels_in + channel,
+            memcpy(row, at->image + (y * conv->in_w + x) * conv->channels_in + offset,
                    size);
         }
         row += count;
         depth -= count;
-        channel = 0;
-        tap++;
+        offset = 0;
+        tap += dense ? conv->kernel_w - tap % conv->kernel_w : 1;
     }
 }
 
@@ -120,6 +125,18 @@ static void run_block(const struct conv *conv, const struct gemm_strip *block,
         s.b = packed + col * taps + k * s.ldb;
         s.c = y + col;
         kernels->gemm_strip(&s);
+    }
+}
+
+/* The activation of one group's outputs. */
+static void finish_rows(const struct conv *conv, const struct act *act, int64_t rows,
+                        float *y) {
+    if (conv->groups == 1) {
+        act_run(act, rows * conv->channels_out, y, y);
+        return;
+    }
+    for (int64_t i = 0; i < rows; i++, y += conv->channels_out) {
+        act_run(act, conv->channels_out / conv->groups, y, y);
     }
 }
 
@@ -150,9 +167,8 @@ static void run_group(const struct conv *conv, int64_t pixels, const float *x,
                 gather(conv, &at, inputs, k, s.k, piece + i * GEMM_A_STRIDE);
             }
             run_block(conv, &s, packed, taps, k, y + pixel * conv->channels_out);
-            for (int64_t i = 0; rest != NULL && s.last && i < s.rows; i++) {
-                float *row = y + (pixel + i) * conv->channels_out;
-                act_run(rest, conv->channels_out / conv->groups, row, row);
+            if (rest != NULL && s.last) {
+                finish_rows(conv, rest, s.rows, y + pixel * conv->channels_out);
             }
         }
     }

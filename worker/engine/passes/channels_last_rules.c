@@ -5,6 +5,7 @@
  *     follow        operators that know both layouts, told by node->layout
  *     elementwise   one layout is as good as another, if all operands have the same
  *     axis, reduce, permuted   the axes they name have other numbers
+ *     unit          Squeeze and Unsqueeze of a spatial axis
  *
  * A rule changes nothing where it does not apply. */
 #include <string.h>
@@ -14,6 +15,7 @@
 #include "engine/ops/ops.h"
 #include "engine/ops/strided.h"
 #include "engine/passes/channels_last.h"
+#include "engine/passes/match.h"
 
 typedef enum status rule_fn(struct rewrite *r, struct node *node, bool *done,
                             struct error *err);
@@ -376,6 +378,37 @@ static enum status permuted(struct rewrite *r, struct node *node, bool *done,
     return status == STATUS_OK ? finish(r, node, rank, done, err) : status;
 }
 
+/* One spatial axis of size 1 comes or goes. */
+static enum status unit(struct rewrite *r, struct node *node, bool *done,
+                        struct error *err) {
+    const bool comes = strcmp(node->type, "Unsqueeze") == 0;
+    int rank;
+    const int last = first_twin(r, node, &rank), longer = comes ? rank + 1 : rank;
+    const int spatial = last == VALUE_NONE ? -1 : match_axis(r->graph, node, longer);
+    int64_t *turned = arena_alloc(&r->graph->arena, 1, sizeof(*turned));
+    enum status status;
+    if (turned == NULL) {
+        return no_memory(node, err);
+    }
+    if (spatial < 2 || longer > 4 || longer - 1 < 3) {
+        return STATUS_OK;
+    }
+    *turned = twin_axis(spatial, longer);
+    status = own_inputs(r, node, err);
+    if (status == STATUS_OK && node->input_count > 1) {
+        const struct tensor list = {.rank = 1, .dims = {1}, .data = turned};
+        status = add_constant(r, node, graph_constant(r->graph, node, 1), &list,
+                              &node->inputs[1], err);
+    } else if (status == STATUS_OK) {
+        const struct attr attr = {
+            .name = "axes", .kind = ATTR_INTS, .count = 1, .as = {.ints = turned}};
+        status = set_attr(r, node, &attr, err);
+    }
+    node->inputs[0] = last;
+    return status == STATUS_OK ? finish(r, node, comes ? longer : longer - 1, done, err)
+                               : status;
+}
+
 /* ---- the table -------------------------------------------------------------------- */
 
 static const struct {
@@ -400,6 +433,8 @@ static const struct {
     {"Pad", permuted},
     {"Resize", permuted},
     {"Upsample", permuted},
+    {"Squeeze", unit},
+    {"Unsqueeze", unit},
 };
 
 enum status channels_last_rule(struct rewrite *r, struct node *node, bool *done,

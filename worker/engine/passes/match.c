@@ -62,6 +62,20 @@ struct node *match_either(struct graph *graph, const struct node *node, const ch
     return NULL;
 }
 
+int match_axis(const struct graph *graph, struct node *node, int rank) {
+    const struct tensor *input = graph_constant(graph, node, 1);
+    const struct attr *attr = attr_find(node, "axes");
+    int64_t axis = -rank - 1;
+    if (input != NULL && input->dtype == DTYPE_I64 && tensor_count(input) == 1) {
+        axis = *(const int64_t *)input->data;
+    } else if (node->input_count == 1 && attr != NULL && attr->kind == ATTR_INTS &&
+               attr->count == 1) {
+        axis = attr->as.ints[0];
+    }
+    axis += axis < 0 ? rank : 0;
+    return axis >= 0 && axis < rank ? (int)axis : -1;
+}
+
 enum status match_become(struct graph *graph, struct node *node, const char *type,
                          int64_t opset, const int *inputs, int input_count,
                          const struct attr *attrs, int attr_count, struct error *err) {

@@ -31,6 +31,10 @@ bool match_with_scalar(const struct graph *graph, const struct node *node, int *
 struct node *match_either(struct graph *graph, const struct node *node, const char *type,
                           int *other);
 
+/* The one axis that a Squeeze, Unsqueeze or the like names, in a tensor of `rank` axes;
+ * -1 where it names another number of them, or not by a constant. */
+int match_axis(const struct graph *graph, struct node *node, int rank);
+
 /* `node` becomes `type` as of `opset`, with these inputs and attributes. */
 MUST_CHECK enum status match_become(struct graph *graph, struct node *node,
                                     const char *type, int64_t opset, const int *inputs,

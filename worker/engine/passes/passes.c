@@ -7,6 +7,8 @@ static const struct pass table[] = {
     {"drop_identity", pass_drop_identity},
     {"merge_transpose", pass_merge_transpose},
     {"shape_of_transpose", pass_shape_of_transpose},
+    {"conv_1d", pass_conv_1d},
+    {"fold_pad", pass_fold_pad},
     {"channels_last", pass_channels_last},
     {"fuse_layer_norm", pass_fuse_layer_norm},
     {"fuse_gelu", pass_fuse_gelu},

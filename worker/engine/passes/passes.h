@@ -29,6 +29,8 @@ MUST_CHECK enum status passes_apply(struct graph *graph, unsigned wanted,
 enum status pass_drop_identity(struct graph *graph, struct error *err);
 enum status pass_merge_transpose(struct graph *graph, struct error *err);
 enum status pass_shape_of_transpose(struct graph *graph, struct error *err);
+enum status pass_conv_1d(struct graph *graph, struct error *err);
+enum status pass_fold_pad(struct graph *graph, struct error *err);
 enum status pass_channels_last(struct graph *graph, struct error *err);
 enum status pass_fuse_layer_norm(struct graph *graph, struct error *err);
 enum status pass_fuse_gelu(struct graph *graph, struct error *err);
