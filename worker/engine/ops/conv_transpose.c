@@ -1,9 +1,11 @@
 /* conv_transpose.c - ConvTranspose: each input element spreads a kernel over the output.
  *
  * A product of the weights, transposed, with the image gives all spread values as
- * columns; col2im adds them up where they overlap. */
+ * columns; col2im adds them up where they overlap.  With channels last the kernels do it,
+ * see kernels/spread.h. */
 #include "base/size.h"
 #include "engine/kernels/gemm.h"
+#include "engine/kernels/spread.h"
 #include "engine/ops/col2im.h"
 #include "engine/ops/ops.h"
 
@@ -15,13 +17,16 @@ struct spread_state {
     struct attr_ints kernel, strides, dilations, pads, output_padding, output_shape;
     int auto_pad; /* as in words below */
     int64_t groups;
+    bool turned;         /* with channels last: see spread.h */
+    const float *packed; /* likewise */
 };
 
 enum { PAD_NOTSET, PAD_VALID, PAD_SAME_UPPER, PAD_SAME_LOWER };
 
 struct spread_memo {
     struct col2im shape;
-    size_t columns_size; /* bytes */
+    size_t columns_size;  /* bytes */
+    struct spread spread; /* with channels last */
 };
 
 static enum status prepare(struct load *load, struct error *err) {
@@ -64,6 +69,60 @@ static int64_t listed(const struct attr_ints *list, int i, int64_t fallback) {
     return (size_t)i < list->count ? list->values[i] : fallback;
 }
 
+bool conv_transpose_turns(const struct graph *graph, const struct node *node) {
+    const struct spread_state *state = node->state;
+    const struct tensor *w = graph_constant(graph, node, 1);
+    return w != NULL && w->dtype == DTYPE_F32 && w->rank >= 3 && w->rank <= 4 &&
+           tensor_count(w) > 0 && tensor_count(w) <= INT32_MAX && state->groups == 1;
+}
+
+/* What weights and attributes tell; sizes of the images are left at 1. */
+static struct spread describe(const struct node *node, const struct tensor *w) {
+    const struct spread_state *state = node->state;
+    const int last = w->rank - 3; /* of the spatial axes */
+    return (struct spread){
+        .channels_in = w->dims[0],
+        .channels_out = w->dims[1],
+        .in_h = 1,
+        .in_w = 1,
+        .out_h = 1,
+        .out_w = 1,
+        .kernel_h = w->rank > 3 ? w->dims[2] : 1,
+        .kernel_w = w->dims[w->rank - 1],
+        .stride_h = last > 0 ? listed(&state->strides, 0, 1) : 1,
+        .stride_w = listed(&state->strides, last, 1),
+        .dilation_h = last > 0 ? listed(&state->dilations, 0, 1) : 1,
+        .dilation_w = listed(&state->dilations, last, 1),
+        .pad_top = last > 0 ? listed(&state->pads, 0, 0) : 0,
+        .pad_left = listed(&state->pads, last, 0),
+        .turned = state->turned,
+        .act = node->act,
+    };
+}
+
+static enum status pack(struct load *load, struct error *err) {
+    struct spread_state *state = load->node->state;
+    const struct tensor *w = graph_constant(load->graph, load->node, 1);
+    struct spread spread;
+    size_t size;
+    float *packed;
+    if (load->node->layout != NODE_CHANNELS_LAST) {
+        return STATUS_OK;
+    }
+    spread = describe(load->node, w);
+    state->turned = spread.turned = state->auto_pad == PAD_NOTSET &&
+                                    state->output_shape.count == 0 &&
+                                    spread_can_turn(&spread);
+    size = spread_pack_size(&spread);
+    packed = size == SIZE_MAX ? NULL : graph_memory(load->graph, size);
+    if (packed == NULL || !spread_pack(&spread, w->data, packed)) {
+        return load_no_memory(load, err);
+    }
+    load->consumed = 1U << 1;
+    state->packed = packed;
+    return STATUS_OK;
+}
+
 /* The output's size and where the first window begins, along one axis. */
 static bool plan_axis(const struct exec *exec, struct col2im *shape, int i) {
     const struct spread_state *state = exec->node->state;
@@ -72,7 +131,7 @@ static bool plan_axis(const struct exec *exec, struct col2im *shape, int i) {
     int64_t end = listed(&state->pads, i + shape->axes, 0), full;
     bool given = state->output_shape.count > 0;
     bool same = state->auto_pad >= PAD_SAME_UPPER;
-    shape->windows[i] = x->dims[2 + i];
+    shape->windows[i] = x->dims[exec_spatial_axis(exec) + i];
     shape->kernel[i] = w->dims[2 + i];
     shape->stride[i] = listed(&state->strides, i, 1);
     shape->dilation[i] = listed(&state->dilations, i, 1);
@@ -100,14 +159,36 @@ static bool plan_axis(const struct exec *exec, struct col2im *shape, int i) {
     return shape->image[i] > 0;
 }
 
+/* The images' sizes, from the memo's plan. */
+static enum status shape_last(struct exec *exec, struct error *err) {
+    struct spread_memo *memo = exec->memo;
+    const struct col2im *plan = &memo->shape;
+    struct spread *spread = &memo->spread;
+    const int last = plan->axes - 1;
+    *spread = describe(exec->node, exec->x[1]);
+    spread->in_w = plan->windows[last];
+    spread->out_w = plan->image[last];
+    spread->pad_left = plan->pad[last];
+    if (last > 0) {
+        spread->in_h = plan->windows[0];
+        spread->out_h = plan->image[0];
+        spread->pad_top = plan->pad[0];
+    }
+    exec->scratch_size = spread_scratch_size(spread);
+    return exec->scratch_size == SIZE_MAX
+               ? node_error(exec->node, err, STATUS_POISON, "the columns are too large")
+               : STATUS_OK;
+}
+
 static enum status shape(struct exec *exec, struct error *err) {
     const struct spread_state *state = exec->node->state;
     const struct tensor *x = exec->x[0], *w = exec->x[1];
     struct spread_memo *memo = exec->memo;
     int64_t m, k;
     size_t columns;
+    const int axis = exec_channel_axis(exec);
     bool fits = x->rank >= 3 && x->rank == w->rank && x->rank - 2 <= AXES_MAX &&
-                x->dims[1] == w->dims[0] && x->dims[1] % state->groups == 0 &&
+                x->dims[axis] == w->dims[0] && w->dims[0] % state->groups == 0 &&
                 (!exec_has(exec, 2) ||
                  (int64_t)tensor_count(exec->x[2]) == w->dims[1] * state->groups);
     memo->shape.axes = x->rank - 2;
@@ -123,8 +204,12 @@ static enum status shape(struct exec *exec, struct error *err) {
     }
     exec->y[0]->rank = x->rank;
     exec->y[0]->dims[0] = x->dims[0];
-    exec->y[0]->dims[1] = w->dims[1] * state->groups;
-    memcpy(exec->y[0]->dims + 2, memo->shape.image, AXES_MAX * sizeof(int64_t));
+    memcpy(exec->y[0]->dims + exec_spatial_axis(exec), memo->shape.image,
+           AXES_MAX * sizeof(int64_t));
+    exec->y[0]->dims[axis] = w->dims[1] * state->groups;
+    if (exec->node->layout == NODE_CHANNELS_LAST) {
+        return shape_last(exec, err);
+    }
     m = w->dims[1] * col2im_kernel(&memo->shape);
     k = x->dims[1] / state->groups;
     if (!size_mul((size_t)m, (size_t)col2im_windows(&memo->shape), &columns) ||
@@ -154,6 +239,7 @@ static void spread_group(const struct exec *exec, const float *x, const float *w
             y[i] = bias == NULL ? 0 : bias[c];
         }
         col2im_add(plan, columns + c * kernel * windows, y);
+        act_run(&exec->node->act, image, y, y);
     }
 }
 
@@ -163,6 +249,12 @@ static enum status run(struct exec *exec, struct error *err) {
     size_t groups = (size_t)state->groups, batch = (size_t)x->dims[0];
     const float *bias = exec_has(exec, 2) ? exec->x[2]->data : NULL;
     (void)err; /* cannot fail */
+    if (exec->node->layout == NODE_CHANNELS_LAST) {
+        const struct spread_memo *memo = exec->memo;
+        spread_run(&memo->spread, x->dims[0], x->data, state->packed, bias, y->data,
+                   exec->scratch);
+        return STATUS_OK;
+    }
     for (size_t i = 0; tensor_count(y) > 0 && i < batch * groups; i++) {
         size_t g = i % groups;
         spread_group(exec,
@@ -180,9 +272,11 @@ static const struct op ops[] = {
         .since = 1,
         .inputs_min = 2,
         .inputs_max = 3,
+        .flags = OP_FUSES_ACTIVATION | OP_FUSES_BIAS,
         .types = {TYPES_F32},
         .memo_size = sizeof(struct spread_memo),
         .prepare = prepare,
+        .pack = pack,
         .shape = shape,
         .run = run,
     },

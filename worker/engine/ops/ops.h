@@ -31,6 +31,10 @@ const struct act *clip_act(const struct node *node);
  * are best left with channels first.  (conv.c) */
 bool conv_reads_first(const struct graph *graph, const struct node *conv);
 
+/* True where a ConvTranspose can hold its images with channels last: one group and
+ * constant weights.  (conv_transpose.c) */
+bool conv_transpose_turns(const struct graph *graph, const struct node *node);
+
 /* What a BatchNormalization of `channels` channels does, y = x * factors[c] +
  * factors[channels + c], into [2, channels]; false where load cannot know.  (norm.c) */
 bool batch_norm_constant(const struct graph *graph, const struct node *node,

@@ -239,7 +239,8 @@ static enum status take_nodes(struct rewrite *r, struct error *err) {
 
 static bool has_convolution(const struct graph *graph) {
     for (int n = 0; n < graph->node_count; n++) {
-        if (strcmp(graph->nodes[n].type, "Conv") == 0) {
+        const char *type = graph->nodes[n].type;
+        if (strcmp(type, "Conv") == 0 || strcmp(type, "ConvTranspose") == 0) {
             return true;
         }
     }

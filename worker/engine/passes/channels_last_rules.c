@@ -54,7 +54,12 @@ static enum status start(struct rewrite *r, struct node *node, bool *done,
         w->rank > 4) {
         return status;
     }
-    if (last == VALUE_NONE && conv_reads_first(r->graph, node)) {
+    if (strcmp(node->type, "ConvTranspose") == 0 &&
+        !conv_transpose_turns(r->graph, node)) {
+        return STATUS_OK;
+    }
+    if (last == VALUE_NONE && strcmp(node->type, "Conv") == 0 &&
+        conv_reads_first(r->graph, node)) {
         node->layout = NODE_TO_CHANNELS_LAST;
     } else {
         status = twin_make(r, node->inputs[0], w->rank, &last, err);
@@ -416,6 +421,7 @@ static const struct {
     rule_fn *rule;
 } rules[] = {
     {"Conv", start},
+    {"ConvTranspose", start},
     {"AveragePool", follow},
     {"BatchNormalization", follow},
     {"GlobalAveragePool", follow},

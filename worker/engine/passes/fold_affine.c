@@ -1,8 +1,9 @@
 /* fold_affine.c - a product with constant weights, then BatchNormalization or a constant
  * added or multiplied to each channel: the weights and the bias take it over.
  *
- *     Conv     a channel is dim 0 of the weights
- *     MatMul   a channel is a column of a constant matrix
+ *     Conv            a channel is dim 0 of the weights
+ *     ConvTranspose   a channel is dim 1, of one group
+ *     MatMul          a channel is a column of a constant matrix
  *
  *     (x w + b) * factor + shift  =  x (w * factor) + (b * factor + shift) */
 #include <string.h>
@@ -20,6 +21,14 @@ static bool is_conv(const struct node *node) {
     return strcmp(node->type, "Conv") == 0;
 }
 
+static bool is_spread(const struct node *node) {
+    return strcmp(node->type, "ConvTranspose") == 0;
+}
+
+static bool makes_images(const struct node *node) {
+    return is_conv(node) || is_spread(node);
+}
+
 /* The channels of a product that can be folded into; 0 of another. */
 static int64_t channels_of(const struct graph *graph, const struct node *node) {
     const struct tensor *w = graph_constant(graph, node, 1);
@@ -32,12 +41,15 @@ static int64_t channels_of(const struct graph *graph, const struct node *node) {
     if (is_conv(node)) {
         return w->rank >= 3 ? w->dims[0] : 0;
     }
+    if (is_spread(node)) {
+        return conv_transpose_turns(graph, node) ? w->dims[1] : 0;
+    }
     return strcmp(node->type, "MatMul") == 0 && w->rank == 2 ? w->dims[1] : 0;
 }
 
 /* The axis of channels in the result of `node`, counted from its end. */
 static int channel_axis(const struct graph *graph, const struct node *node) {
-    const bool first = is_conv(node) && node->layout == NODE_CHANNELS_FIRST;
+    const bool first = makes_images(node) && node->layout == NODE_CHANNELS_FIRST;
     return first ? graph_constant(graph, node, 1)->rank - 1 : 1;
 }
 
@@ -60,7 +72,7 @@ static bool affine_of(const struct graph *graph, const struct node *node,
     const struct tensor *x = graph_constant(graph, next, side);
     const bool sub = strcmp(next->type, "Sub") == 0, mul = strcmp(next->type, "Mul") == 0;
     if (strcmp(next->type, "BatchNormalization") == 0) {
-        return is_conv(node) && batch_norm_constant(graph, next, channels, factors);
+        return makes_images(node) && batch_norm_constant(graph, next, channels, factors);
     }
     if (x == NULL || !is_per_channel(graph, node, x, channels) || (sub && side == 0)) {
         return false;
@@ -113,7 +125,8 @@ static int scaled_weights(struct graph *graph, const struct node *node,
                           const float *factors, int64_t channels) {
     const struct tensor *w = graph_constant(graph, node, 1);
     const int64_t count = (int64_t)tensor_count(w);
-    const int64_t each = is_conv(node) && channels > 0 ? count / channels : 1;
+    const int64_t kernel = is_spread(node) ? count / (w->dims[0] * w->dims[1]) : 1;
+    const int64_t each = is_conv(node) && channels > 0 ? count / channels : kernel;
     const float *from = w->data;
     float *to;
     if (!scales(factors, channels)) {
