@@ -234,7 +234,13 @@ ops-peer: ops ## the same cases in ONNX Runtime, for comparison
 flow: $(BUILD)/millrace ## whole workers on the embedded broker
 	@MILLRACE=$(BUILD)/millrace tests/run.sh flow
 
-.PHONY: check check-fast kafka
+$(BUILD)/score_records: $(BUILD)/tests/registry/score_records.o $(call layer_libs,$(deps_registry))
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+.PHONY: check check-fast kafka registry
+registry: $(BUILD)/millrace $(BUILD)/score_records ## the schema registry, against Confluent's own client
+	@MILLRACE=$(BUILD)/millrace tests/registry/run.sh
+
 check-fast: packages-test ## units, ASan and UBSan, layers, format, lint, flow
 	@$(SUBMAKE) layers format
 	@$(SUBMAKE) -j$(JOBS) programs
@@ -247,7 +253,7 @@ check: check-fast ## all that a change must pass: check-fast, TSan, real Kafka
 	@$(SUBMAKE) ops
 	@$(SUBMAKE) -j$(JOBS) SAN=tsan programs
 	@$(SUBMAKE) SAN=tsan unit flow
-	@$(SUBMAKE) kafka
+	@$(SUBMAKE) registry kafka
 
 kafka: $(BUILD)/millrace ## tests on a real Apache Kafka, which is fetched
 	@MILLRACE=$(BUILD)/millrace tests/kafka/run.sh

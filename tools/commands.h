@@ -11,6 +11,7 @@ int worker_command(int argc, char **argv);
 int submit_command(int argc, char **argv);
 int collect_command(int argc, char **argv);
 int broker_command(int argc, char **argv);
+int registry_command(int argc, char **argv);
 int topics_command(int argc, char **argv);
 int schema_command(int argc, char **argv);
 

@@ -23,6 +23,7 @@ static const struct cli_entry entries[] = {
     {"schema", "the Avro schemas of jobs and results", schema_command},
     {"topics", "make topics on a real broker", topics_command},
     {"broker", "a throw-away broker for demos; not for production", broker_command},
+    {"registry", "a schema registry for demos; not for production", registry_command},
     {"version", "this program's version; also --version", version_command},
 };
 

@@ -7,6 +7,7 @@
 #include <assert.h>
 
 #include "codec/avro_path.h"
+#include "codec/framing.h"
 #include "codec/plan.h"
 
 #define PATHS_MAX 24
@@ -97,12 +98,28 @@ static void try(const struct avro_node *writer, const struct avro_node *reader,
     }
 }
 
+/* What is written of a framing is what was read. */
+static void try_framing(struct span message) {
+    uint8_t to[FRAMING_SIZE_MAX];
+    struct framing framing;
+    struct error err;
+    for (unsigned allowed = 1; allowed <= FRAMING_ANY; allowed++) {
+        if (framing_read(message, allowed, &framing, &err) == STATUS_OK) {
+            size_t size = (size_t)(framing_write(to, &framing) - to);
+            assert((framing.kind & allowed) != 0);
+            assert(size + framing.record.size == message.size);
+            assert(size == 0 || memcmp(to, message.data, size) == 0);
+        }
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
     const uint8_t *end = bytes + size;
     struct span writer_text = part(&bytes, end);
     struct span reader_text = part(&bytes, end);
     struct avro_schema *writer, *reader = NULL;
     struct error err;
+    try_framing(span_of(bytes, (size_t)(end - bytes)));
     if (avro_schema_parse(writer_text, NULL, &writer, &err) != STATUS_OK) {
         return 0;
     }
