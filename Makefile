@@ -209,8 +209,13 @@ fuzz-model: fuzz-programs ## fuzz ONNX files, loading and running, for FUZZ_SECO
 $(BUILD)/bench_codec: $(BUILD)/tests/bench/bench_codec.o $(call layer_libs,$(deps_codec))
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lavro
 
-bench-codec: $(BUILD)/bench_codec ## nanoseconds a job and a result, beside Avro-C
+$(BUILD)/bench_records: $(BUILD)/tests/bench/bench_records.o $(call layer_libs,$(deps_codec))
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lavro
+
+bench-codec: $(BUILD)/bench_codec $(BUILD)/bench_records ## jobs, results and records, beside Avro-C and fastavro
 	@$(BUILD)/bench_codec
+	@mkdir -p $(BUILD)/bench-records && $(BUILD)/bench_records $(BUILD)/bench-records
+	@$$(tests/kafka/venv.sh)/bin/python tests/bench/bench_records.py $(BUILD)/bench-records
 
 # ---- checks ------------------------------------------------------------------------
 # `check` is everything a change must pass; `check-fast` leaves out Kafka and TSan.

@@ -406,6 +406,11 @@ static struct registry_answer get_places(struct request *r) {
     return good(list);
 }
 
+static struct registry_answer get_root(struct request *r) {
+    (void)r; /* the same for all */
+    return good(json_object());
+}
+
 static struct registry_answer get_types(struct request *r) {
     (void)r; /* the same for all */
     return good(json_pack("[s]", "AVRO"));
@@ -477,6 +482,7 @@ static const struct {
     const char *segments[SEGMENTS_MAX]; /* "*" for any */
     struct registry_answer (*answer)(struct request *r);
 } paths[] = {
+    {"GET", {NULL}, get_root},
     {"GET", {"schemas", "types"}, get_types},
     {"GET", {"schemas", "ids", "*"}, get_schema},
     {"GET", {"schemas", "ids", "*", "versions"}, get_places},
@@ -524,16 +530,17 @@ struct registry_answer registry_store_answer(struct registry_store *store,
                                              const char *method, const char *path,
                                              const json_t *body) {
     struct request r = {.store = store, .body = body};
+    struct registry_answer answer = failed(404, "HTTP 404 Not Found");
     if (!split(&r, path)) {
-        return failed(404, "HTTP 404 Not Found");
-    }
-    if (r.count == 0) {
-        return good(json_object());
+        return answer;
     }
     for (size_t i = 0; i < ARRAY_COUNT(paths); i++) {
         if (strcmp(paths[i].method, method) == 0 && matches(&r, i)) {
-            return paths[i].answer(&r);
+            json_decref(answer.body);
+            answer = paths[i].answer(&r);
+            break;
         }
     }
-    return failed(404, "HTTP 404 Not Found");
+    /* cppcheck-suppress returnDanglingLifetime ; nothing of the request is in it */
+    return answer;
 }

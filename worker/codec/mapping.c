@@ -9,7 +9,9 @@
 
 struct input {
     char *name; /* owned */
+    size_t name_size;
     enum dtype dtype;
+    size_t size; /* bytes of an element */
     int rank;
     int64_t dims[TENSOR_RANK_MAX];
     int free;        /* the free dimension, or -1 */
@@ -28,8 +30,7 @@ struct mapping {
 
 struct mapping_rows {
     uint8_t *rows[JOB_INPUTS_MAX]; /* owned */
-    struct job_tensor tensors[JOB_INPUTS_MAX];
-    uint32_t *values; /* owned; by want */
+    uint32_t *values;              /* owned; by want */
 };
 
 /* What making a mapping needs besides. */
@@ -211,7 +212,9 @@ static enum status add_input(struct builder *b, struct mapping *m,
     input->dtype = in->dtype;
     input->rank = in->rank;
     memcpy(input->dims, in->dims, sizeof(input->dims));
+    input->size = dtype_size(in->dtype);
     input->name = strdup(in->name);
+    input->name_size = strlen(in->name);
     shares = calloc((size_t)in->source_count + 1, sizeof(*shares));
     if (input->name == NULL || shares == NULL) {
         free(shares);
@@ -330,12 +333,12 @@ void mapping_rows_destroy(struct mapping_rows *rows) {
 /* The free dimension is what the number of elements makes it. */
 static enum status set_dims(const struct input *input, struct job_tensor *x,
                             struct error *err) {
-    size_t size = x->kind == JOB_DATA_BYTES ? dtype_size(input->dtype) : 1;
-    size_t count = x->count / size;
+    size_t count;
     x->rank = 0; /* all of the model's own */
     if (input->free < 0) {
         return STATUS_OK;
     }
+    count = x->count / (x->kind == JOB_DATA_BYTES ? input->size : 1);
     if (input->elements == 0 || count % input->elements != 0) {
         return error_set(err, STATUS_POISON,
                          "input '%s': %zu elements do not fill rows of %zu", input->name,
@@ -359,14 +362,13 @@ static enum status set_inputs(const struct mapping *mapping, struct mapping_rows
     for (int i = 0; i < mapping->input_count; i++) {
         const struct input *input = &mapping->inputs[i];
         struct job_tensor *x = &job->inputs[i];
-        *x = rows->tensors[i];
-        x->name = span_text(input->name);
+        x->name = span_of(input->name, input->name_size);
         x->dtype = input->dtype;
         if (x->kind == JOB_DATA_STAGED) {
             x->count =
                 input->want < 0 ? input->room : rows->values[input->want] * input->width;
             x->contiguous = true;
-            x->data = span_of(rows->rows[i], x->count * dtype_size(input->dtype));
+            x->data = span_of(rows->rows[i], x->count * input->size);
         }
         if (set_dims(input, x, err) != STATUS_OK) {
             return err->status;
@@ -377,7 +379,7 @@ static enum status set_inputs(const struct mapping *mapping, struct mapping_rows
 
 enum status mapping_parse(const struct mapping *mapping, struct mapping_rows *rows,
                           struct span message, struct job *job, struct error *err) {
-    struct plan_out out = {rows->rows, rows->tensors, rows->values};
+    struct plan_out out = {rows->rows, job->inputs, rows->values};
     enum status status = plan_run(mapping->plan, message, &out, err);
     return status != STATUS_OK ? status : set_inputs(mapping, rows, job, err);
 }
@@ -385,7 +387,7 @@ enum status mapping_parse(const struct mapping *mapping, struct mapping_rows *ro
 enum status mapping_parse_next(const struct mapping *mapping, struct mapping_rows *rows,
                                struct span message, struct job *job, size_t *size,
                                struct error *err) {
-    struct plan_out out = {rows->rows, rows->tensors, rows->values};
+    struct plan_out out = {rows->rows, job->inputs, rows->values};
     enum status status = plan_run_next(mapping->plan, message, &out, size, err);
     return status != STATUS_OK ? status : set_inputs(mapping, rows, job, err);
 }

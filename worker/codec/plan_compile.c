@@ -235,7 +235,7 @@ void compile_null(struct compiler *c, const struct want_tree *want) {
 static void compile_union(struct compiler *c, const struct avro_node *w,
                           const struct avro_node *r, struct want_tree *want) {
     uint32_t table = new_targets(c, w->count);
-    uint32_t jumps[AVRO_BRANCHES_MAX];
+    uint32_t jumps[AVRO_BRANCHES_MAX] = {0};
     uint32_t end;
     (void)compile_emit(
         c, (struct plan_step){.op = PLAN_BRANCH, .a = (uint32_t)w->count, .b = table});
@@ -306,7 +306,7 @@ void compile_list(struct compiler *c, const struct avro_node *w,
 /* One entry: to the steps of its key, or past its value. */
 static void compile_key_steps(struct compiler *c, const struct avro_node *w,
                               const struct avro_node *r, struct want_tree *want) {
-    uint32_t jumps[PLAN_KEYS_MAX];
+    uint32_t jumps[PLAN_KEYS_MAX] = {0};
     uint32_t first_key = c->plan->key_count;
     uint32_t table, count = 0, end;
     for (struct want_tree *key = want->children; key != NULL; key = key->next) {

@@ -546,18 +546,134 @@ static bool check_lists(struct run *run) {
     return true;
 }
 
+/* Where the float32 of a quick step goes; NULL where a list has no room for it. */
+ALWAYS_INLINE float *quick_place(const struct plan_step *step,
+                                 const struct plan_out *out) {
+    uint8_t *to = out->rows[step->tensor] + step->offset;
+    uint32_t *values;
+    if (step->listed) {
+        values = &out->values[step->slot];
+        if (UNLIKELY(*values == step->b)) {
+            return NULL;
+        }
+        to += sizeof(float) * (*values)++;
+    }
+    return (float *)(void *)to;
+}
+
+ALWAYS_INLINE bool quick_store(const struct plan_step *step, const struct plan_out *out,
+                               float value) {
+    float *to = quick_place(step, out);
+    if (UNLIKELY(to == NULL)) {
+        return false;
+    }
+    *to = value;
+    return true;
+}
+
+/* A varint, as that of an int or long; NULL where it is none. */
+ALWAYS_INLINE const uint8_t *quick_integer(const struct plan_step *step,
+                                           const struct plan_out *out, const uint8_t *at,
+                                           const uint8_t *end) {
+    struct varint v = varint_read(at, end);
+    int64_t integer = varint_zigzag(v.value);
+    bool narrow = step->quick == PLAN_QUICK_INT;
+    if (UNLIKELY(v.next == NULL ||
+                 (narrow && (integer < INT32_MIN || integer > INT32_MAX)))) {
+        return NULL;
+    }
+    return quick_store(step, out, (float)integer) ? v.next : NULL;
+}
+
+ALWAYS_INLINE const uint8_t *quick_double(const struct plan_step *step,
+                                          const struct plan_out *out, const uint8_t *at) {
+    double wide;
+    float narrow;
+    memcpy(&wide, at, sizeof(wide));
+    return real_to_f32(wide, &narrow) && quick_store(step, out, narrow)
+               ? at + sizeof(wide)
+               : NULL;
+}
+
+/* A string's or bytes' end, not looked into; NULL where it is none. */
+ALWAYS_INLINE const uint8_t *quick_bytes(const uint8_t *at, const uint8_t *end) {
+    struct varint v = varint_read(at, end);
+    size_t size = (size_t)(v.value >> 1);
+    if (UNLIKELY(v.next == NULL || (v.value & 1) != 0 || size > (size_t)(end - v.next))) {
+        return NULL;
+    }
+    return v.next + size;
+}
+
+/* Tries the quick form of a step and returns the place behind what it has read; NULL,
+ * with nothing done, where that does not go. */
+ALWAYS_INLINE const uint8_t *run_quick(const struct plan *plan,
+                                       const struct plan_step *step,
+                                       const struct plan_out *out, const uint8_t *at,
+                                       const uint8_t *end,
+                                       const struct plan_step **next) {
+    size_t left = (size_t)(end - at);
+    float narrow;
+    switch ((enum plan_quick)step->quick) {
+    case PLAN_QUICK_NONE:
+        return NULL;
+    case PLAN_QUICK_SKIP:
+        return step->a <= left ? at + step->a : NULL;
+    case PLAN_QUICK_BYTES:
+        return quick_bytes(at, end);
+    case PLAN_QUICK_BRANCH:
+        if (left == 0 || (*at & 0x81) != 0 || *at >> 1 >= step->a) {
+            return NULL;
+        }
+        *next = &plan->steps[plan->targets[step->b + (*at >> 1)]];
+        return at + 1;
+    case PLAN_QUICK_JUMP:
+        *next = &plan->steps[step->a];
+        return at;
+    case PLAN_QUICK_INT:
+    case PLAN_QUICK_LONG:
+        return quick_integer(step, out, at, end);
+    case PLAN_QUICK_FLOAT:
+        if (left < sizeof(narrow)) {
+            return NULL;
+        }
+        memcpy(&narrow, at, sizeof(narrow));
+        return quick_store(step, out, narrow) ? at + sizeof(narrow) : NULL;
+    case PLAN_QUICK_DOUBLE:
+        return left >= sizeof(double) ? quick_double(step, out, at) : NULL;
+    case PLAN_QUICK_BOOLEAN:
+        return left > 0 && *at <= 1 && quick_store(step, out, (float)*at) ? at + 1 : NULL;
+    case PLAN_QUICK_NULL:
+        memcpy(&narrow, &step->c, sizeof(narrow));
+        return quick_store(step, out, narrow) ? at : NULL;
+    }
+    return NULL;
+}
+
 static bool run_steps(struct run *run) {
     const struct plan *plan = run->plan;
+    const struct plan_out *out = run->out;
+    const uint8_t *at = run->r.at, *end = run->r.end;
+    const struct plan_step *next = plan->steps;
     for (int i = 0; i < plan->list_count; i++) {
-        run->out->values[plan->lists[i]] = 0;
+        out->values[plan->lists[i]] = 0;
     }
-    for (const struct plan_step *next = plan->steps; next->op != PLAN_END;) {
-        run->step = next++;
-        run->r.field = run->step->path;
+    while (next->op != PLAN_END) {
+        const struct plan_step *step = next++;
+        const uint8_t *behind = run_quick(plan, step, out, at, end, &next);
+        if (LIKELY(behind != NULL)) {
+            at = behind;
+            continue;
+        }
+        run->step = step;
+        run->r.field = step->path;
+        run->r.at = at;
         if (UNLIKELY(!run_step(run, &next))) {
             return false;
         }
+        at = run->r.at;
     }
+    run->r.at = at;
     return check_lists(run);
 }
 

@@ -82,7 +82,8 @@ static void set_want(struct golden *g, const json_t *entry) {
                                .has_fallback = true};
     ck_assert_msg(avro_path_find(root, want->path, &end, &err) == STATUS_OK, "%s",
                   err.text);
-    want->dtype = is_text(end.type) ? DTYPE_STRING : DTYPE_F64;
+    /* float32 has quick steps of its own. */
+    want->dtype = is_text(end.type) ? DTYPE_STRING : i % 2 == 0 ? DTYPE_F64 : DTYPE_F32;
     want->fallback =
         is_text(end.type) ? value_text(span_text(NO_TEXT)) : value_real(NO_NUMBER);
     g->lists[i] = end.lists;
@@ -179,8 +180,11 @@ static void same_values(const struct golden *g, const struct rows *rows, int i) 
         if (g->wants[i].dtype == DTYPE_STRING) {
             same_text(((const struct span *)elements)[k], want, what);
         } else {
-            double have = ((const double *)elements)[k];
+            bool wide = g->wants[i].dtype == DTYPE_F64;
+            double have = wide ? ((const double *)elements)[k]
+                               : (double)((const float *)elements)[k];
             double number = json_is_null(want) ? NO_NUMBER : json_number_value(want);
+            number = wide ? number : (double)(float)number;
             ck_assert_msg(fabs(have - number) <= fabs(number) * 1e-15,
                           "%s: %.17g, not %.17g", what, have, number);
         }
@@ -220,7 +224,9 @@ START_TEST(every_value_is_the_one_that_fastavro_reads) {
         open_rows(&rows, g.count);
         for (int k = 0; k < g.count; k++) {
             struct plan_want want = g.wants[k];
-            g.wants[k].tensor = k;
+            if (want.dtype != DTYPE_STRING) {
+                g.wants[k].dtype = i % 2 == 0 ? DTYPE_F64 : DTYPE_F32;
+            }
             all_fit &= g.fits[k];
             rows.values[0] = 0;
             plan = run(&g, k, 1, &rows, g.fits[k] ? STATUS_OK : STATUS_POISON);
