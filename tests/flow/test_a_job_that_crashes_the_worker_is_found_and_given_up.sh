@@ -18,7 +18,7 @@ ROUTE_EXTRA='retry_delays = "";'
 write_config "$work/worker.conf" digits
 submit digits 600 --key id
 crashes=0
-export MILLRACE_FAIL_POINT=crash:digits-000333
+export MILLRACE_FAIL_JOB=crash:digits-000333
 launch_worker 1 "$work/worker.conf"
 wait_until supervise
 [ "$crashes" -eq 3 ] || fail "it took $crashes crashes"

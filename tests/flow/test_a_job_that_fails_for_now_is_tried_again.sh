@@ -6,7 +6,7 @@ source tests/lib.sh
 start_broker digits.{jobs:1,results:1,dead:1}
 ROUTE_EXTRA='retry_delays = "1s 1s";'
 write_config "$work/worker.conf" digits
-export MILLRACE_FAIL_POINT=no_memory:digits-000003:2
+export MILLRACE_FAIL_JOB=no_memory:digits-000003:2
 start_worker 1 "$work/worker.conf"
 submit digits 20 --key id
 collect digits 20
@@ -19,7 +19,7 @@ wait_until metric_is 1 millrace_retries_published_total 2
 metric_is 1 millrace_jobs_dead_lettered_total 0 || fail "a job was given up"
 stop_worker 1
 
-MILLRACE_FAIL_POINT=no_memory:digits-000025
+MILLRACE_FAIL_JOB=no_memory:digits-000025
 start_worker 2 "$work/worker.conf"
 submit digits 20 --key id --first 20
 read_topic digits.dead 1 '%k %h\n' >"$work/dead"

@@ -20,7 +20,7 @@ make_topics digits.{jobs:4,results:4,dead:1}
 write_config "$work/worker.conf" digits
 submit digits 6000 --key id
 crashes=0
-export MILLRACE_FAIL_POINT=crash:digits-004321
+export MILLRACE_FAIL_JOB=crash:digits-004321
 launch_worker 1 "$work/worker.conf"
 launch_worker 2 "$work/worker.conf"
 wait_until supervise

@@ -5,7 +5,7 @@ source tests/kafka/lib.sh
 make_topics digits.{jobs:4,results:4,dead:1}
 ROUTE_EXTRA='retry_delays = "1s 2s";'
 write_config "$work/worker.conf" digits
-export MILLRACE_FAIL_POINT='no_memory:*:2'
+export MILLRACE_FAIL_JOB='no_memory:*:2'
 start_worker 1 "$work/worker.conf"
 start_worker 2 "$work/worker.conf"
 submit digits 3000 --rate 1000 --key id &

@@ -2,6 +2,7 @@
 #include "app/failure.h"
 
 #include <assert.h>
+#include <stdio.h>
 
 /* Each class of failure, and whether time can heal it.  README.md has the same table. */
 static const bool may_pass[] = {
@@ -18,9 +19,18 @@ _Static_assert(ARRAY_COUNT(may_pass) == STATUS_COUNT, "every status is judged");
 
 static const char *const stages[] = {
     [METRIC_DEAD_DECODE] = "decode",
+    [METRIC_DEAD_DEADLINE] = "deadline",
     [METRIC_DEAD_INFER] = "infer",
 };
 _Static_assert(ARRAY_COUNT(stages) == METRIC_DEAD_COUNT, "every stage is named");
+
+void failure_expire(struct metrics *metrics, struct record *record, const char *model,
+                    int64_t late_us) {
+    char reason[64];
+    (void)snprintf(reason, sizeof(reason), "expired: %lld ms past its deadline",
+                   (long long)(late_us / 1000));
+    failure_settle(metrics, record, METRIC_DEAD_DEADLINE, model, STATUS_POISON, reason);
+}
 
 bool failure_may_pass(enum status status) {
     assert(status < STATUS_COUNT);

@@ -12,6 +12,10 @@
 /* Can the reason pass by itself? */
 bool failure_may_pass(enum status status);
 
+/* The job's deadline is over: a dead letter that says so. */
+void failure_expire(struct metrics *metrics, struct record *record, const char *model,
+                    int64_t late_us);
+
 /* Sets the record's outcome and counts it.  `stage` is where it failed. */
 void failure_settle(struct metrics *metrics, struct record *record,
                     enum metric_dead stage, const char *model, enum status status,

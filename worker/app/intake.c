@@ -3,9 +3,12 @@
 
 #include "app/failure.h"
 #include "base/clock.h"
-#include "base/fail_point.h"
+#include "base/fail_job.h"
 #include "batch/batcher.h"
 #include "codec/job.h"
+
+/* Deadlines further away than this make no difference. */
+#define WAIT_MS_MAX ((int64_t)1 << 40)
 
 struct intake {
     struct intake_opts opts;
@@ -15,6 +18,7 @@ struct intake {
     struct batch **all; /* every batch, to be freed at the end */
     int all_count;
     struct job job; /* the one being placed; too large for the stack of a callee */
+    _Atomic int64_t *costs_us; /* owned; by model: what a batch takes */
     atomic_bool open;
     bool stopped; /* no batch will come any more */
 };
@@ -62,7 +66,8 @@ static enum status create_batches(struct intake *intake, struct error *err) {
     const struct models *models = intake->opts.models;
     intake->unused = calloc((size_t)models->count, sizeof(*intake->unused));
     intake->all = calloc((size_t)models->count * (size_t)each, sizeof(struct batch *));
-    if (intake->unused == NULL || intake->all == NULL) {
+    intake->costs_us = calloc((size_t)models->count, sizeof(*intake->costs_us));
+    if (intake->unused == NULL || intake->all == NULL || intake->costs_us == NULL) {
         return error_set(err, STATUS_NO_MEMORY, "no memory for batches");
     }
     for (int m = 0; m < models->count; m++) {
@@ -121,6 +126,7 @@ void intake_destroy(struct intake *intake) {
     for (int i = 0; i < intake->all_count; i++) {
         batch_destroy(intake->all[i]);
     }
+    free(intake->costs_us);
     free(intake->unused);
     free(intake->all);
     free(intake);
@@ -161,20 +167,46 @@ static enum status choose_model(const struct intake *intake, const struct record
     return STATUS_OK;
 }
 
-/* The job's deadline by the monotonic clock. */
-static int64_t deadline_us(const struct job *job, int64_t now_us) {
+/* The job's deadline by the monotonic clock, INT64_MAX for none.  A header of the record
+ * serves jobs that have none of their own. */
+static int64_t deadline_us(const struct record *record, const struct job *job,
+                           int64_t now_us) {
+    int64_t at_ms = job->has_deadline
+                        ? job->deadline_ms
+                        : record_number(record, "millrace.deadline_ms", INT64_MAX);
     int64_t left_ms;
-    if (!job->has_deadline) {
+    if (at_ms == INT64_MAX) {
         return INT64_MAX;
     }
-    left_ms = clock_wall_ms();
-    left_ms = job->deadline_ms > left_ms ? job->deadline_ms - left_ms : 0;
-    return left_ms < INT64_MAX / 2000 ? now_us + left_ms * 1000 : INT64_MAX;
+    left_ms = at_ms < 0 ? -WAIT_MS_MAX : at_ms - clock_wall_ms();
+    left_ms = left_ms > WAIT_MS_MAX ? WAIT_MS_MAX : left_ms;
+    left_ms = left_ms < -WAIT_MS_MAX ? -WAIT_MS_MAX : left_ms;
+    return now_us + left_ms * 1000;
+}
+
+/* When a job with that deadline has to be run: early enough for the batch to be computed,
+ * after one that may be under way; at once where the record says that it is urgent. */
+static int64_t run_us(struct intake *intake, const struct record *record, int model,
+                      int64_t row_deadline_us, int64_t now_us) {
+    if (record_number(record, "millrace.priority", 0) > 0) {
+        return now_us;
+    }
+    return row_deadline_us == INT64_MAX
+               ? INT64_MAX
+               : row_deadline_us - 2 * atomic_load(&intake->costs_us[model]);
+}
+
+void intake_note_cost(struct intake *intake, int model, int64_t compute_us) {
+    /* Slow batches count at once, fast ones little by little. */
+    int64_t before_us = atomic_load(&intake->costs_us[model]);
+    atomic_store(&intake->costs_us[model],
+                 compute_us > before_us ? compute_us : (7 * before_us + compute_us) / 8);
 }
 
 static enum status place(struct intake *intake, struct record *record, int64_t now_us,
-                         int *model, struct error *err) {
+                         bool *settled, struct error *err) {
     const struct config_route *route = &intake->opts.config->routes[record->route];
+    int chosen = -1, *model = &chosen;
     struct batch_row row = {.tag = record,
                             .timestamp_ms = record->timestamp_ms,
                             .received_us = record->received_us};
@@ -185,7 +217,7 @@ static enum status place(struct intake *intake, struct record *record, int64_t n
                          "the job has %zu bytes, over job_bytes_max = %d of the route",
                          record->value.size, route->job_bytes_max);
     }
-    if (fail_point_hits(FAIL_NO_MEMORY, record->key, record->attempt)) {
+    if (fail_job_hits(FAIL_NO_MEMORY, record->key, record->attempt)) {
         return error_set(err, STATUS_NO_MEMORY, "no memory, as a test wants it");
     }
     status = job_parse(record->value, job, err);
@@ -194,32 +226,39 @@ static enum status place(struct intake *intake, struct record *record, int64_t n
     }
     if (status == STATUS_OK) {
         record->model = intake->opts.models->items[*model].name;
-        status = batcher_add(&intake->batcher, *model, job, &row, now_us,
-                             deadline_us(job, now_us), err);
+        row.deadline_us = deadline_us(record, job, now_us);
+        if (row.deadline_us <= now_us) {
+            failure_expire(intake->opts.metrics, record, record->model,
+                           now_us - row.deadline_us);
+            *settled = true;
+            return STATUS_OK;
+        }
+        status =
+            batcher_add(&intake->batcher, *model, job, &row, now_us,
+                        run_us(intake, record, *model, row.deadline_us, now_us), err);
     }
     return status;
 }
 
 void intake_chain(struct intake *intake, struct record *chain) {
     int64_t from_us = clock_now_us();
-    bool gave_up = false;
+    bool settled = false;
     while (chain != NULL) {
         struct record *record = chain;
         struct error err;
-        int model;
         enum status status;
         chain = record->next; /* the record may be gone once it has an outcome */
-        status = place(intake, record, from_us, &model, &err);
+        status = place(intake, record, from_us, &settled, &err);
         if (status == STATUS_AGAIN && intake->stopped) {
             return; /* the rest stays uncommitted */
         }
         if (status != STATUS_OK) {
             failure_settle(intake->opts.metrics, record, METRIC_DEAD_DECODE,
                            record->model, status, err.text);
-            gave_up = true;
+            settled = true;
         }
     }
-    if (gave_up) {
+    if (settled) {
         stream_wake(intake->opts.stream);
     }
     metrics_observe(intake->opts.metrics, METRIC_STAGE_DURATION, METRIC_STAGE_DECODE,

@@ -5,8 +5,8 @@
  * Depends on: app/models.h, batch/batcher.h, codec/job.h, stream/record.h.
  * Ownership: owns the batches and hands them out to be run; what is borrowed in
  * struct intake_opts outlives it.
- * Threads: one intake thread; intake_give_back, intake_has_open, intake_nudge and
- * intake_stop on any. */
+ * Threads: one intake thread; intake_note_cost, intake_give_back, intake_has_open,
+ * intake_nudge and intake_stop on any. */
 #ifndef MILLRACE_APP_INTAKE_H
 #define MILLRACE_APP_INTAKE_H
 
@@ -38,6 +38,9 @@ void intake_flush(struct intake *intake, bool idle);
 
 /* Microseconds until a batch is due, 0 if one is. */
 int64_t intake_wait_us(const struct intake *intake, int64_t now_us);
+
+/* What a batch of the model took. */
+void intake_note_cost(struct intake *intake, int model, int64_t compute_us);
 
 /* A batch that has been run. */
 void intake_give_back(struct intake *intake, struct batch *batch);

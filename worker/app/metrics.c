@@ -160,6 +160,7 @@ _Static_assert(ARRAY_COUNT(stage_names) == METRIC_STAGE_COUNT, "every stage is n
 
 static const char *const dead_names[] = {
     [METRIC_DEAD_DECODE] = "decode",
+    [METRIC_DEAD_DEADLINE] = "deadline",
     [METRIC_DEAD_INFER] = "infer",
 };
 _Static_assert(ARRAY_COUNT(dead_names) == METRIC_DEAD_COUNT, "every stage is named");

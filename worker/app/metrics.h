@@ -63,7 +63,12 @@ enum metric_stage {
 };
 
 /* Where a job was given up before it had a result. */
-enum metric_dead { METRIC_DEAD_DECODE, METRIC_DEAD_INFER, METRIC_DEAD_COUNT };
+enum metric_dead {
+    METRIC_DEAD_DECODE,
+    METRIC_DEAD_DEADLINE, /* it was too late for an answer */
+    METRIC_DEAD_INFER,
+    METRIC_DEAD_COUNT
+};
 
 enum metric_outcome { METRIC_COMMITTED, METRIC_ABORTED, METRIC_OUTCOME_COUNT };
 

@@ -7,7 +7,7 @@
 #include "app/failure.h"
 #include "app/intake.h"
 #include "base/clock.h"
-#include "base/fail_point.h"
+#include "base/fail_job.h"
 #include "base/queue.h"
 #include "base/thread.h"
 
@@ -144,7 +144,7 @@ static void on_failed(void *opaque, void *tag, const struct error *reason) {
 static void crash_if_asked(const struct batch *batch) {
     for (int i = 0; i < batch->count; i++) {
         const struct record *record = batch->rows[i].tag;
-        if (fail_point_hits(FAIL_CRASH, record->key, record->attempt)) {
+        if (fail_job_hits(FAIL_CRASH, record->key, record->attempt)) {
             abort();
         }
     }
@@ -179,20 +179,37 @@ static void count_batch(struct pipeline *pipeline, const struct batch *batch,
     count_latencies(metrics, batch, clock_now_us());
 }
 
+/* Takes out the rows that came too late while they waited. */
+static void expire_rows(struct pipeline *pipeline, struct batch *batch, int64_t now_us) {
+    for (int i = batch->count - 1; i >= 0; i--) {
+        const struct batch_row *row = &batch->rows[i];
+        if (row->deadline_us <= now_us) {
+            failure_expire(pipeline->opts.metrics, row->tag, batch->model->name,
+                           now_us - row->deadline_us);
+            batch_drop(batch, i);
+        }
+    }
+}
+
 static void compute_batch(struct compute *compute, struct batch *batch) {
     struct pipeline *pipeline = compute->pipeline;
     struct sink opaque = {.pipeline = pipeline, .model = batch->model->name};
     struct infer_sink sink = {
         .answered = on_answered, .failed = on_failed, .opaque = &opaque};
     struct infer_times times;
+    if (batch->deadline_us <= clock_now_us()) {
+        expire_rows(pipeline, batch, clock_now_us());
+        stream_wake(pipeline->opts.stream);
+    }
     if (batch->count > 0) {
         int64_t wait_us = clock_now_us() - batch->rows[0].received_us;
-        if (fail_point_is_set()) {
+        if (fail_job_is_set()) {
             crash_if_asked(batch);
         }
         infer_run(compute->sessions[batch->model_index], batch, &pipeline->answers, &sink,
                   clock_now_us, &times);
         stream_wake(pipeline->opts.stream);
+        intake_note_cost(pipeline->intake, batch->model_index, times.compute_us);
         count_batch(pipeline, batch, &times, wait_us);
     }
     intake_give_back(pipeline->intake, batch);

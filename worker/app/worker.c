@@ -11,7 +11,7 @@
 #include "app/pipeline.h"
 #include "base/clock.h"
 #include "base/cpu.h"
-#include "base/fail_point.h"
+#include "base/fail_job.h"
 #include "config/config.h"
 
 enum { EXIT_FINE = 0, EXIT_FAILED = 1, EXIT_WRONG = 2 };
@@ -170,11 +170,11 @@ static void log_start(const struct config *config) {
               LOG_INT("routes", (int64_t)config->route_count));
 }
 
-static void start_fail_point(void) {
-    const char *text = fail_point_load();
+static void start_fail_job(void) {
+    const char *text = fail_job_load();
     if (text != NULL) {
-        log_event(LOG_WARN, "fail_point", LOG_TEXT("text", text),
-                  LOG_TEXT("advice", "MILLRACE_FAIL_POINT is for tests alone"));
+        log_event(LOG_WARN, "fail_job", LOG_TEXT("text", text),
+                  LOG_TEXT("advice", "MILLRACE_FAIL_JOB is for tests alone"));
     }
 }
 
@@ -184,7 +184,7 @@ static enum status start(struct worker *w, struct error *err) {
     enum status status = STATUS_OK;
     log_setup(w->config->log.level, w->config->log.format);
     log_start(w->config);
-    start_fail_point();
+    start_fail_job();
     for (size_t i = 0; i < ARRAY_COUNT(steps) && status == STATUS_OK; i++) {
         status = steps[i](w, err);
     }

@@ -69,6 +69,7 @@ enum status batch_shape(struct batch *batch, const struct row_shape *shapes,
     int count = model_input_count(batch->model->model);
     batch->count = 0;
     batch->due_us = INT64_MAX;
+    batch->deadline_us = INT64_MAX;
     for (int i = 0; i < count; i++) {
         const struct tensor *type = &model_input(batch->model->model, i)->type;
         struct tensor *x = &batch->inputs[i];
@@ -107,4 +108,18 @@ bool batch_fits(const struct batch *batch, const struct row_shape *shapes) {
 void *batch_at(const struct batch *batch, int input, int row) {
     return (unsigned char *)batch->inputs[input].data +
            (size_t)row * batch->row_size[input];
+}
+
+void batch_drop(struct batch *batch, int row) {
+    int last = batch->count - 1;
+    int inputs = model_input_count(batch->model->model);
+    assert(row <= last);
+    for (int i = 0; i < inputs; i++) {
+        if (row != last) {
+            memcpy(batch_at(batch, i, row), batch_at(batch, i, last), batch->row_size[i]);
+        }
+        batch->inputs[i].dims[0] = last;
+    }
+    batch->rows[row] = batch->rows[last];
+    batch->count = last;
 }

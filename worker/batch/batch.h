@@ -38,6 +38,7 @@ struct batch_row {
     struct span headers; /* an encoded Avro map */
     int64_t timestamp_ms;
     int64_t received_us;
+    int64_t deadline_us; /* by clock_now_us; INT64_MAX for none */
 };
 
 struct batch {
@@ -45,6 +46,7 @@ struct batch {
     const struct batch_model *model;
     int count;
     int64_t due_us;                         /* when it must be run, by clock_now_us */
+    int64_t deadline_us;                    /* the first of its rows */
     struct batch_row *rows;                 /* rows_max of them */
     struct tensor inputs[MODEL_INPUTS_MAX]; /* dims[0] is count once taken to be run */
     size_t row_size[MODEL_INPUTS_MAX];      /* bytes of one row */
@@ -63,6 +65,9 @@ MUST_CHECK enum status batch_shape(struct batch *batch, const struct row_shape *
 
 /* Are its rows of these dimensions? */
 bool batch_fits(const struct batch *batch, const struct row_shape *shapes);
+
+/* Takes a row out; the last one moves into its place. */
+void batch_drop(struct batch *batch, int row);
 
 /* Where row `row` of input `input` is. */
 void *batch_at(const struct batch *batch, int input, int row);

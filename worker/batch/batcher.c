@@ -173,7 +173,7 @@ static enum status row_shapes(const struct batch_model *model, const struct job 
 }
 
 enum status batcher_add(struct batcher *batcher, int model_index, const struct job *job,
-                        const struct batch_row *row, int64_t now_us, int64_t deadline_us,
+                        const struct batch_row *row, int64_t now_us, int64_t run_us,
                         struct error *err) {
     struct row_shape shapes[MODEL_INPUTS_MAX];
     int of_input[MODEL_INPUTS_MAX];
@@ -205,8 +205,11 @@ enum status batcher_add(struct batcher *batcher, int model_index, const struct j
     batch->rows[batch->count].headers = job->headers;
     batch->count++;
     due_us = now_us + model->linger_us;
-    due_us = due_us < deadline_us ? due_us : deadline_us;
+    due_us = due_us < run_us ? due_us : run_us;
     batch->due_us = batch->due_us < due_us ? batch->due_us : due_us;
+    if (row->deadline_us < batch->deadline_us) {
+        batch->deadline_us = row->deadline_us;
+    }
     if (batch->count == model->rows_max) {
         emit_lane(batcher, lane);
     }

@@ -1,8 +1,8 @@
 /* batcher.h - which jobs go together, and when a batch is run.
  *
  * One open batch per model and row shape.  It leaves when it is full, when its oldest
- * job has waited for the model's linger time, when the deadline of one of its jobs has
- * come, or when the caller says that nothing more is waiting.
+ * job has waited for the model's linger time, when the deadline of one of its jobs is
+ * near, or when the caller says that nothing more is waiting.
  *
  * Depends on: batch/batch.h, codec/job.h.  Knows no Kafka and has no clock.
  * Ownership: an open batch belongs to the batcher; emit() hands it on.
@@ -37,13 +37,13 @@ struct batcher {
 void batcher_init(struct batcher *batcher, const struct batcher_opts *opts);
 
 /* Puts a parsed job into a batch of its model, which may emit batches.  `row` has tag
- * and times; `deadline_us` is the job's deadline by clock_now_us, INT64_MAX for none.
+ * and times; the batch is run at latest at `run_us` by clock_now_us, INT64_MAX for when
+ * it is its turn.
  * STATUS_POISON: the job does not fit the model, nothing was changed for others;
  * STATUS_AGAIN: the worker is stopping. */
 MUST_CHECK enum status batcher_add(struct batcher *batcher, int model_index,
                                    const struct job *job, const struct batch_row *row,
-                                   int64_t now_us, int64_t deadline_us,
-                                   struct error *err);
+                                   int64_t now_us, int64_t run_us, struct error *err);
 
 /* Emits what is due at now_us; everything if `idle`, because then waiting wins nothing.
  */

@@ -169,6 +169,7 @@ static enum status compute_range(struct run *run, struct range range, struct err
     if (status == STATUS_OK) {
         status = bind_outputs(run, range.count, err);
     }
+    run->times->runs++;
     run->times->compute_us += run->now_us() - from_us;
     return status;
 }

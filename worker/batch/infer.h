@@ -52,6 +52,7 @@ struct infer_times {
     int64_t encode_us;
     int answered;
     int failed;
+    int runs; /* of the model: 1 where nothing failed */
 };
 
 /* Runs all rows of the batch and hands each to the sink, in order.  `now_us` is the

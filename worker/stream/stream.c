@@ -5,10 +5,15 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "stream/headers.h"
 #include "stream/internal.h"
 #include "stream/waiting.h"
 
 /* ---- records ---- */
+
+int64_t record_number(const struct record *record, const char *name, int64_t otherwise) {
+    return headers_number(record->message, name, otherwise);
+}
 
 void record_set_result(struct record *record, struct span result, void *holder) {
     record->result = result;

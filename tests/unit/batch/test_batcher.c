@@ -124,6 +124,34 @@ START_TEST(batch_leaves_at_once_when_nothing_more_is_waiting) {
 }
 END_TEST
 
+START_TEST(a_row_that_is_dropped_leaves_the_others_as_they_were) {
+    for (int dropped = 0; dropped < 3; dropped++) {
+        struct batch_model model = fixture_model("tests/data/models/lookup.onnx", 4);
+        struct batch *batch;
+        struct row_shape shape = {.dims = {3}};
+        struct error err;
+        int tags[3] = {0, 1, 2};
+        ck_assert_int_eq(batch_create(&model, 0, &batch, &err), STATUS_OK);
+        ck_assert_int_eq(batch_shape(batch, &shape, &err), STATUS_OK);
+        for (int i = 0; i < 3; i++) {
+            *(int64_t *)batch_at(batch, 0, i) = 10 + i;
+            batch->rows[i].tag = &tags[i];
+        }
+        batch->count = 3;
+        batch_drop(batch, dropped);
+        ck_assert_int_eq(batch->count, 2);
+        ck_assert_int_eq(batch->inputs[0].dims[0], 2);
+        for (int i = 0; i < 2; i++) {
+            int tag = *(int *)batch->rows[i].tag;
+            ck_assert_int_ne(tag, dropped);
+            ck_assert_int_eq(*(int64_t *)batch_at(batch, 0, i), 10 + tag);
+        }
+        batch_destroy(batch);
+        fixture_model_close(&model);
+    }
+}
+END_TEST
+
 START_TEST(batch_is_not_held_past_a_deadline) {
     struct world world;
     struct job job;
@@ -233,6 +261,7 @@ int main(void) {
     tcase_add_test(tests, batch_leaves_when_it_is_full);
     tcase_add_test(tests, batch_leaves_when_its_oldest_job_is_due);
     tcase_add_test(tests, batch_leaves_at_once_when_nothing_more_is_waiting);
+    tcase_add_test(tests, a_row_that_is_dropped_leaves_the_others_as_they_were);
     tcase_add_test(tests, batch_is_not_held_past_a_deadline);
     tcase_add_test(tests, jobs_of_other_models_and_shapes_do_not_mix);
     tcase_add_test(tests, more_shapes_than_batches_send_off_the_oldest);

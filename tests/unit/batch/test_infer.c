@@ -45,8 +45,8 @@ static void on_failed(void *opaque, void *tag, const struct error *reason) {
     (void)snprintf(heard->reason, sizeof(heard->reason), "%s", reason->text);
 }
 
-/* Runs ROWS lookups; row i is bad where bad[i]. */
-static void run(const bool *bad, struct heard *heard, struct answers_pool *pool) {
+/* Runs ROWS lookups; row i is bad where bad[i]. Returns how often the model ran. */
+static int run(const bool *bad, struct heard *heard, struct answers_pool *pool) {
     static struct batch_model model; /* answers do not point into it */
     struct batcher_opts opts = {
         .models = &model, .model_count = 1, .take = take, .emit = emit};
@@ -75,6 +75,7 @@ static void run(const bool *bad, struct heard *heard, struct answers_pool *pool)
     session_destroy(session);
     batch_destroy(ready);
     fixture_model_close(&model);
+    return times.runs;
 }
 
 static void check_answer(const struct heard *heard, int row) {
@@ -97,10 +98,10 @@ static void check_answer(const struct heard *heard, int row) {
     ck_assert_float_eq(values[3], 3.0F);
 }
 
-static void check_all(const bool *bad) {
+static int check_all(const bool *bad) {
     struct heard heard = {0};
     struct answers_pool pool;
-    run(bad, &heard, &pool);
+    int runs = run(bad, &heard, &pool);
     for (int i = 0; i < ROWS; i++) {
         ck_assert_int_eq(heard.failed[i], bad[i]);
         ck_assert_int_eq(heard.answered[i], !bad[i]);
@@ -110,11 +111,12 @@ static void check_all(const bool *bad) {
         }
     }
     answers_pool_release(&pool);
+    return runs;
 }
 
 START_TEST(every_row_is_answered_with_its_own_values) {
     bool bad[ROWS] = {false};
-    check_all(bad);
+    ck_assert_int_eq(check_all(bad), 1);
 }
 END_TEST
 
@@ -133,6 +135,26 @@ START_TEST(exactly_the_bad_rows_of_many_fail) {
         bad[i] = i % 3 == 0 || i > 30;
     }
     check_all(bad);
+}
+END_TEST
+
+/* Halving meets at most two ranges on each level for each bad row. */
+START_TEST(any_bad_rows_fail_alone_in_few_runs) {
+    unsigned random = 7;
+    int levels = 0;
+    while (1 << levels < ROWS) {
+        levels++;
+    }
+    for (int wanted = 1; wanted <= ROWS / 2; wanted++) {
+        bool bad[ROWS] = {false};
+        int count = 0;
+        for (int i = 0; i < wanted; i++) {
+            random = random * 1103515245 + 12345;
+            count += !bad[(random >> 8) % ROWS];
+            bad[(random >> 8) % ROWS] = true;
+        }
+        ck_assert_int_le(check_all(bad), 1 + 2 * count * levels);
+    }
 }
 END_TEST
 
@@ -165,6 +187,7 @@ int main(void) {
     tcase_add_test(tests, every_row_is_answered_with_its_own_values);
     tcase_add_test(tests, one_bad_row_fails_alone_wherever_it_stands);
     tcase_add_test(tests, exactly_the_bad_rows_of_many_fail);
+    tcase_add_test(tests, any_bad_rows_fail_alone_in_few_runs);
     tcase_add_test(tests, a_batch_of_bad_rows_only_ends);
     tcase_add_test(tests, answers_go_back_to_the_pool_with_their_last_row);
     suite_add_tcase(suite, tests);

@@ -1,5 +1,5 @@
-/* fail_point.c - see fail_point.h. */
-#include "base/fail_point.h"
+/* fail_job.c - see fail_job.h. */
+#include "base/fail_job.h"
 
 #include <limits.h>
 #include <stdlib.h>
@@ -11,16 +11,16 @@ static const char *const names[] = {
     [FAIL_NO_MEMORY] = "no_memory",
     [FAIL_CRASH] = "crash",
 };
-_Static_assert(ARRAY_COUNT(names) == FAIL_POINT_COUNT, "every point is named");
+_Static_assert(ARRAY_COUNT(names) == FAIL_JOB_COUNT, "every point is named");
 
 static struct {
-    enum fail_point point;
+    enum fail_job point;
     struct span key;
     int64_t attempts; /* 0: there is none */
 } active;
 
-const char *fail_point_load(void) {
-    const char *text = getenv("MILLRACE_FAIL_POINT");
+const char *fail_job_load(void) {
+    const char *text = getenv("MILLRACE_FAIL_JOB");
     const char *colon = text == NULL ? NULL : strchr(text, ':');
     const char *key, *count;
     active.attempts = 0;
@@ -33,7 +33,7 @@ const char *fail_point_load(void) {
         if (!span_is(span_of(text, (size_t)(colon - text)), names[i])) {
             continue;
         }
-        active.point = (enum fail_point)i;
+        active.point = (enum fail_job)i;
         active.key = count == NULL ? span_text(key) : span_of(key, (size_t)(count - key));
         active.attempts = INT_MAX;
         if (count == NULL || text_parse_int(count + 1, &active.attempts)) {
@@ -44,11 +44,11 @@ const char *fail_point_load(void) {
     return "";
 }
 
-bool fail_point_is_set(void) {
+bool fail_job_is_set(void) {
     return active.attempts > 0;
 }
 
-bool fail_point_hits(enum fail_point point, struct span key, int attempt) {
+bool fail_job_hits(enum fail_job point, struct span key, int attempt) {
     return attempt <= active.attempts && point == active.point &&
            (span_is(active.key, "*") || span_equal(key, active.key));
 }
