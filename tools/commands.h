@@ -14,6 +14,7 @@ int broker_command(int argc, char **argv);
 int registry_command(int argc, char **argv);
 int topics_command(int argc, char **argv);
 int schema_command(int argc, char **argv);
+int dlq_command(int argc, char **argv); /* dispatches by itself */
 
 int model_command(int argc, char **argv); /* dispatches to those below */
 int model_inspect_command(int argc, char **argv);

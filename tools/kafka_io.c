@@ -4,6 +4,7 @@
 #include <librdkafka/rdkafka.h>
 
 #include "base/clock.h"
+#include "tools/kafka_client.h"
 #include "tools/topic_spec.h"
 
 #define RDKAFKA_TEXT_MAX 512
@@ -12,11 +13,7 @@
 #define WAIT_STEP_MS 100
 #define BOOTSTRAP_VARIABLE "MILLRACE_KAFKA_BOOTSTRAP_SERVERS"
 
-struct setting {
-    const char *name, *value;
-};
-
-static const struct setting writer_settings[] = {
+static const struct kafka_setting writer_settings[] = {
     {"enable.idempotence", "true"},
     {"linger.ms", "5"},
     {"batch.size", "262144"},
@@ -24,31 +21,24 @@ static const struct setting writer_settings[] = {
     {"queue.buffering.max.kbytes", "262144"},
 };
 
-static const struct setting reader_settings[] = {
+static const struct kafka_setting reader_settings[] = {
     {"group.id", "millrace-collect"}, /* wanted by librdkafka, never joined */
     {"enable.auto.commit", "false"},       {"auto.offset.reset", "earliest"},
     {"isolation.level", "read_committed"}, {"fetch.wait.max.ms", "50"},
     {"allow.auto.create.topics", "false"},
 };
 
-/* What callbacks tell; they run within poll calls, on the thread that polls. */
-struct report {
-    char problem[256]; /* the last error of a broker, "" for none */
-    int64_t delivered, failed;
-    char failure[256]; /* why the last record failed */
-};
-
 struct kafka_writer {
     rd_kafka_t *client;
     rd_kafka_topic_t *topic;
-    struct report report;
+    struct kafka_report report;
     int64_t sent;
 };
 
 struct kafka_reader {
     rd_kafka_t *client;
     rd_kafka_message_t *message; /* lent out by the last next */
-    struct report report;
+    struct kafka_report report;
 };
 
 const char *kafka_io_version(void) {
@@ -62,7 +52,7 @@ const char *kafka_io_bootstrap(const char *flag) {
 /* ---- clients ---------------------------------------------------------------------- */
 
 static void on_error(rd_kafka_t *client, int code, const char *reason, void *opaque) {
-    struct report *report = opaque;
+    struct kafka_report *report = opaque;
     (void)client;
     (void)code;
     (void)snprintf(report->problem, sizeof(report->problem), "%s", reason);
@@ -70,7 +60,7 @@ static void on_error(rd_kafka_t *client, int code, const char *reason, void *opa
 
 static void on_delivery(rd_kafka_t *client, const rd_kafka_message_t *message,
                         void *opaque) {
-    struct report *report = opaque;
+    struct kafka_report *report = opaque;
     (void)client;
     if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
         report->delivered++;
@@ -113,10 +103,10 @@ static enum status set_given(rd_kafka_conf_t *conf, const char *given,
     return set_property(conf, name, equals + 1, err);
 }
 
-static enum status client_open(const struct kafka_io_opts *opts, rd_kafka_type_t type,
-                               const struct setting *settings, size_t setting_count,
-                               struct report *report, rd_kafka_t **client,
-                               struct error *err) {
+enum status kafka_client_open(const struct kafka_io_opts *opts, rd_kafka_type_t type,
+                              const struct kafka_setting *settings, size_t setting_count,
+                              struct kafka_report *report, rd_kafka_t **client,
+                              struct error *err) {
     char why[RDKAFKA_TEXT_MAX];
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     enum status status = STATUS_OK;
@@ -170,8 +160,8 @@ static enum status count_partitions(rd_kafka_t *client, const char *topic,
     return STATUS_OK;
 }
 
-static enum status await_topic(rd_kafka_t *client, const struct kafka_io_opts *opts,
-                               const struct report *report, const char *topic,
+enum status kafka_client_await(rd_kafka_t *client, const struct kafka_io_opts *opts,
+                               const struct kafka_report *report, const char *topic,
                                int *partitions, struct error *err) {
     int64_t deadline_us = clock_now_us() + opts->wait_s * 1000000;
     for (;;) {
@@ -199,11 +189,12 @@ enum status kafka_writer_open(const struct kafka_io_opts *opts, const char *topi
     if (made == NULL) {
         return error_set(err, STATUS_NO_MEMORY, "no memory for a producer");
     }
-    enum status status =
-        client_open(opts, RD_KAFKA_PRODUCER, writer_settings,
-                    ARRAY_COUNT(writer_settings), &made->report, &made->client, err);
+    enum status status = kafka_client_open(opts, RD_KAFKA_PRODUCER, writer_settings,
+                                           ARRAY_COUNT(writer_settings), &made->report,
+                                           &made->client, err);
     if (status == STATUS_OK) {
-        status = await_topic(made->client, opts, &made->report, topic, &partitions, err);
+        status = kafka_client_await(made->client, opts, &made->report, topic, &partitions,
+                                    err);
     }
     if (status == STATUS_OK) {
         made->topic = rd_kafka_topic_new(made->client, topic, NULL);
@@ -287,8 +278,8 @@ static enum status assign_all(struct kafka_reader *reader,
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(64);
     for (int i = 0; i < topics->count && status == STATUS_OK; i++) {
         int partitions = 0;
-        status = await_topic(reader->client, opts, &reader->report, topics->items[i],
-                             &partitions, err);
+        status = kafka_client_await(reader->client, opts, &reader->report,
+                                    topics->items[i], &partitions, err);
         for (int p = 0; p < partitions; p++) {
             rd_kafka_topic_partition_list_add(list, topics->items[i], p)->offset =
                 RD_KAFKA_OFFSET_BEGINNING;
@@ -313,9 +304,9 @@ enum status kafka_reader_open(const struct kafka_io_opts *opts,
     if (made == NULL) {
         return error_set(err, STATUS_NO_MEMORY, "no memory for a consumer");
     }
-    enum status status =
-        client_open(opts, RD_KAFKA_CONSUMER, reader_settings,
-                    ARRAY_COUNT(reader_settings), &made->report, &made->client, err);
+    enum status status = kafka_client_open(opts, RD_KAFKA_CONSUMER, reader_settings,
+                                           ARRAY_COUNT(reader_settings), &made->report,
+                                           &made->client, err);
     if (status == STATUS_OK) {
         /* The errors that on_error wants come with the messages' queue. */
         (void)rd_kafka_poll_set_consumer(made->client); /* cannot fail on a consumer */
@@ -447,11 +438,12 @@ done:
 enum status kafka_io_create_topics(const struct kafka_io_opts *opts, const char *topics,
                                    int replicas, struct error *err) {
     struct new_topics wanted = {.count = 0};
-    struct report report = {.delivered = 0};
+    struct kafka_report report = {.delivered = 0};
     rd_kafka_t *client = NULL;
     enum status status = parse_topics(topics, replicas, &wanted, err);
     if (status == STATUS_OK) {
-        status = client_open(opts, RD_KAFKA_PRODUCER, NULL, 0, &report, &client, err);
+        status =
+            kafka_client_open(opts, RD_KAFKA_PRODUCER, NULL, 0, &report, &client, err);
     }
     if (status == STATUS_OK) {
         status = create_topics(client, (int)opts->wait_s * 1000, &wanted, err);

@@ -19,6 +19,7 @@ static const struct cli_entry entries[] = {
     {"worker", "the daemon: consume, batch, infer, publish", worker_command},
     {"submit", "send rows of a file as jobs", submit_command},
     {"collect", "read results back and check them", collect_command},
+    {"dlq", "dead letters: list, show, replay, purge", dlq_command},
     {"model", "look into a model file: inspect, run, test, bench", model_command},
     {"schema", "the Avro schemas of jobs and results", schema_command},
     {"topics", "make topics on a real broker", topics_command},
