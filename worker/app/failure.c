@@ -4,6 +4,8 @@
 #include <assert.h>
 #include <stdio.h>
 
+#include "base/clock.h"
+
 /* Each class of failure, and whether time can heal it.  README.md has the same table. */
 static const bool may_pass[] = {
     [STATUS_OK] = false,
@@ -24,12 +26,12 @@ static const char *const stages[] = {
 };
 _Static_assert(ARRAY_COUNT(stages) == METRIC_DEAD_COUNT, "every stage is named");
 
-void failure_expire(struct metrics *metrics, struct record *record, const char *model,
+void failure_expire(struct failure *failure, struct record *record, const char *model,
                     int64_t late_us) {
     char reason[64];
     (void)snprintf(reason, sizeof(reason), "expired: %lld ms past its deadline",
                    (long long)(late_us / 1000));
-    failure_settle(metrics, record, METRIC_DEAD_DEADLINE, model, STATUS_POISON, reason);
+    failure_settle(failure, record, METRIC_DEAD_DEADLINE, model, STATUS_POISON, reason);
 }
 
 bool failure_may_pass(enum status status) {
@@ -37,17 +39,32 @@ bool failure_may_pass(enum status status) {
     return may_pass[status];
 }
 
-void failure_settle(struct metrics *metrics, struct record *record,
+/* Puts the record off in its place; false where its route does not, or not once more. */
+static bool put_off(struct failure *failure, struct record *record) {
+    const struct config_route *route = &failure->config->routes[record->route];
+    int64_t delay_ms;
+    if (route->order != CONFIG_ORDER_PARTITION || record->attempt > route->retry_count) {
+        return false;
+    }
+    delay_ms = route->retry_ms[record->attempt - 1];
+    record->attempt++;
+    later_add(&failure->later, record, clock_now_us() + delay_ms * 1000);
+    return true;
+}
+
+void failure_settle(struct failure *failure, struct record *record,
                     enum metric_dead stage, const char *model, enum status status,
                     const char *reason) {
     size_t route = (size_t)record->route; /* the record is gone with its outcome */
     bool again = false;
     enum metric metric;
     if (failure_may_pass(status)) {
-        again = record_set_retry(record, stages[stage], model, reason);
+        again = put_off(failure, record) ||
+                record_set_retry(record, stages[stage], model, reason);
     } else {
         record_set_dead(record, stages[stage], model, reason);
     }
     metric = again ? METRIC_JOBS_RETRIED : METRIC_JOBS_DEAD_LETTERED;
-    metrics_add(metrics, metric, metrics_label(metrics, metric, route, stage), 1);
+    metrics_add(failure->metrics, metric,
+                metrics_label(failure->metrics, metric, route, stage), 1);
 }

@@ -228,7 +228,7 @@ static enum status place(struct intake *intake, struct record *record, int64_t n
         record->model = intake->opts.models->items[*model].name;
         row.deadline_us = deadline_us(record, job, now_us);
         if (row.deadline_us <= now_us) {
-            failure_expire(intake->opts.metrics, record, record->model,
+            failure_expire(intake->opts.failure, record, record->model,
                            now_us - row.deadline_us);
             *settled = true;
             return STATUS_OK;
@@ -253,7 +253,7 @@ void intake_chain(struct intake *intake, struct record *chain) {
             return; /* the rest stays uncommitted */
         }
         if (status != STATUS_OK) {
-            failure_settle(intake->opts.metrics, record, METRIC_DEAD_DECODE,
+            failure_settle(intake->opts.failure, record, METRIC_DEAD_DECODE,
                            record->model, status, err.text);
             settled = true;
         }

@@ -10,6 +10,7 @@
 #ifndef MILLRACE_APP_INTAKE_H
 #define MILLRACE_APP_INTAKE_H
 
+#include "app/failure.h"
 #include "app/metrics.h"
 #include "app/models.h"
 #include "base/queue.h"
@@ -19,6 +20,7 @@ struct intake_opts {
     const struct config *config;
     const struct models *models;
     struct metrics *metrics;
+    struct failure *failure;
     struct stream *stream;
     struct queue *batches; /* where full batches go; intake waits while it is full */
 };

@@ -61,6 +61,10 @@ static const struct metric_entry table[] = {
                                .type = TYPE_COUNTER,
                                .help = "Dead letters published and committed, those "
                                        "among them whose result was too large."},
+    [METRIC_JOBS_HELD] = {.name = "millrace_jobs_held",
+                          .type = TYPE_GAUGE,
+                          .help = "Jobs that wait for another attempt in their place, "
+                                  "and the answers of their partitions with them."},
     [METRIC_RETRIES_PUBLISHED] = {.name = "millrace_retries_published_total",
                                   .type = TYPE_COUNTER,
                                   .help = "Jobs sent to a retry topic and committed."},

@@ -27,6 +27,7 @@ enum metric {
     METRIC_JOBS_RETRIED,          /* counter{route, stage}: enum metric_dead */
     METRIC_RESULTS_PUBLISHED,     /* counter: committed */
     METRIC_DEAD_PUBLISHED,        /* counter: dead letters, committed */
+    METRIC_JOBS_HELD,             /* gauge: tried again in their place */
     METRIC_RETRIES_PUBLISHED,     /* counter: sent to a retry topic, committed */
     METRIC_RETRIES_WAITING,       /* gauge, records; -1 unknown */
     METRIC_RECORDS_REPLAYED,      /* counter: published again after an abort */

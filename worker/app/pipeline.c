@@ -30,6 +30,7 @@ struct pipeline {
     struct pipeline_opts opts;
     struct answers_pool answers;
     struct intake *intake;
+    struct failure failures;
     struct queue chains;  /* struct record *, poll to intake */
     struct queue batches; /* struct batch *, intake to compute */
     struct compute *computes;
@@ -54,6 +55,10 @@ static void fail(struct pipeline *pipeline, const struct error *err) {
         pipeline->failed = true;
     }
     (void)pthread_mutex_unlock(&pipeline->failure_lock);
+}
+
+int64_t pipeline_held(struct pipeline *pipeline) {
+    return later_count(&pipeline->failures.later);
 }
 
 const char *pipeline_failure(struct pipeline *pipeline) {
@@ -116,6 +121,10 @@ static void *intake_main(void *opaque) {
         if (chain != NULL && chain != intake_nudge()) {
             intake_chain(pipeline->intake, chain);
         }
+        chain = later_take(&pipeline->failures.later, clock_now_us());
+        if (chain != NULL) {
+            intake_chain(pipeline->intake, chain);
+        }
         intake_flush(pipeline->intake, queue_count(&pipeline->chains) == 0 &&
                                            queue_count(&pipeline->batches) == 0);
     }
@@ -136,7 +145,7 @@ static void on_answered(void *opaque, void *tag, struct span result, void *holde
 
 static void on_failed(void *opaque, void *tag, const struct error *reason) {
     struct sink *sink = opaque;
-    failure_settle(sink->pipeline->opts.metrics, tag, METRIC_DEAD_INFER, sink->model,
+    failure_settle(&sink->pipeline->failures, tag, METRIC_DEAD_INFER, sink->model,
                    reason->status, reason->text);
 }
 
@@ -184,7 +193,7 @@ static void expire_rows(struct pipeline *pipeline, struct batch *batch, int64_t 
     for (int i = batch->count - 1; i >= 0; i--) {
         const struct batch_row *row = &batch->rows[i];
         if (row->deadline_us <= now_us) {
-            failure_expire(pipeline->opts.metrics, row->tag, batch->model->name,
+            failure_expire(&pipeline->failures, row->tag, batch->model->name,
                            now_us - row->deadline_us);
             batch_drop(batch, i);
         }
@@ -317,11 +326,15 @@ enum status pipeline_create(const struct pipeline_opts *opts, struct pipeline **
                                  .stream = opts->stream};
     enum status status;
     *out = NULL;
-    if (pipeline == NULL || !answers_pool_init(&pipeline->answers)) {
+    if (pipeline == NULL || !later_init(&pipeline->failures.later) ||
+        !answers_pool_init(&pipeline->answers)) {
         free(pipeline);
         return error_set(err, STATUS_NO_MEMORY, "no memory for the pipeline");
     }
     pipeline->opts = *opts;
+    pipeline->failures.config = opts->config;
+    pipeline->failures.metrics = opts->metrics;
+    intake.failure = &pipeline->failures;
     (void)pthread_mutex_init(&pipeline->failure_lock, NULL); /* cannot fail on Linux */
     pipeline->poll_stage = health_stage_add(opts->health, "poll");
     pipeline->commit_stage = health_stage_add(opts->health, "commit");
@@ -408,6 +421,7 @@ void pipeline_destroy(struct pipeline *pipeline) {
     queue_release(&pipeline->chains);
     queue_release(&pipeline->batches);
     answers_pool_release(&pipeline->answers);
+    later_release(&pipeline->failures.later);
     (void)pthread_mutex_destroy(&pipeline->failure_lock); /* fails only while locked */
     free(pipeline);
 }

@@ -38,6 +38,9 @@ MUST_CHECK enum status pipeline_start(struct pipeline *pipeline, struct error *e
 /* Why a thread had to end the worker, or NULL while all is well. */
 const char *pipeline_failure(struct pipeline *pipeline);
 
+/* Jobs that are put off in their place. */
+int64_t pipeline_held(struct pipeline *pipeline);
+
 /* Stops and joins the threads; what is in flight stays uncommitted.  Drain the stream
  * first to finish it. */
 void pipeline_stop(struct pipeline *pipeline);

@@ -104,8 +104,10 @@ static struct stream_route stream_route(const struct config_route *from) {
     struct stream_route to = {.input = from->input,
                               .output = from->output,
                               .dead_letter = from->dead_letter,
-                              .retry_count = from->retry_count};
-    for (int i = 0; i < from->retry_count; i++) {
+                              .retry_count = from->order == CONFIG_ORDER_PARTITION
+                                                 ? 0 /* they keep their place */
+                                                 : from->retry_count};
+    for (int i = 0; i < to.retry_count; i++) {
         to.retries[i] = (struct stream_retry){.topic = from->retry_topics[i],
                                               .delay_ms = from->retry_ms[i]};
     }
@@ -212,6 +214,7 @@ static void take_figures(struct worker *w, struct stream_stats *s) {
     metrics_set(m, METRIC_RESULTS_PUBLISHED, 0, (int64_t)s->results_out);
     metrics_set(m, METRIC_DEAD_PUBLISHED, 0, (int64_t)s->dead_letters_out);
     metrics_set(m, METRIC_RETRIES_PUBLISHED, 0, (int64_t)s->retries_out);
+    metrics_set(m, METRIC_JOBS_HELD, 0, pipeline_held(w->pipeline));
     metrics_set(m, METRIC_RETRIES_WAITING, 0, s->retries_waiting);
     metrics_set(m, METRIC_RECORDS_REPLAYED, 0, (int64_t)s->records_replayed);
     metrics_set(m, METRIC_RECORDS_LOST, 0, (int64_t)s->records_lost);

@@ -80,6 +80,9 @@ struct config_model {
     size_t output_count;
 };
 
+/* What a job that is tried again does to the answers of its partition. */
+enum config_order { CONFIG_ORDER_FREE, CONFIG_ORDER_PARTITION };
+
 struct config_route {
     const char *input; /* topics; input is unique among the routes */
     const char *output;
@@ -87,6 +90,7 @@ struct config_route {
     const char *model; /* default model's name, empty: jobs name theirs */
     int model_index;   /* of that model in models; -1: jobs name theirs */
     int job_bytes_max;
+    enum config_order order;
     const char *retry_delays; /* "5s 1m 10m" */
     int64_t retry_ms[CONFIG_RETRIES_MAX];
     const char *retry_topics[CONFIG_RETRIES_MAX];

@@ -18,6 +18,12 @@ static const char *const nans[] = {
     NULL,
 };
 
+static const char *const orders[] = {
+    [CONFIG_ORDER_FREE] = "free",
+    [CONFIG_ORDER_PARTITION] = "partition",
+    NULL,
+};
+
 static const char *const levels[] = {
     [LOG_DEBUG] = "debug",
     [LOG_INFO] = "info",
@@ -36,6 +42,7 @@ static const char *const formats[] = {
 /* The loader stores a choice's index through an int. */
 _Static_assert(sizeof(enum config_delivery) == sizeof(int), "an enum is an int");
 _Static_assert(sizeof(enum config_nan) == sizeof(int), "an enum is an int");
+_Static_assert(sizeof(enum config_order) == sizeof(int), "an enum is an int");
 _Static_assert(sizeof(enum log_level) == sizeof(int), "an enum is an int");
 _Static_assert(sizeof(enum log_format) == sizeof(int), "an enum is an int");
 
@@ -283,6 +290,17 @@ static const struct key route_keys[] = {
         .max = 1 << 30,
         .fallback = "1048576",
         .help = "A longer record is a dead letter.",
+    },
+    {
+        .name = "order",
+        .type = KEY_CHOICE,
+        .offset = offsetof(struct config_route, order),
+        .choices = orders,
+        .fallback = "free",
+        .help = "`partition`: a job that is tried again keeps its place; no later answer "
+                "of its partition is published before its own, for as long as "
+                "retry_delays say, and no retry topics are made. `free`: the others go "
+                "on without it.",
     },
     {
         .name = "retry_delays",

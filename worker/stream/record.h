@@ -35,6 +35,7 @@ struct record {
     int64_t offset;
     int64_t timestamp_ms; /* Kafka's, of the original; -1 if none */
     int64_t received_us;  /* clock_now_us() when polled */
+    int64_t due_us;       /* the pipeline's own: when to try again */
     struct span key;      /* data NULL if none */
     struct span value;
     struct span result; /* borrowed from holder */

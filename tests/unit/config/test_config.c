@@ -162,6 +162,7 @@ START_TEST(the_least_file_gets_every_default) {
     ck_assert_str_eq(config->routes[0].model, "");
     ck_assert_int_eq(config->routes[0].model_index, -1);
     ck_assert_int_eq(config->routes[0].job_bytes_max, 1048576);
+    ck_assert_int_eq(config->routes[0].order, CONFIG_ORDER_FREE);
     ck_assert_int_eq(config->routes[0].retry_count, 3);
     ck_assert_int_eq(config->routes[0].retry_ms[0], 5000);
     ck_assert_int_eq(config->routes[0].retry_ms[1], 60000);
@@ -183,7 +184,8 @@ START_TEST(every_setting_of_the_file_is_taken) {
               " path = \"b.onnx\"; version = \"2\"; batch_max = 8; linger_ms = 0;\n"
               " nan = \"reject\"; outputs = ( \"x\", \"y\" ); } );\n"
               "routes = ( { input = \"i\"; output = \"o\"; dead_letter = \"d\";\n"
-              " model = \"b\"; job_bytes_max = 5000; retry_delays = \" 2h \"; } );\n");
+              " model = \"b\"; job_bytes_max = 5000; retry_delays = \" 2h \";\n"
+              " order = \"partition\"; } );\n");
     const struct config_model *b = &config->models[1];
     ck_assert_str_eq(config->worker.group, "g");
     ck_assert_str_eq(config->worker.instance, "w-1");
@@ -207,6 +209,7 @@ START_TEST(every_setting_of_the_file_is_taken) {
     ck_assert_str_eq(b->outputs[1], "y");
     ck_assert_int_eq(config->routes[0].model_index, 1);
     ck_assert_int_eq(config->routes[0].job_bytes_max, 5000);
+    ck_assert_int_eq(config->routes[0].order, CONFIG_ORDER_PARTITION);
     ck_assert_int_eq(config->routes[0].retry_count, 1);
     ck_assert_int_eq(config->routes[0].retry_ms[0], 7200000);
     ck_assert_str_eq(config->routes[0].retry_topics[0], "i.g.retry.1");
