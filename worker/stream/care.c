@@ -347,6 +347,7 @@ bool care_step(struct stream *stream) {
         next = state == CARE_RESTING && atomic_load(&lease->wants) ? lease : next;
     }
     atomic_store(&stream->counters.suspected, (uint64_t)suspected);
+    stream->care_active = active != NULL;
     if (clock_now_us() < stream->care_retry_us) {
         return true;
     }

@@ -483,6 +483,9 @@ static bool is_due(struct stream *stream, int64_t now_us, int64_t *until_us) {
     if (ready == in_flight && txn->last_took_us * EAGER_COMMITS_PART < interval_us) {
         interval_us = txn->last_took_us * EAGER_COMMITS_PART;
     }
+    if (ready == in_flight && stream->care_active) {
+        return true; /* the next step waits for this one's end */
+    }
     *until_us = txn->last_commit_us + interval_us;
     return now_us >= *until_us;
 }
