@@ -2,6 +2,8 @@
  *
  *     source     poll thread: consumer, leases, pausing, rebalances
  *     window     both: records in flight
+ *     waiting    poll thread: records that must not be handed out yet
+ *     care       commit thread: what a crash of the last holder asks for
  *     txn        commit thread: the state machine around the producer
  *     producer   commit thread: results and dead letters out, delivery reports
  *     topics     commit thread: do the topics exist, how many partitions have they
