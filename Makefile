@@ -263,6 +263,13 @@ check: check-fast ## all that a change must pass: check-fast, TSan, real Kafka
 kafka: $(BUILD)/millrace ## tests on a real Apache Kafka, which is fetched
 	@MILLRACE=$(BUILD)/millrace tests/kafka/run.sh
 
+HOURS ?= 1
+.PHONY: faults soak
+faults: $(BUILD)/millrace ## workers and brokers are hurt, jobs are counted; FAULTS="--help"
+	@tests/faults/run.sh $(FAULTS)
+soak: $(BUILD)/millrace ## the same at random for HOURS
+	@tests/faults/run.sh --hours $(HOURS) --markdown
+
 # ---- for users ------------------------------------------------------------------------
 .PHONY: demo bench train install
 demo: packages ## the main job in a minute; KAFKA=1 on a real Apache Kafka

@@ -1,0 +1,194 @@
+#!/usr/bin/env python3
+"""Hurts workers and brokers while jobs flow, and counts what came of each job.
+
+Three brokers behind a proxy, two or more workers under a supervisor, unique job ids, topics
+of replication 3 and 2 in-sync replicas. After each fault a reader of committed records must
+find every id exactly once, as a result or as a dead letter as the job deserves, in the
+order of its partition; a second reader must find the same; and answers must not have stood
+still for longer than a minute. Exit code 1 where anything is wrong.
+"""
+import argparse
+import json
+import random
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from catalogue import FAKETIME, FAULTS
+from cluster import Cluster
+from traffic import PARTITIONS, Feeder, Reader, judge, read_again
+from workers import Workers
+
+STALL_S = 60
+
+
+def say(text):
+    print(f"faults: {text}", file=sys.stderr, flush=True)
+
+
+class Run:
+    """One fault at work: what its function may hurt."""
+
+    def __init__(self, cluster, name, options, folder):
+        self.cluster, self.name, self.fault = cluster, name, FAULTS[name]
+        self.folder = Path(folder) / name
+        self.folder.mkdir(parents=True)
+        self.clock = self.folder / "clock"
+        self.clock.write_text("+0\n")
+        self.turn = 0
+        self.topics = [f"{name}-{options.serial}-{end}" for end in ("in", "out", "dead")]
+        cluster.create_topics(self.topics, PARTITIONS)
+        self.options = options
+        self.workers = Workers(self.folder, self.values(), self.fault.workers,
+                               self.environment(), self.wrapper())
+
+    def values(self):
+        values = {"bootstrap": self.cluster.bootstrap, "group": self.topics[0],
+                  "delivery": self.options.delivery, "model": self.fault.model,
+                  "input": self.topics[0], "output": self.topics[1],
+                  "dead": self.topics[2], "consumer": "", "worker": ""}
+        if self.options.assignor:
+            values["consumer"] = (
+                f'partition_assignment_strategy = "{self.options.assignor}";')
+        return {**values, **self.fault.values}
+
+    def environment(self):
+        extra = {}
+        if self.name == "clock_jump":
+            # The offset stands in the file, and is read again at each look at the clock.
+            extra = {"LD_PRELOAD": FAKETIME, "FAKETIME_TIMESTAMP_FILE": str(self.clock),
+                     "FAKETIME_NO_CACHE": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+        return {**extra, **self.fault.environment}
+
+    def play(self):
+        """Hurts until the last job was sent, heals, and waits for the last answers."""
+        once = self.options.delivery == "exactly_once"
+        reader = Reader(self.cluster.direct, *self.topics[1:])
+        feeder = Feeder(self.cluster.direct, self.topics[0], self.fault.mix,
+                        self.options.rate, self.options.seconds)
+        reader.start()
+        feeder.start()
+        while feeder.is_alive() and self.turn < self.options.turns:
+            self.fault.hurt(self)
+            self.turn += 1
+        feeder.join()
+        self.cluster.heal()
+        deadline = time.monotonic() + STALL_S
+        while reader.count < feeder.count and time.monotonic() < deadline:
+            time.sleep(0.1)
+        self.workers.stop()
+        reader.stop()
+        again = read_again(self.cluster.direct, *self.topics[1:], feeder.count)
+        wrong = judge(again, self.fault.mix, feeder.count, ordered=once, once=once)
+        if reader.found != again.found:
+            wrong.append("the reader during the fault saw something else")
+        if reader.longest_stall > STALL_S:
+            wrong.append(f"nothing came for {reader.longest_stall:.0f} s")
+        if self.workers.bad_ends():
+            wrong.append(f"a worker ended with {self.workers.bad_ends()}")
+        wrong += [f"a job was not sent: {text}" for text in feeder.failed[:1]]
+        wrong += self.fault.also(self)
+        return self.report(feeder, again, reader.longest_stall, wrong)
+
+    def report(self, feeder, reader, stall_s, wrong):
+        found = [times for ids in reader.found.values() for times in ids.values()]
+        return {"fault": self.name, "what": self.fault.what, "jobs": feeder.count,
+                "hurt": self.turn, "restarts": self.workers.restarts,
+                "lost": feeder.count - len(found),
+                "doubled": sum(times - 1 for times in found),
+                "dead_letters": len(reader.found["dead"]),
+                "longest_stall_s": round(stall_s, 1), "peak_mib": self.workers.peak_mib,
+                "delivery": self.options.delivery, "wrong": wrong}
+
+
+def play(cluster, name, options, folder):
+    reason = FAULTS[name].needs(cluster)
+    if reason:
+        say(f"{name}: skipped, {reason}")
+        return None
+    say(f"{name}: {FAULTS[name].what}")
+    run = Run(cluster, name, options, folder)
+    report = run.play()
+    cluster.delete_topics(run.topics)
+    print(json.dumps(report), flush=True)
+    for text in report["wrong"]:
+        say(f"{name}: {text}")
+    return report
+
+
+def table(reports):
+    """The README's table, in Markdown."""
+    lines = ["| fault | times | jobs | lost | doubled | longest stall | peak RSS |",
+             "|---|---:|---:|---:|---:|---:|---:|"]
+    lines += [f"| {r['what']} | {r['hurt']} | {r['jobs']:,} | {r['lost']} | {r['doubled']} "
+              f"| {r['longest_stall_s']} s | {r['peak_mib']} MiB |" for r in reports]
+    return "\n".join(lines)
+
+
+def names_of(text):
+    names = text.split(",") if text else list(FAULTS)
+    for name in names:
+        if name not in FAULTS:
+            raise argparse.ArgumentTypeError(
+                f"there is no fault {name}; there are {', '.join(FAULTS)}")
+    return names
+
+
+def parse():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--faults", type=names_of, default=list(FAULTS), metavar="NAME,...",
+                        help=f"default: all of {', '.join(FAULTS)}")
+    parser.add_argument("--seconds", type=float, default=30, help="of jobs for each fault")
+    parser.add_argument("--rate", type=float, default=1000, help="jobs a second")
+    parser.add_argument("--turns", type=int, default=10**9,
+                        help="most times that a fault is caused")
+    parser.add_argument("--hours", type=float, help="soak: random faults for so long")
+    parser.add_argument("--brokers", type=int, default=3)
+    parser.add_argument("--delivery", default="exactly_once",
+                        choices=["exactly_once", "at_least_once"])
+    parser.add_argument("--assignor", help="range, roundrobin or cooperative-sticky")
+    parser.add_argument("--seed", type=int, default=random.randrange(10**6))
+    parser.add_argument("--keep", metavar="DIR", help="keep logs and data there")
+    parser.add_argument("--markdown", action="store_true", help="print a table at the end")
+    return parser.parse_args()
+
+
+def rounds(options):
+    """The names of the faults to cause, one after the other."""
+    if options.hours is None:
+        yield from options.faults
+        return
+    end = time.monotonic() + options.hours * 3600
+    while time.monotonic() < end:
+        yield random.choice(options.faults)
+
+
+def main():
+    options = parse()
+    random.seed(options.seed)
+    say(f"--seed {options.seed}")
+    folder = Path(options.keep or tempfile.mkdtemp(prefix="millrace-faults-")).resolve()
+    reports, options.serial = [], 0
+    cluster = Cluster(folder / "kafka", options.brokers)
+    try:
+        for name in rounds(options):
+            options.serial += 1
+            report = play(cluster, name, options, folder / f"run-{options.serial}")
+            reports += [report] if report else []
+    finally:
+        cluster.stop()
+    bad = [report for report in reports if report["wrong"]]
+    if options.markdown:
+        print(table(reports))
+    if not bad and not options.keep:
+        shutil.rmtree(folder)
+    elif bad:
+        say(f"logs and data are in {folder}")
+    print(f"{len(reports) - len(bad)} passed, {len(bad)} failed")
+    sys.exit(1 if bad or not reports else 0)
+
+
+main()
