@@ -42,7 +42,7 @@ class Run:
         cluster.create_topics(self.topics, PARTITIONS)
         self.options = options
         self.workers = Workers(self.folder, self.values(), self.fault.workers,
-                               self.environment(), self.wrapper())
+                               self.environment())
 
     def values(self):
         values = {"bootstrap": self.cluster.bootstrap, "group": self.topics[0],
