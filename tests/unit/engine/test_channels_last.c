@@ -142,6 +142,47 @@ START_TEST(operators_that_know_one_layout_get_it) {
 }
 END_TEST
 
+/* BatchNormalization of `x`, whose numbers are all `scale`'s but the variance. */
+static void put_norm(const char *x, const char *y) {
+    static struct bytes node;
+    const char *const inputs[] = {x, "numbers", "numbers", "numbers", "variance"};
+    node.size = 0;
+    for (size_t i = 0; i < ARRAY_COUNT(inputs); i++) {
+        put_text(&node, 1, inputs[i]);
+    }
+    put_text(&node, 2, y);
+    put_text(&node, 4, "BatchNormalization");
+    put_message(&graph, 1, &node);
+}
+
+/* What scales and shifts a transposed convolution or a BatchNormalization becomes theirs.
+ */
+START_TEST(scales_and_shifts_go_into_what_makes_the_channels) {
+    static const int64_t channels = CHANNELS, spread[] = {CHANNELS, CHANNELS, 3, 3};
+    float variance[CHANNELS];
+    for (int i = 0; i < CHANNELS; i++) {
+        variance[i] = 0.5F + (float)i / CHANNELS;
+    }
+    begin_network();
+    put_random("spread", spread, 4);
+    put_random("numbers", &channels, 1);
+    put_weight(&graph, "variance", DTYPE_F32, &channels, 1, variance, sizeof(variance));
+    put_node(&graph, "ConvTranspose", "r", "spread", "large");
+    put_node(&graph, "Mul", "large", "scale", "scaled_large");
+    put_node(&graph, "Add", "scaled_large", "scale", "shifted");
+    put_norm("r", "n");
+    put_node(&graph, "Mul", "n", "scale", "n_scaled");
+    put_node(&graph, "Add", "n_scaled", "scale", "n_shifted");
+    put_node(&graph, "Relu", "n_shifted", NULL, "n_r");
+    put_node(&graph, "ConvTranspose", "n_r", "spread", "n_large");
+    put_node(&graph, "Add", "shifted", "n_large", "y");
+    const struct model *fused = check_network(8);
+    ck_assert_int_eq(count_of_type(fused, "Mul"), 0);
+    ck_assert_int_eq(count_of_type(fused, "Add"), 1);
+    ck_assert_int_eq(count_of_type(fused, "Relu"), 0);
+}
+END_TEST
+
 /* Transpose of perm [0, 3, 1, 2]. */
 static void put_transpose(const char *x, const char *y) {
     static const int64_t perm[] = {0, 3, 1, 2};
@@ -220,6 +261,7 @@ int main(void) {
         a_result_that_spreads_over_its_residual_is_added_as_before,
         operators_that_know_one_layout_get_it,
         a_convolution_over_one_axis_sheds_the_axis_around_it,
+        scales_and_shifts_go_into_what_makes_the_channels,
     };
     return suite_run_with("channels last", tests, ARRAY_COUNT(tests), NULL, release_all);
 }

@@ -1,9 +1,11 @@
 /* fold_affine.c - a product with constant weights, then BatchNormalization or a constant
- * added or multiplied to each channel: the weights and the bias take it over.
+ * added or multiplied to each channel: the weights and the bias take it over.  So do the
+ * scale and the bias of a BatchNormalization that stands for itself.
  *
  *     Conv            a channel is dim 0 of the weights
  *     ConvTranspose   a channel is dim 1, of one group
  *     MatMul          a channel is a column of a constant matrix
+ *     BatchNormalization   with channels last, where they are what constants spread over
  *
  *     (x w + b) * factor + shift  =  x (w * factor) + (b * factor + shift) */
 #include <string.h>
@@ -25,6 +27,23 @@ static bool is_spread(const struct node *node) {
     return strcmp(node->type, "ConvTranspose") == 0;
 }
 
+static bool is_norm(const struct node *node) {
+    return strcmp(node->type, "BatchNormalization") == 0;
+}
+
+/* The channels of a BatchNormalization that can be folded into. */
+static int64_t norm_channels(const struct graph *graph, const struct node *node) {
+    for (int i = 1; i < 5; i++) {
+        const struct tensor *x = graph_constant(graph, node, i);
+        if (x == NULL || x->dtype != DTYPE_F32 || x->rank != 1) {
+            return 0;
+        }
+    }
+    return node->layout == NODE_CHANNELS_LAST && node->act.kind == ACT_NONE
+               ? graph_constant(graph, node, 1)->dims[0]
+               : 0;
+}
+
 static bool makes_images(const struct node *node) {
     return is_conv(node) || is_spread(node);
 }
@@ -33,6 +52,9 @@ static bool makes_images(const struct node *node) {
 static int64_t channels_of(const struct graph *graph, const struct node *node) {
     const struct tensor *w = graph_constant(graph, node, 1);
     const struct value *bias = graph_input(graph, node, 2);
+    if (is_norm(node)) {
+        return norm_channels(graph, node);
+    }
     if ((node->op->flags & OP_FUSES_BIAS) == 0 || node->act.kind != ACT_NONE ||
         w == NULL || w->dtype != DTYPE_F32 ||
         (bias != NULL && (bias->constant == NULL || bias->constant->rank != 1))) {
@@ -72,7 +94,8 @@ static bool affine_of(const struct graph *graph, const struct node *node,
     const struct tensor *x = graph_constant(graph, next, side);
     const bool sub = strcmp(next->type, "Sub") == 0, mul = strcmp(next->type, "Mul") == 0;
     if (strcmp(next->type, "BatchNormalization") == 0) {
-        return makes_images(node) && batch_norm_constant(graph, next, channels, factors);
+        return (makes_images(node) || is_norm(node)) &&
+               batch_norm_constant(graph, next, channels, factors);
     }
     if (x == NULL || !is_per_channel(graph, node, x, channels) || (sub && side == 0)) {
         return false;
@@ -146,7 +169,8 @@ static enum status fold(struct graph *graph, struct node *node, struct node *nex
     const int x = node->inputs[0], y = node->outputs[0];
     const int w = scaled_weights(graph, node, factors, channels);
     float *bias = graph_memory(graph, (size_t)channels * sizeof(*bias));
-    int value;
+    int value, rest[2];
+    const int count = is_norm(node) ? 5 : 3;
     if (w < 0 || bias == NULL) {
         return no_memory(node, err);
     }
@@ -155,12 +179,16 @@ static enum status fold(struct graph *graph, struct node *node, struct node *nex
         bias[c] = was * factors[c] + factors[channels + c];
     }
     value = new_constant(graph, &vector, bias);
-    if (value < 0 || !graph_node_room(graph, node, 3, 1)) {
+    for (int i = 3; i < count; i++) {
+        rest[i - 3] = node->inputs[i]; /* mean and variance */
+    }
+    if (value < 0 || !graph_node_room(graph, node, count, 1)) {
         return no_memory(node, err);
     }
     node->inputs[0] = x;
     node->inputs[1] = w;
     node->inputs[2] = value;
+    memcpy(node->inputs + 3, rest, (size_t)(count - 3) * sizeof(*rest));
     node->outputs[0] = y;
     pass_take_output(graph, node, next);
     return STATUS_OK;
