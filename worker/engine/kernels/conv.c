@@ -58,10 +58,21 @@ static size_t bytes(size_t count) {
     return count > SIZE_MAX / sizeof(float) ? SIZE_MAX : count * sizeof(float);
 }
 
+/* Input channels, innermost, up to which tiles read the image itself: of images over one
+ * axis, which are short, and of others. */
+#define DIRECT_CHANNELS_1D 64
+#define DIRECT_CHANNELS_2D 4
+
+/* Channels innermost: few enough that gathering windows would cost more than it gains. */
+static bool has_few_channels(const struct conv *conv) {
+    const bool one_axis = conv->kernel_h == 1 && conv->kernel_w > 1;
+    return conv->channels_in <= (one_axis ? DIRECT_CHANNELS_1D : DIRECT_CHANNELS_2D);
+}
+
 static bool is_direct(const struct conv *conv) {
     float floor, ceil;
     return conv->groups == 1 && conv->channels_out > 1 &&
-           (conv->x_layout == LAYOUT_NCHW || conv->channels_in == 1) &&
+           (conv->x_layout == LAYOUT_NCHW || has_few_channels(conv)) &&
            conv_taps(conv) <= CONV_DIRECT_TAPS_MAX &&
            floats(conv->channels_in, conv_padded_h(conv), conv_padded_w(conv)) <=
                INT32_MAX &&
@@ -195,20 +206,30 @@ size_t conv_scratch_size(const struct conv *conv) {
     return bytes(count);
 }
 
-/* x [channels, in_h, in_w] with zeros around it. */
-static void pad_image(const struct conv *conv, const float *x, float *padded) {
-    const int64_t height = conv_padded_h(conv), width = conv_padded_w(conv);
-    const int64_t right = width - conv->pad_left - conv->in_w;
-    for (int64_t i = 0; i < conv->channels_in * height; i++, padded += width) {
+/* `planes` planes x [in_h, in_w] of pixels of `size` floats, with zeros around them. */
+static void pad_planes(const struct conv *conv, int64_t planes, int64_t size,
+                       const float *x, float *padded) {
+    const int64_t height = conv_padded_h(conv), width = conv_padded_w(conv) * size;
+    const int64_t left = conv->pad_left * size, middle = conv->in_w * size;
+    const int64_t right = width - left - middle;
+    for (int64_t i = 0; i < planes * height; i++, padded += width) {
         const int64_t row = i % height - conv->pad_top;
         if (row < 0 || row >= conv->in_h) {
             memset(padded, 0, (size_t)width * sizeof(*padded));
             continue;
         }
-        memset(padded, 0, (size_t)conv->pad_left * sizeof(*padded));
-        memcpy(padded + conv->pad_left, x, (size_t)conv->in_w * sizeof(*padded));
-        memset(padded + conv->pad_left + conv->in_w, 0, (size_t)right * sizeof(*padded));
-        x += conv->in_w;
+        memset(padded, 0, (size_t)left * sizeof(*padded));
+        memcpy(padded + left, x, (size_t)middle * sizeof(*padded));
+        memset(padded + left + middle, 0, (size_t)right * sizeof(*padded));
+        x += middle;
+    }
+}
+
+static void pad_image(const struct conv *conv, const float *x, float *padded) {
+    if (conv->x_layout == LAYOUT_NHWC) {
+        pad_planes(conv, 1, conv->channels_in, x, padded);
+    } else {
+        pad_planes(conv, conv->channels_in, 1, x, padded);
     }
 }
 

@@ -11,7 +11,7 @@
 #include "engine/kernels/conv.h"
 
 enum conv_way {
-    CONV_DIRECT,         /* NCHW to NHWC, few taps: tiles read the image itself */
+    CONV_DIRECT,         /* to NHWC, few taps: tiles read the image itself */
     CONV_COLUMNS,        /* NCHW: weights times columns of pixels */
     CONV_ROWS,           /* to NHWC: rows of pixels times packed weights */
     CONV_WINOGRAD,       /* NHWC, 3x3: tiles of pixels, transformed */
@@ -79,7 +79,7 @@ int64_t conv_winograd_points(const struct conv *conv);
 void conv_depthwise_nhwc_run(const struct conv *conv, const float *x, const float *packed,
                              const float *bias, float *y);
 
-/* y of one image x [channels_in, padded_h, padded_w], pooled where conv says so. */
+/* y of one image x in x_layout with its padding around it, pooled where conv says so. */
 void conv_direct_run(const struct conv *conv, const float *x, const float *packed,
                      const float *bias, float *y);
 

@@ -14,20 +14,23 @@ void conv_direct_run(const struct conv *conv, const float *x, const float *packe
     const struct kernels *kernels = kernels_current();
     const int64_t height = conv_padded_h(conv), width = conv_padded_w(conv);
     const int64_t outputs = conv->channels_out, size = conv->pool_2x2 ? 2 : 1;
+    const bool nhwc = conv->x_layout == LAYOUT_NHWC;
+    const int64_t pixel = nhwc ? conv->channels_in : 1;
+    const int64_t channel = nhwc ? 1 : height * width;
     int32_t taps[CONV_DIRECT_TAPS_MAX];
     int64_t k = 0;
     for (int64_t c = 0; c < conv->channels_in; c++) {
         for (int64_t i = 0; i < conv->kernel_h; i++) {
             for (int64_t j = 0; j < conv->kernel_w; j++) {
-                int64_t row = c * height + i * conv->dilation_h;
-                taps[k++] = (int32_t)(row * width + j * conv->dilation_w);
+                const int64_t at = i * conv->dilation_h * width + j * conv->dilation_w;
+                taps[k++] = (int32_t)(c * channel + at * pixel);
             }
         }
     }
     struct conv_strip s = {
         .x = x,
-        .x_row = conv->stride_h * width,
-        .x_pixel = conv->stride_w,
+        .x_row = conv->stride_h * width * pixel,
+        .x_pixel = conv->stride_w * pixel,
         .taps = taps,
         .k = k,
         .y_row = conv->out_w / size * outputs,
