@@ -16,7 +16,8 @@
  *     x_layout  y_layout
  *     NCHW      NCHW       any groups: im2col in cache-sized pieces + gemm; depthwise
  *     NCHW      NHWC       direct, meant for few input channels; any groups are right
- *     NHWC      NHWC       rows gathered in cache-sized pieces + packed gemm; depthwise
+ *     NHWC      NHWC       3x3 of stride 1 by Winograd; depthwise; direct for few input
+ *                          channels; else rows gathered in cache-sized pieces + gemm
  *     NHWC      NCHW       not offered
  *
  * Depends on: engine/kernels/act.h.
