@@ -19,6 +19,7 @@ CC := gcc
 endif
 CLANG_FORMAT ?= clang-format-14
 FUZZ_CC ?= clang-14
+AARCH64_CC ?= aarch64-linux-gnu-gcc
 PKGS := rdkafka openblas libconfig libmicrohttpd jansson libprotobuf-c libcurl
 
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion \
@@ -36,8 +37,14 @@ ifeq ($(SAN),fuzz)
 CC := $(FUZZ_CC)
 WARNINGS := -Wall -Wextra -Werror -Wno-unknown-warning-option
 endif
+# For what the cross compiler is given here: headers of libraries, which are the same.
+ifeq ($(SAN),aarch64)
+CC := $(AARCH64_CC)
+CPPFLAGS += -idirafter /usr/include
+endif
+MACHINE := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine 2>/dev/null)))
 OPTIMISE := $(if $(filter fuzz,$(SAN)),-O1,-O2)
-OPTIMISE_KERNELS := $(if $(filter fuzz,$(SAN)),-O1,-O3)
+OPTIMISE_KERNELS := $(if $(filter fuzz simde,$(SAN)),-O1,-O3)
 export TSAN_OPTIONS := suppressions=$(CURDIR)/tests/tsan.supp
 
 # -ffp-contract=off: a fused multiply-add is written where it is meant, so that the
@@ -94,12 +101,17 @@ $(BUILD)/worker/base/cpu.o: CPPFLAGS += -D_GNU_SOURCE \
   $(if $(filter simde,$(SAN)),-DCPU_AVX512_EMULATED)
 # Nor is madvise.
 $(BUILD)/worker/engine/onnx_file.o: CPPFLAGS += -D_DEFAULT_SOURCE
+ifeq ($(MACHINE),x86_64)
 # Kernels for an instruction set are compiled for it and chosen at run time.  SAN=simde
 # has those for AVX-512 on processors without it, slowly, to be tested.
 $(BUILD)/worker/engine/kernels/%_avx2.o: CFLAGS += -mavx2 -mfma -mf16c
 AVX512_FLAGS := $(if $(filter simde,$(SAN)),-mavx2 -include tests/simde/avx512.h -Wno-psabi,\
   -mavx512f -mavx512bw -mavx512dq -mavx512vl -mprefer-vector-width=512)
 $(BUILD)/worker/engine/kernels/%_avx512.o: CFLAGS += $(AVX512_FLAGS) -mfma -mf16c
+endif
+# clang takes minutes to optimise these with the sanitizers in them.
+$(BUILD)/worker/engine/kernels/%_avx512.o: OPTIMISE_KERNELS := $(if $(filter fuzz,$(SAN)),-O0,\
+  $(OPTIMISE_KERNELS))
 $(call objects,$(call sources,engine/kernels)): CFLAGS += $(OPTIMISE_KERNELS)
 
 # Make would take the objects of programs for intermediate files, and delete them.
@@ -239,6 +251,23 @@ ops-peer: ops ## the same cases in ONNX Runtime, for comparison
 flow: $(BUILD)/millrace ## whole workers on the embedded broker
 	@MILLRACE=$(BUILD)/millrace tests/run.sh flow
 
+# The kernels' tests at every level; with AVX-512 in the processor, `unit` has done it.
+.PHONY: avx512
+KERNEL_TESTS := $(patsubst %.c,build/simde/%,$(wildcard tests/unit/engine/test_kernel_*.c))
+avx512: ## the AVX-512 kernels' tests on processors without it, by SIMDe
+	@if grep -qw avx512vl /proc/cpuinfo; then \
+	  echo '  skip  avx512: this processor has it, and the unit tests use it'; \
+	else \
+	  test -e /usr/include/simde/x86/avx512.h || tools/packages.sh simde; \
+	  $(SUBMAKE) SAN=simde $(KERNEL_TESTS) && \
+	  OPENBLAS_CORETYPE=Haswell xargs -P $(JOBS) -n 1 tests/unit/run.sh <<<"$(KERNEL_TESTS)"; \
+	fi
+
+.PHONY: aarch64
+aarch64: ## check that the engine compiles for aarch64, with its portable kernels
+	@command -v $(firstword $(AARCH64_CC)) >/dev/null || tools/packages.sh aarch64
+	+@$(SUBMAKE) SAN=aarch64 build/aarch64/lib/engine.a build/aarch64/lib/base.a
+
 $(BUILD)/score_records: $(BUILD)/tests/registry/score_records.o $(call layer_libs,$(deps_registry))
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
@@ -258,6 +287,8 @@ check: check-fast ## all that a change must pass: check-fast, TSan, real Kafka
 	@$(SUBMAKE) ops
 	@$(SUBMAKE) -j$(JOBS) SAN=tsan programs
 	@$(SUBMAKE) SAN=tsan unit flow
+	@$(SUBMAKE) -j$(JOBS) avx512
+	@$(SUBMAKE) -j$(JOBS) aarch64
 	@$(SUBMAKE) registry kafka
 
 kafka: $(BUILD)/millrace ## tests on a real Apache Kafka, which is fetched

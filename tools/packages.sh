@@ -4,7 +4,9 @@
 #     tools/packages.sh build    what the worker and its tools are built from
 #     tools/packages.sh test     that, and what `make check` needs
 #     tools/packages.sh kafka    what a real Apache Kafka needs, and Python for its tests
-#     tools/packages.sh fuzz     what `make fuzz-codec` needs
+#     tools/packages.sh fuzz     what `make fuzz-codec` and `make fuzz-model` need
+#     tools/packages.sh aarch64  what `make aarch64` needs
+#     tools/packages.sh simde    what `make avx512` needs
 #     tools/packages.sh list SET the packages of a set, one a line
 #
 # Says nothing if none is missing. Installs as root, or with sudo where that asks for no
@@ -18,6 +20,8 @@ kafka=(default-jre-headless maven python3-venv)
 check=(check libfaketime libsubunit-dev libavro-dev clang-format-14 cppcheck shellcheck curl jq kcat
     "${kafka[@]}")
 fuzz=(clang-14 libclang-rt-14-dev)
+aarch64=(gcc-aarch64-linux-gnu libc6-dev-arm64-cross)
+simde=(libsimde-dev)
 
 usage() { sed -n '2,/^set /{/^# /s/^# //p;/^#$/s/^#//p}' "${BASH_SOURCE[0]}"; }
 
@@ -32,6 +36,8 @@ packages_of() {
     test) printf '%s\n' "${build[@]}" "${check[@]}" ;;
     kafka) printf '%s\n' "${kafka[@]}" ;;
     fuzz) printf '%s\n' "${build[@]}" "${fuzz[@]}" ;;
+    aarch64) printf '%s\n' "${build[@]}" "${aarch64[@]}" ;;
+    simde) printf '%s\n' "${build[@]}" "${check[@]}" "${simde[@]}" ;;
     *) return 1 ;;
     esac
 }
@@ -63,7 +69,7 @@ install_missing() {
 }
 
 case ${1:-} in
-build | test | kafka | fuzz)
+build | test | kafka | fuzz | aarch64 | simde)
     command -v dpkg-query >/dev/null ||
         die "this is no Debian: install what these are called here: $(packages_of "$1" | xargs)"
     install_missing "$1"

@@ -1,5 +1,5 @@
 /* avx512.h - AVX-512 for processors without it, by SIMDe, so that level_avx512.c can be
- * tested there: `make SAN=simde unit-engine`.
+ * tested there: `make avx512`.
  *
  * What SIMDe 0.7.4 lacks is written out here, element by element, as Intel's Intrinsics
  * Guide says; sums of a vector are taken in the order of gcc's.
@@ -71,6 +71,21 @@ static inline __m512 simde_shim_split(__m512 x, int exponent) {
 }
 #define _mm512_getexp_ps(x) simde_shim_split(x, 1)
 #define _mm512_getmant_ps(x, interval, sign) simde_shim_split(x, 0)
+
+/* SIMDe's goes by way of 2^n, which is infinite where the product is not. */
+static inline __m512 simde_shim_scale(__m512 x, __m512 n) {
+    float a[16], b[16];
+    memcpy(a, &x, sizeof(x));
+    memcpy(b, &n, sizeof(n));
+    for (int i = 0; i < 16; i++) {
+        float power = b[i] > 1000 ? 1000 : b[i] < -1000 ? -1000 : b[i];
+        a[i] = power != power ? power : ldexpf(a[i], (int)floorf(power));
+    }
+    memcpy(&x, a, sizeof(x));
+    return x;
+}
+#undef _mm512_scalef_ps
+#define _mm512_scalef_ps(x, n) simde_shim_scale(x, n)
 
 static inline float simde_shim_reduce(__m512 x, int highest) {
     float a[16];

@@ -8,10 +8,14 @@
 
 static const struct kernels *const tables[] = {
     [CPU_PORTABLE] = &kernels_portable,
+#if defined(__x86_64__)
     [CPU_AVX2] = &kernels_avx2,
     [CPU_AVX512] = &kernels_avx512,
+#endif
 };
+#if defined(__x86_64__)
 _Static_assert(ARRAY_COUNT(tables) == CPU_LEVEL_COUNT, "every level has its kernels");
+#endif
 
 /* Threads that find it empty together all store the same. */
 static _Atomic(const struct kernels *) current;

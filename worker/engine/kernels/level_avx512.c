@@ -1,5 +1,7 @@
-/* level_avx512.c - the kernels for AVX512; see kernels.h. */
+/* level_avx512.c - the kernels for AVX512; see kernels.h.  Empty on other processors. */
 #include "engine/kernels/kernels.h"
+
+#if defined(__x86_64__)
 
 #include <math.h>
 
@@ -17,3 +19,5 @@
 #include "engine/kernels/conv.inc"
 #include "engine/kernels/winograd.inc"
 #include "engine/kernels/level.inc"
+
+#endif
