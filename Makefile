@@ -217,6 +217,11 @@ fuzz-model: fuzz-programs ## fuzz ONNX files, loading and running, for FUZZ_SECO
 	@mkdir -p build/fuzz/corpus-model
 	$(FUZZ_MODEL) $(FUZZ_MODEL_FLAGS) -max_total_time=$(FUZZ_SECONDS) \
 	  build/fuzz/corpus-model tests/fuzz/corpus-model
+fuzz-short: fuzz-programs ## both fuzzers for 30 seconds, on what is kept of models
+	@$(SUBMAKE) FUZZ_SECONDS=30 fuzz-codec
+	@rm -rf build/fuzz/corpus-short && mkdir -p build/fuzz/corpus-short
+	$(FUZZ_MODEL) $(FUZZ_MODEL_FLAGS) -max_total_time=30 \
+	  build/fuzz/corpus-short tests/fuzz/corpus-model
 
 $(BUILD)/bench_codec: $(BUILD)/tests/bench/bench_codec.o $(call layer_libs,$(deps_codec))
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lavro
@@ -287,6 +292,7 @@ check: check-fast ## all that a change must pass: check-fast, TSan, real Kafka
 	@$(SUBMAKE) ops
 	@$(SUBMAKE) -j$(JOBS) SAN=tsan programs
 	@$(SUBMAKE) SAN=tsan unit flow
+	@$(SUBMAKE) -j$(JOBS) fuzz-short
 	@$(SUBMAKE) -j$(JOBS) avx512
 	@$(SUBMAKE) -j$(JOBS) aarch64
 	@$(SUBMAKE) registry kafka

@@ -5,7 +5,6 @@
  * memory and iterations.  Rewriting must not change whether it runs.  `make fuzz-model`
  * builds and runs it on tests/fuzz/corpus-model. */
 #include <assert.h>
-#include <math.h>
 #include <onnx.pb-c.h>
 #include <stdlib.h>
 
@@ -13,12 +12,11 @@
 #include "engine/passes/passes.h"
 #include "engine/session.h"
 #include "tests/fuzz/mutate_proto.h"
+#include "tests/unit/engine/any_input.h"
 
 #define MODEL_MEMORY_MAX ((size_t)16 << 20)
 #define SESSION_MEMORY_MAX ((size_t)4 << 20)
-#define INPUT_SIZE_MAX ((size_t)256 << 10)
 #define ITERATIONS_MAX 300
-#define ELEMENTS_MAX 4096
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t size_max,
@@ -27,73 +25,6 @@ size_t LLVMFuzzerCustomCrossOver(const uint8_t *a, size_t a_size, const uint8_t 
                                  size_t b_size, uint8_t *out, size_t out_size_max,
                                  unsigned seed);
 size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t size_max);
-
-static unsigned next_random(unsigned *state) {
-    *state = *state * 1664525U + 1013904223U;
-    return *state >> 8;
-}
-
-/* Small numbers mostly, since most integers are indices, axes or sizes. */
-static void fill(struct tensor *x, size_t count, unsigned *state) {
-    uint8_t *bytes = x->data;
-    size_t each = dtype_size(x->dtype);
-    for (size_t i = 0; i < count; i++) {
-        unsigned number = next_random(state);
-        uint8_t *to = bytes + i * each;
-        if (x->dtype == DTYPE_STRING) {
-            static const char *const texts[] = {"", "a", "b c", "\xc3\xa9,1.5", "-7"};
-            *(struct span *)to = span_text(texts[number % ARRAY_COUNT(texts)]);
-        } else if (x->dtype == DTYPE_BOOL) {
-            *to = number & 1;
-        } else if (x->dtype == DTYPE_F32) {
-            float value = number % 61 == 0 ? (float)NAN : (float)(number % 200) / 40 - 2;
-            memcpy(to, &value, sizeof(value));
-        } else if (x->dtype == DTYPE_F64) {
-            double value = number % 61 == 0 ? (double)INFINITY : number % 200 / 40.0 - 2;
-            memcpy(to, &value, sizeof(value));
-        } else if (number % 31 == 0) {
-            memset(to, number % 62 == 0 ? 0x7f : 0xff, each);
-        } else {
-            int64_t value = (int64_t)(number % 7) - 1;
-            memcpy(to, &value, each);
-        }
-        if (dtype_packed_bits(x->dtype) != 0) {
-            *to &= (uint8_t)((1U << dtype_packed_bits(x->dtype)) - 1);
-            if (x->dtype == DTYPE_I4 || x->dtype == DTYPE_I2) {
-                *to = (uint8_t)(*to & 1);
-            }
-        }
-    }
-}
-
-/* A tensor of the port's type with free dimensions of `open_dim`; sequences and optionals
- * are empty.  False where it would be too large. */
-static bool make_input(const struct model_port *port, int64_t open_dim, struct tensor *x,
-                       unsigned *state) {
-    size_t count = 0;
-    *x = port->type;
-    if (x->rank < 0) {
-        x->rank = (int)(next_random(state) % 4);
-        for (int i = 0; i < x->rank; i++) {
-            x->dims[i] = -1;
-        }
-    }
-    for (int i = 0; i < x->rank; i++) {
-        if (x->dims[i] < 0) {
-            x->dims[i] = open_dim;
-        }
-    }
-    if (x->dtype == DTYPE_SEQUENCE || x->dtype == DTYPE_OPTIONAL) {
-        x->dims[0] = 0;
-    }
-    if (!tensor_dims_count(x->dims, x->rank, &count) || count > ELEMENTS_MAX) {
-        return false;
-    }
-    x->data = calloc(count + 1, dtype_size(x->dtype));
-    assert(x->data != NULL);
-    fill(x, count, state);
-    return true;
-}
 
 /* Reads every byte of what was computed, for the sanitizer to see. */
 static unsigned read_all(const struct tensor *y) {
@@ -122,7 +53,7 @@ static void run(const struct model *model, struct session *session, int64_t open
     int count = model_input_count(model);
     bool made = true;
     for (int i = 0; made && i < count; i++) {
-        made = make_input(model_input(model, i), open_dim, &inputs[i], &seed);
+        made = any_input(model_input(model, i), open_dim, &inputs[i], &seed);
     }
     if (made && session_prepare(session, inputs, &err) == STATUS_OK &&
         session_run(session, inputs, &err) == STATUS_OK) {
