@@ -3,6 +3,7 @@
 
 #include "base/size.h"
 #include "engine/onnx_tensor.h"
+#include "engine/contrib.h"
 #include "engine/op.h"
 
 typedef Onnx__AttributeProto__AttributeType attr_kind_number;
@@ -344,10 +345,12 @@ static enum status import_operator(struct import *import, struct scope *scope,
     struct node made = {.type = proto->op_type == NULL ? "" : proto->op_type,
                         .name = node_label(proto),
                         .opset = scope_opset(scope, domain)};
+    const struct contrib *contrib;
     int own = (int)proto->n_input, index;
     enum status status;
     made.op = op_find(domain, made.type, made.opset);
-    if (made.op == NULL) {
+    contrib = made.op == NULL ? contrib_find(domain, made.type) : NULL;
+    if (made.op == NULL && contrib == NULL) {
         note_missing(import, made.type);
     }
     if (proto->n_input > NODE_INPUTS_MAX || proto->n_output > NODE_OUTPUTS_MAX) {
@@ -374,8 +377,10 @@ static enum status import_operator(struct import *import, struct scope *scope,
     if (status == STATUS_OK) {
         status = import_outputs_of(import, scope, proto, &made);
     }
-    if (status != STATUS_OK) {
-        return status;
+    if (status != STATUS_OK || contrib != NULL) {
+        return status != STATUS_OK
+                   ? status
+                   : contrib_expand(contrib, scope->graph, &made, import->err);
     }
     index = graph_add_node(scope->graph);
     if (index < 0) {

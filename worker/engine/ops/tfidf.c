@@ -1,7 +1,7 @@
 /* tfidf.c - TfIdfVectorizer: how often each n-gram of a pool occurs in a row of words.
  *
  * The pool is a tree of words: a path from the root is an n-gram, and the node it ends at
- * tells the output it counts for.  Nodes lie in one hash table, by parent and word.
+ * tells which that is.  Nodes lie in one hash table, by parent and word.
  *
  *     pool "a", "a b", "b c d":      root -a-> 1 -b-> 2
  *                                    root -b-> 3 -c-> 4 -d-> 5
@@ -22,7 +22,7 @@ struct word {
 struct tree_node {
     int32_t parent; /* index + 1 into nodes; 0: this slot is free */
     int32_t child;  /* its own number, from 1; the root is 0 */
-    int32_t output; /* column that n-grams ending here count for, or -1 */
+    int32_t gram;   /* the n-gram that ends here, or -1 */
     struct word word;
 };
 
@@ -33,7 +33,8 @@ struct tfidf_state {
     struct tree_node *slots; /* a power of two of them, at most half full */
     size_t slot_mask;
     int32_t nodes;
-    const float *weights; /* one for each column, or NULL */
+    const float *weights;      /* one for each n-gram, or NULL */
+    const int64_t *columns_of; /* n-grams */
 };
 
 /* ---- the tree ---------------------------------------------------------------------- */
@@ -101,19 +102,17 @@ static bool read_pool(struct node *node, struct pool *pool) {
 
 /* Puts the n-gram at `at` into the tree. */
 static void add_gram(struct tfidf_state *state, const struct pool *pool, size_t at,
-                     size_t length, int64_t output) {
+                     size_t length, int32_t gram) {
     int32_t parent = 0;
     for (size_t i = 0; i < length; i++) {
         struct word word = pool_word(pool, at + i);
         struct tree_node *slot = find(state, parent, &word);
         if (slot->parent == 0) {
-            *slot = (struct tree_node){.parent = parent + 1,
-                                       .child = ++state->nodes,
-                                       .output = -1,
-                                       .word = word};
+            *slot = (struct tree_node){
+                .parent = parent + 1, .child = ++state->nodes, .gram = -1, .word = word};
         }
         if (i == length - 1) {
-            slot->output = (int32_t)output;
+            slot->gram = gram;
         }
         parent = slot->child;
     }
@@ -136,7 +135,7 @@ static bool add_grams(struct tfidf_state *state, const struct pool *pool) {
             }
             if ((int64_t)length >= state->min_length &&
                 (int64_t)length <= state->max_length) {
-                add_gram(state, pool, at, length, pool->outputs.values[gram]);
+                add_gram(state, pool, at, length, (int32_t)gram);
             }
         }
     }
@@ -162,6 +161,7 @@ static enum status build(struct load *load, struct tfidf_state *state,
     if (state->slots == NULL || pool->size > INT32_MAX / 4) {
         return load_no_memory(load, err);
     }
+    state->columns_of = pool->outputs.values;
     return add_grams(state, pool)
                ? STATUS_OK
                : node_error(load->node, err, STATUS_INVALID,
@@ -214,10 +214,10 @@ static enum status prepare(struct load *load, struct error *err) {
     }
     status = build(load, state, &pool, err);
     if (status == STATUS_OK && weights != NULL && weights->count > 0) {
-        if (weights->kind != ATTR_FLOATS || (int64_t)weights->count < state->columns) {
+        if (weights->kind != ATTR_FLOATS || weights->count != pool.outputs.count) {
             return node_error(load->node, err, STATUS_INVALID,
-                              "needs a weight for each of %lld columns",
-                              (long long)state->columns);
+                              "needs a weight for each of %zu n-grams",
+                              pool.outputs.count);
         }
         state->weights = weights->as.floats;
     }
@@ -250,9 +250,9 @@ static struct word input_word(const struct tensor *x, int64_t at) {
     return word;
 }
 
-static void count_gram(const struct tfidf_state *state, int32_t column, float *y) {
-    float weight = state->weights == NULL ? 1 : state->weights[column];
-    float *to = &y[column];
+static void count_gram(const struct tfidf_state *state, int32_t gram, float *y) {
+    float weight = state->weights == NULL ? 1 : state->weights[gram];
+    float *to = &y[state->columns_of[gram]];
     switch ((enum mode)state->mode) {
     case MODE_TF:
         *to += 1;
@@ -276,8 +276,8 @@ static void count_from(const struct tfidf_state *state, const struct tensor *x,
         if (slot->parent == 0) {
             return;
         }
-        if (slot->output >= 0 && (n > 1 || step == 1)) { /* a word alone skips nothing */
-            count_gram(state, slot->output, y);
+        if (slot->gram >= 0 && (n > 1 || step == 1)) { /* a word alone skips nothing */
+            count_gram(state, slot->gram, y);
         }
         parent = slot->child;
     }
