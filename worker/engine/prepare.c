@@ -144,6 +144,8 @@ static enum status detach_outputs(struct graph *graph, struct twins *twins, int 
 static enum status prepare_widened(struct graph *graph, struct node node, enum dtype half,
                                    struct twins *twins, struct error *err) {
     int *narrow = arena_alloc(&graph->arena, (size_t)node.output_count, sizeof(*narrow));
+    /* A half may stand beside a float32 that tells the result's type: Pow's exponent. */
+    bool stays_wide = graph_input_dtype(graph, &node, 0) == DTYPE_F32;
     enum status status = widen_inputs(graph, &node, twins, err);
     int index = status == STATUS_OK ? graph_add_node(graph) : -1;
     int *outputs = node.outputs;
@@ -155,7 +157,10 @@ static enum status prepare_widened(struct graph *graph, struct node node, enum d
     }
     graph->nodes[index] = node;
     status = load_node(graph, &graph->nodes[index], err);
-    if (status == STATUS_OK) {
+    for (int i = 0; i < node.output_count; i++) {
+        narrow[i] = VALUE_NONE;
+    }
+    if (status == STATUS_OK && !stays_wide) {
         status = detach_outputs(graph, twins, narrow, err);
     }
     if (status == STATUS_OK && fold_possible(graph, &graph->nodes[index])) {

@@ -5,6 +5,7 @@
 #include "base/size.h"
 #include "engine/kernels/gemm.h"
 #include "engine/ops/col2im.h"
+#include "engine/ops/conv_f64.h"
 #include "engine/ops/ops.h"
 #include "engine/ops/residual.h"
 #include "engine/ops/window.h"
@@ -29,6 +30,12 @@ struct conv_memo {
 #define CONV_COUNT_MAX ((size_t)INT32_MAX)
 
 static enum status prepare(struct load *load, struct error *err) {
+    if (graph_input_dtype(load->graph, load->node, 0) == DTYPE_F64) {
+        load->node->type =
+            "Conv of doubles"; /* passes know that of float32 by its name */
+        load->node->op = &conv_f64_op;
+        return conv_f64_op.prepare(load, err);
+    }
     struct conv_state *state = load_state(load, struct conv_state);
     enum status status;
     if (state == NULL) {
@@ -352,7 +359,7 @@ static const struct op ops[] = {
         .inputs_min = 2,
         .inputs_max = RESIDUAL_INPUT + 1, /* the last one only by a pass */
         .flags = OP_FUSES_ACTIVATION | OP_FUSES_BIAS,
-        .types = {TYPES_F32},
+        .types = {TYPES_FLOAT},
         .memo_size = sizeof(struct conv_memo),
         .prepare = prepare,
         .pack = pack,

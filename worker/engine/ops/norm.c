@@ -16,6 +16,10 @@ struct batch_norm_state {
     const float *factors; /* [2, channels]: factor and shift, where known at load */
 };
 
+static bool is_float32(const struct load *load, int input) {
+    return graph_input_dtype(load->graph, load->node, input) == DTYPE_F32;
+}
+
 static enum status batch_norm_prepare(struct load *load, struct error *err) {
     struct batch_norm_state *state = load_state(load, struct batch_norm_state);
     bool training;
@@ -39,7 +43,8 @@ static enum status batch_norm_prepare(struct load *load, struct error *err) {
                             "statistics for each pixel are not handled");
     }
     if (status == STATUS_OK &&
-        (training || graph_input_dtype(load->graph, load->node, IN_X) != DTYPE_F32)) {
+        (training || !is_float32(load, IN_X) || !is_float32(load, IN_SCALE) ||
+         !is_float32(load, IN_MEAN))) {
         /* Passes know the inference of float32 by its name. */
         load->node->type = "BatchNormalization, of doubles or in training,";
         load->node->op = &batch_norm_any_op;
@@ -168,6 +173,10 @@ static enum status layer_norm_prepare(struct load *load, struct error *err) {
         return load_no_memory(load, err);
     }
     attr_ignore(load->node, "stash_type"); /* float32 is what we compute in */
+    if (load->node->output_count > 1 && !is_float32(load, 0)) {
+        return node_error(load->node, err, STATUS_UNSUPPORTED,
+                          "statistics of doubles, which only training asks for");
+    }
     status = attr_int(load->node, "axis", -1, &state->axis, err);
     if (status == STATUS_OK) {
         status = attr_float(load->node, "epsilon", 1e-5F, &state->epsilon, err);
@@ -230,10 +239,35 @@ static void layer_norm_statistics(const struct exec *exec) {
     }
 }
 
+static void layer_norm_f64(const struct exec *exec) {
+    const struct layer_norm_state *state = exec->node->state;
+    const struct layer_norm_memo *memo = exec->memo;
+    const double *x = exec->x[0]->data, *scale = exec->x[1]->data;
+    const double *bias = exec_has(exec, 2) ? exec->x[2]->data : NULL;
+    double *y = exec->y[0]->data, count = (double)memo->cols;
+    for (int64_t row = 0; row < memo->rows; row++, x += memo->cols, y += memo->cols) {
+        double mean = 0, variance = 0, factor;
+        for (int64_t i = 0; i < memo->cols; i++) {
+            mean += x[i] / count;
+        }
+        for (int64_t i = 0; i < memo->cols; i++) {
+            variance += (x[i] - mean) * (x[i] - mean) / count;
+        }
+        factor = 1 / sqrt(variance + (double)state->epsilon);
+        for (int64_t i = 0; i < memo->cols; i++) {
+            y[i] = (x[i] - mean) * factor * scale[i] + (bias == NULL ? 0 : bias[i]);
+        }
+    }
+}
+
 static enum status layer_norm_run(struct exec *exec, struct error *err) {
     const struct layer_norm_state *state = exec->node->state;
     const struct layer_norm_memo *memo = exec->memo;
     (void)err; /* cannot fail */
+    if (exec->x[0]->dtype == DTYPE_F64) {
+        layer_norm_f64(exec);
+        return STATUS_OK;
+    }
     vmath_layer_norm_rows(memo->rows, memo->cols, state->epsilon, exec->x[1]->data,
                           exec_has(exec, 2) ? exec->x[2]->data : NULL, exec->x[0]->data,
                           exec->y[0]->data);
@@ -251,7 +285,7 @@ static const struct op ops[] = {
         .inputs_max = 5,
         .outputs_max = 3,
         .flags = OP_FUSES_ACTIVATION | OP_IN_PLACE,
-        .types = {TYPES_FLOAT},
+        .types = {TYPES_FLOAT, TYPES_FLOAT, TYPES_FLOAT, TYPES_FLOAT, TYPES_FLOAT},
         .prepare = batch_norm_prepare,
         .pack = batch_norm_pack,
         .shape = batch_norm_shape,
@@ -264,7 +298,7 @@ static const struct op ops[] = {
         .inputs_max = 3,
         .outputs_max = 3,
         .wide_outputs = 6,
-        .types = {TYPES_F32},
+        .types = {TYPES_FLOAT},
         .memo_size = sizeof(struct layer_norm_memo),
         .prepare = layer_norm_prepare,
         .shape = layer_norm_shape,

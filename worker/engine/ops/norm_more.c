@@ -61,7 +61,37 @@ static enum status channel_shape(struct exec *exec, struct error *err) {
     return STATUS_OK;
 }
 
+static void channel_f64(const struct exec *exec) {
+    const struct norm_state *state = exec->node->state;
+    const struct tensor *x = exec->x[0];
+    const double *scale = exec->x[1]->data, *bias = exec->x[2]->data, *from = x->data;
+    double *to = exec->y[0]->data;
+    size_t count = tensor_count(x), channels = (size_t)x->dims[1];
+    size_t groups = state->groups > 0 ? (size_t)state->groups : channels;
+    bool by_group = state->groups > 0 && exec->node->opset < 21;
+    size_t plane = count == 0 ? 0 : count / (size_t)x->dims[0] / channels;
+    size_t group = plane * (channels / groups);
+    for (size_t at = 0; at < count; at += group) {
+        double mean = 0, variance = 0, factor;
+        for (size_t i = at; i < at + group; i++) {
+            mean += from[i] / (double)group;
+        }
+        for (size_t i = at; i < at + group; i++) {
+            variance += (from[i] - mean) * (from[i] - mean) / (double)group;
+        }
+        factor = 1 / sqrt(variance + (double)state->epsilon);
+        for (size_t i = at; i < at + group; i++) {
+            size_t parameter = by_group ? at / group % groups : i / plane % channels;
+            to[i] = (from[i] - mean) * factor * scale[parameter] + bias[parameter];
+        }
+    }
+}
+
 static enum status channel_run(struct exec *exec, struct error *err) {
+    if (exec->x[0]->dtype == DTYPE_F64) {
+        channel_f64(exec);
+        return STATUS_OK;
+    }
     const struct norm_state *state = exec->node->state;
     const struct tensor *x = exec->x[0];
     const float *scale = exec->x[1]->data, *bias = exec->x[2]->data, *from = x->data;
@@ -330,11 +360,11 @@ static enum status prelu_run(struct exec *exec, struct error *err) {
     return STATUS_OK;
 }
 
-#define CHANNELS(text, opset)                                             \
-    {                                                                     \
-        .name = text, .since = opset, .inputs_min = 3, .inputs_max = 3,   \
-        .types = {TYPES_F32}, .prepare = prepare, .shape = channel_shape, \
-        .run = channel_run,                                               \
+#define CHANNELS(text, opset)                                               \
+    {                                                                       \
+        .name = text, .since = opset, .inputs_min = 3, .inputs_max = 3,     \
+        .types = {TYPES_FLOAT}, .prepare = prepare, .shape = channel_shape, \
+        .run = channel_run,                                                 \
     }
 
 static const struct op ops[] = {

@@ -224,8 +224,25 @@ static void global_reduce(const struct exec *exec, reduce_fn *by_rows,
     }
 }
 
+static void global_f64(const struct exec *exec, bool average) {
+    const double *x = exec->x[0]->data;
+    const int64_t pixels = image_count(exec), outputs = (int64_t)tensor_count(exec->y[0]);
+    for (int64_t row = 0; row < outputs; row++, x += pixels) {
+        double result = average ? 0 : -INFINITY;
+        for (int64_t i = 0; i < pixels; i++) {
+            bool more = x[i] > result || isnan(x[i]);
+            result = average ? result + x[i] / (double)pixels : more ? x[i] : result;
+        }
+        ((double *)exec->y[0]->data)[row] = result;
+    }
+}
+
 static enum status global_max_run(struct exec *exec, struct error *err) {
     (void)err; /* cannot fail */
+    if (exec->x[0]->dtype == DTYPE_F64) {
+        global_f64(exec, false);
+        return STATUS_OK;
+    }
     global_reduce(exec, reduce_rows_max, reduce_cols_max);
     return STATUS_OK;
 }
@@ -234,6 +251,10 @@ static enum status global_average_run(struct exec *exec, struct error *err) {
     float *y = exec->y[0]->data;
     const float size = (float)image_count(exec);
     (void)err; /* cannot fail */
+    if (exec->x[0]->dtype == DTYPE_F64) {
+        global_f64(exec, true);
+        return STATUS_OK;
+    }
     global_reduce(exec, reduce_rows_sum, reduce_cols_sum);
     ew_binary(EW_DIV, EW_SCALAR_B, (int64_t)tensor_count(exec->y[0]), y, &size, y);
     return STATUS_OK;
@@ -271,10 +292,10 @@ static enum status global_lp_run(struct exec *exec, struct error *err) {
         .memo_size = sizeof(struct pool_memo), .prepare = prepare_fn, .shape = shape, \
         .run = run_fn,                                                                \
     }
-#define GLOBAL(text, run_fn)                                        \
-    {                                                               \
-        .name = text, .since = 1, .inputs_min = 1, .inputs_max = 1, \
-        .types = {TYPES_F32}, .shape = global_shape, .run = run_fn, \
+#define GLOBAL(text, run_fn)                                          \
+    {                                                                 \
+        .name = text, .since = 1, .inputs_min = 1, .inputs_max = 1,   \
+        .types = {TYPES_FLOAT}, .shape = global_shape, .run = run_fn, \
     }
 
 static const struct op ops[] = {

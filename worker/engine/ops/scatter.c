@@ -24,7 +24,7 @@ static enum status prepare(struct load *load, struct error *err) {
     }
     if (status == STATUS_OK && state->reduction != REDUCE_NONE &&
         (TYPE_BIT(graph_input_dtype(load->graph, load->node, 0)) &
-         (TYPES_NUMBER | TYPES_BOOL)) == 0) {
+         (TYPES_NUMBER | TYPES_BOOL | TYPES_HALF)) == 0) {
         return node_error(load->node, err, STATUS_UNSUPPORTED,
                           "reduces elements that are no numbers");
     }
@@ -76,7 +76,7 @@ static void put(const struct scatter_state *state, struct tensor *y, int64_t at,
         return;
     }
     for (int64_t i = 0; i < count; i++) {
-        if ((TYPES_FLOAT & TYPE_BIT(y->dtype)) != 0) {
+        if (((TYPES_FLOAT | TYPES_HALF) & TYPE_BIT(y->dtype)) != 0) {
             number_set_real(y, at + i,
                             reduce_real(state->reduction, number_real(y, at + i),
                                         number_real(updates, from + i)));

@@ -51,6 +51,7 @@ static enum status gelu_prepare(struct load *load, struct error *err) {
     if (status == STATUS_OK) {
         state = load->node->state;
         state->act.kind = word == 0 ? ACT_GELU : ACT_GELU_TANH;
+        state->act.beta = (float)word;
     }
     return status;
 }
@@ -125,6 +126,7 @@ const struct act *unary_act(const struct node *node) {
 
 /* M_SQRT1_2 is not in C11. */
 #define SQRT_HALF 0.70710678118654752440
+#define SQRT_2_PI 0.79788456080286535588
 
 #define DOUBLE(name, expression)                              \
     static double name(double x, double alpha, double beta) { \
@@ -143,7 +145,9 @@ DOUBLE(softplus_f64, fmax(x, 0) + log1p(exp(-fabs(x))))
 DOUBLE(softsign_f64, x / (1 + fabs(x)))
 DOUBLE(elu_f64, x < 0 ? alpha * expm1(x) : x)
 DOUBLE(selu_f64, x < 0 ? beta * alpha * expm1(x) : beta * x)
-DOUBLE(gelu_f64, x / 2 * (1 + erf(x * SQRT_HALF)))
+/* beta tells which of the two. */
+DOUBLE(gelu_f64, beta > 0 ? x / 2 * (1 + tanh(SQRT_2_PI * (x + 0.044715 * x * x * x)))
+                          : x / 2 * (1 + erf(x * SQRT_HALF)))
 DOUBLE(swish_f64, x / (1 + exp(-alpha * x)))
 DOUBLE(hard_swish_f64, x *fmin(fmax(x / 6 + 0.5, 0), 1))
 DOUBLE(exp_f64, exp(x))
@@ -330,7 +334,7 @@ static const struct op ops[] = {
         .inputs_min = 1,
         .inputs_max = 1,
         .flags = OP_IN_PLACE | OP_ELEMENTWISE,
-        .types = {TYPES_F32},
+        .types = {TYPES_FLOAT},
         .param = &gelu,
         .prepare = gelu_prepare,
         .shape = op_shape_same,
