@@ -16,7 +16,7 @@ static inline int suite_run_with(const char *name, const TTest *const *tests,
     TCase *group = tcase_create("all");
     SRunner *runner = srunner_create(suite);
     int failed;
-    tcase_set_timeout(group, 60); /* sanitizers are slow */
+    tcase_set_timeout(group, 300); /* ends what hangs; sanitizers are slow */
     tcase_add_checked_fixture(group, set_up, tear_down);
     for (size_t i = 0; i < count; i++) {
         tcase_add_test(group, tests[i]);
