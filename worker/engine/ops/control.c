@@ -104,12 +104,24 @@ struct loop_run {
     bool go_on;
 };
 
+/* An optional may become what it holds: the body then gets it in an optional again. */
+static bool is_element(const struct value *made, const struct value *optional) {
+    return optional->dtype == DTYPE_OPTIONAL && made->dtype == optional->inner[0] &&
+           made->inner[0] == optional->inner[1];
+}
+
+static bool takes_optional(const struct loop *loop, int carried) {
+    const struct graph *graph = &loop->body->graph;
+    return graph->values[graph->inputs[2 + carried]].dtype == DTYPE_OPTIONAL;
+}
+
 static enum status loop_outputs(struct load *load, const struct loop *state,
                                 const struct value *const *inputs, struct error *err) {
     for (int i = 0; i < state->carried + state->scans; i++) {
         const struct value *made = body_output(state->body, 1 + i);
         bool scan = i >= state->carried;
-        if (!scan && !same_type(made, inputs[2 + i])) {
+        if (!scan && !same_type(made, inputs[2 + i]) &&
+            !is_element(made, inputs[2 + i])) {
             return node_error(load->node, err, STATUS_INVALID,
                               "its body changes the type of carried value %d", i);
         }
@@ -201,6 +213,12 @@ static enum status iterate(struct exec *exec, struct loop_run *run, struct error
     in[1] = (struct tensor){.dtype = DTYPE_BOOL, .data = &run->go_on};
     for (int i = 0; i < loop->carried; i++) {
         in[2 + i] = run->memo->results[i];
+        if (takes_optional(loop, i) && in[2 + i].dtype != DTYPE_OPTIONAL) {
+            in[2 + i] = (struct tensor){.dtype = DTYPE_OPTIONAL,
+                                        .rank = 1,
+                                        .dims = {1},
+                                        .data = &run->memo->results[i]};
+        }
     }
     status = body_run(exec, loop->body, loop->index, in, 2 + loop->carried, err);
     for (int i = 0; status == STATUS_OK && i < loop->carried; i++) {
@@ -250,6 +268,16 @@ static enum status loop_limit(const struct exec *exec, struct loop_run *run,
     return STATUS_OK;
 }
 
+/* Without an iteration an optional is still one: what it holds, or an empty sequence. */
+static void settle(struct tensor *result, enum dtype dtype) {
+    if (result->dtype != DTYPE_OPTIONAL || dtype == DTYPE_OPTIONAL) {
+        return;
+    }
+    *result = result->dims[0] == 1
+                  ? *(const struct tensor *)result->data
+                  : (struct tensor){.dtype = dtype, .rank = 1, .data = NULL};
+}
+
 static enum status loop_shape(struct exec *exec, struct error *err) {
     const struct loop *loop = exec->node->state;
     struct loop_run run = {.loop = loop, .memo = exec->memo};
@@ -273,6 +301,9 @@ static enum status loop_shape(struct exec *exec, struct error *err) {
     if (run.go_on && run.iteration == LOOP_ITERATIONS_MAX) {
         return node_error(exec->node, err, STATUS_POISON, "more than %d iterations",
                           LOOP_ITERATIONS_MAX);
+    }
+    for (int i = 0; i < loop->carried; i++) {
+        settle(&run.memo->results[i], body_output(loop->body, 1 + i)->dtype);
     }
     body_memo_shape(exec);
     return STATUS_OK;
