@@ -58,8 +58,9 @@ cd ../..
 # An empty folder, or a program that prints nothing, must not pass.
 found=$(wc -l <build/ops/all.txt) nodes=$(grep -c '^test_' build/ops/all.txt || true)
 failed=$(wc -l <build/ops/failed.txt)
-[ "$found" -ge "$case_count" ] && [ "$nodes" -ge "$node_count" ] ||
+if [ "$found" -lt "$case_count" ] || [ "$nodes" -lt "$node_count" ]; then
     fail "$cases holds $found cases, $nodes of them test_*: $case_count and $node_count are known"
+fi
 [ "$(tail -n 1 "$report")" = "$((found - failed)) passed, $failed failed" ] ||
     fail "the report does not tell of $found cases: see $report"
 

@@ -75,7 +75,7 @@ static enum status run(struct exec *exec, struct error *err) {
         places *= memo->size[i];
     }
     for (int64_t p = 0; p < count; p++) {
-        double at[AXES_MAX];
+        double at[AXES_MAX] = {0};
         int64_t left = p % places, item = p / places;
         for (int i = axes - 1; i >= 0; i--) { /* the last axis is x */
             at[axes - 1 - i] =

@@ -88,7 +88,7 @@ static enum status shape(struct exec *exec, struct error *err) {
 /* One row of the windows' matrix: what tap `tap` of the kernel sees of a channel. */
 static void take_tap(const struct conv_memo *memo, const double *channel, int64_t tap,
                      double *row) {
-    int64_t shift[WINDOW_AXES_MAX], out[WINDOW_AXES_MAX] = {0};
+    int64_t shift[WINDOW_AXES_MAX] = {0}, out[WINDOW_AXES_MAX] = {0};
     for (int i = memo->axes - 1; i >= 0; i--) {
         const struct window_axis *axis = &memo->axis[i];
         shift[i] = tap % axis->kernel * axis->dilation - axis->pad_begin;

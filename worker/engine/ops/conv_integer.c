@@ -145,7 +145,7 @@ static int32_t zero_of(const struct exec *exec, int input, int64_t line) {
  * begins at `from`. */
 static void take_tap(const struct conv_memo *memo, const struct tensor *x, int64_t from,
                      int32_t zero, int64_t tap, int32_t *row) {
-    int64_t shift[WINDOW_AXES_MAX], out[WINDOW_AXES_MAX] = {0};
+    int64_t shift[WINDOW_AXES_MAX] = {0}, out[WINDOW_AXES_MAX] = {0};
     for (int i = memo->axes - 1; i >= 0; i--) {
         const struct window_axis *axis = &memo->axis[i];
         shift[i] = tap % axis->kernel * axis->dilation - axis->pad_begin;
