@@ -52,7 +52,9 @@ static enum status add_node(struct expansion *x, const char *type, const int *in
         memcpy(own, attrs, (size_t)attr_count * sizeof(*own));
     }
     node->attrs = (struct attr_list){.items = own, .count = attr_count};
-    memcpy(node->inputs, inputs, (size_t)input_count * sizeof(*inputs));
+    for (int i = 0; i < input_count; i++) {
+        node->inputs[i] = inputs[i];
+    }
     for (int i = 0; i < output_count; i++) {
         if (outputs[i] == VALUE_NONE) {
             outputs[i] = graph_add_value(x->graph, x->node->name);
