@@ -113,6 +113,9 @@ endif
 $(BUILD)/worker/engine/kernels/%_avx512.o: OPTIMISE_KERNELS := $(if $(filter fuzz,$(SAN)),-O0,\
   $(OPTIMISE_KERNELS))
 $(call objects,$(call sources,engine/kernels)): CFLAGS += $(OPTIMISE_KERNELS)
+# Loops over other types than float32 stand in the operators themselves.
+VECTORISE := $(if $(filter fuzz,$(SAN)),,-ftree-vectorize -fvect-cost-model=dynamic)
+$(call objects,$(call sources,engine/ops)): CFLAGS += $(VECTORISE)
 
 # Make would take the objects of programs for intermediate files, and delete them.
 .PRECIOUS: $(BUILD)/%.o
@@ -236,7 +239,7 @@ bench-codec: $(BUILD)/bench_codec $(BUILD)/bench_records ## jobs, results and re
 
 # ---- checks ------------------------------------------------------------------------
 # `check` is everything a change must pass; `check-fast` leaves out Kafka and TSan.
-.PHONY: layers format lint flow models ops ops-peer packages packages-test
+.PHONY: layers format lint flow models models-zoo ops ops-peer packages packages-test
 packages: ## install the Debian packages that the build needs and that are missing
 	@tools/packages.sh build
 packages-test: ## the same, and those that `make check` needs
@@ -253,6 +256,8 @@ ops: $(BUILD)/millrace ## ONNX's own operator tests
 	@MILLRACE=$(BUILD)/millrace tests/ops/run.sh
 ops-peer: ops ## the same cases in ONNX Runtime, for comparison
 	@$$(tests/kafka/venv.sh)/bin/python tests/ops/peer.py build/ops/cases/test_*
+models-zoo: $(BUILD)/millrace ## networks as they are published, beside ONNX Runtime's answers
+	@MILLRACE=$(BUILD)/millrace tests/models/run.sh
 flow: $(BUILD)/millrace ## whole workers on the embedded broker
 	@MILLRACE=$(BUILD)/millrace tests/run.sh flow
 
@@ -289,7 +294,7 @@ check-fast: packages-test ## units, ASan and UBSan, layers, format, lint, flow
 	@$(SUBMAKE) lint
 
 check: check-fast ## all that a change must pass: check-fast, TSan, real Kafka
-	@$(SUBMAKE) ops
+	@$(SUBMAKE) ops models-zoo
 	@$(SUBMAKE) -j$(JOBS) SAN=tsan programs
 	@$(SUBMAKE) SAN=tsan unit flow
 	@$(SUBMAKE) -j$(JOBS) fuzz-short
@@ -308,7 +313,7 @@ soak: $(BUILD)/millrace ## the same at random for HOURS
 	@tests/faults/run.sh --hours $(HOURS) --markdown
 
 # ---- for users ------------------------------------------------------------------------
-.PHONY: demo bench train install
+.PHONY: demo bench bench-models models-graphs train install
 demo: packages ## the main job in a minute; KAFKA=1 on a real Apache Kafka
 	@$(SUBMAKE) -j$(JOBS) all
 	@KAFKA=$(KAFKA) tools/demo.sh
@@ -324,6 +329,13 @@ $(BENCH_TOOLS):
 bench: packages-test ## measure against the Python peer and the transport limit
 	@$(SUBMAKE) -j$(JOBS) all $(BENCH_TOOLS)
 	@tests/bench/bench.sh
+
+bench-models: packages-test ## Millrace and ONNX Runtime on every model; BENCH_FLAGS=--help
+	@$(SUBMAKE) -j$(JOBS) all
+	@MILLRACE=$(BUILD)/millrace tests/bench/models.sh $(BENCH_FLAGS)
+
+models-graphs: ## export the graphs of tests/models again (never needed to build)
+	@tools/models/export.sh tests/models/graphs
 
 train: ## train the demo models again (never needed to build)
 	@tools/train/train.sh

@@ -26,6 +26,7 @@
 #include "tools/commands.h"
 #include "tools/element.h"
 #include "tools/file.h"
+#include "tools/model_batching.h"
 #include "tools/progress.h"
 
 #define JOBS_MAX 64
@@ -35,6 +36,7 @@
 
 struct options {
     double rtol, absolute, timeout_s;
+    double batching; /* negative: not asked for */
     int64_t jobs;
 };
 
@@ -55,6 +57,14 @@ static const struct cli_flag flags[] = {
      .initial = "1e-5",
      .min = 0,
      .max = 1e9},
+    {.name = "--batching",
+     .argument = "R",
+     .help = "rows alone and in batches must agree, but for R times the largest element",
+     .type = CLI_REAL,
+     .offset = offsetof(struct options, batching),
+     .initial = "-1",
+     .min = -1,
+     .max = 1},
     {.name = "--timeout",
      .argument = "S",
      .help = "seconds after which a folder has failed",
@@ -80,6 +90,9 @@ static const struct cli_command command = {
     .details =
         "A DIR holds model.onnx and test_data_set_*/input_K.pb, output_K.pb. Types and\n"
         "shapes must be equal, elements within A + R * |expected|; NaN equals NaN.\n"
+        "With --batching every row is run again alone, and in batches of other sizes "
+        "and\n"
+        "other neighbours; 0 asks for the same bits.\n"
         "Prints a line for each DIR that fails, and 'N passed, N failed' last.\n"
         "Exit code 1 if any failed.",
     .operands_min = 1,
@@ -200,6 +213,9 @@ static enum status check_data_set(const struct model *model, struct session *ses
     }
     if (status == STATUS_OK) {
         status = compare_outputs(model, session, wanted, wanted_count, options, err);
+    }
+    if (status == STATUS_OK && options->batching >= 0.0) {
+        status = batching_check(model, session, inputs, options->batching, err);
     }
     arena_release(&arena);
     return status;

@@ -58,6 +58,11 @@ write("rowless", [helper.make_node("Shape", ["x"], ["sizes"])],
 write("single", [helper.make_node("Relu", ["x"], ["y"])],
       [value("x", F32, [1, 2])], [value("y", F32, [1, 2])])
 
+# Its rows know each other: what `model test --batching` is there to find.
+write("mixing", [helper.make_node("ReduceMean", ["x"], ["mean"], axes=[0], keepdims=1),
+                 helper.make_node("Sub", ["x", "mean"], ["y"])],
+      [value("x", F32, ["batch", 2])], [value("y", F32, ["batch", 2])])
+
 # Two outputs, of which a configuration may want only one.
 write("twofold", [helper.make_node("Relu", ["x"], ["y"]),
                   helper.make_node("Neg", ["x"], ["z"])],

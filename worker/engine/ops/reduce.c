@@ -1,7 +1,8 @@
 /* reduce.c - ReduceSum, ReduceMean, .. and ArgMax, ArgMin: axes made one.
  *
- * float32 sums and maxima over the last axes take the kernels; the rest walks element by
- * element, in double for floats and 64 bits for integers. */
+ * float32 sums and maxima over the last axes take the kernels, those over axes in the
+ * middle go row by row; the rest walks element by element.  In double for floats and 64
+ * bits for integers. */
 #include <math.h>
 
 #include "engine/kernels/elementwise.h"
@@ -20,8 +21,9 @@ struct reduce_memo {
     int kept, reduced;
     int64_t kept_dims[TENSOR_RANK_MAX], kept_steps[TENSOR_RANK_MAX];
     int64_t dims[TENSOR_RANK_MAX], steps[TENSOR_RANK_MAX];
-    int64_t count;  /* elements reduced to one */
-    bool innermost; /* the reduced axes are the last ones */
+    int64_t count; /* elements reduced to one */
+    bool together; /* no kept axis lies between two reduced ones, or only of size 1 */
+    int64_t inner; /* elements of the kept axes behind the first reduced one */
 };
 
 /* ---- which axes ---------------------------------------------------------------- */
@@ -73,16 +75,17 @@ static void split_axes(struct exec *exec, unsigned marked, bool keep_dims) {
     struct reduce_memo *memo = exec->memo;
     int64_t steps[TENSOR_RANK_MAX];
     strided_dense(x->dims, x->rank, steps);
-    *memo = (struct reduce_memo){.count = 1, .innermost = true};
+    *memo = (struct reduce_memo){.count = 1, .together = true, .inner = 1};
     y->rank = 0;
     for (int i = 0; i < x->rank; i++) {
         bool reduce = (marked >> i & 1) != 0;
         if (reduce) {
+            memo->together = memo->together && memo->inner == 1;
             memo->dims[memo->reduced] = x->dims[i];
             memo->steps[memo->reduced++] = steps[i];
             memo->count *= x->dims[i];
         } else {
-            memo->innermost = memo->innermost && memo->reduced == 0;
+            memo->inner *= memo->reduced > 0 ? x->dims[i] : 1;
             memo->kept_dims[memo->kept] = x->dims[i];
             memo->kept_steps[memo->kept++] = steps[i];
         }
@@ -293,10 +296,67 @@ WHOLE(bool, bool, 0, 1, 0)
     CASE(DTYPE_I64, i64)   \
     CASE(DTYPE_U64, u64)
 
+/* Columns that are summed side by side. */
+#define COLUMNS 64
+
+static void add_rows(const float *x, int64_t rows, int64_t step, int64_t columns,
+                     double *sums) {
+    int64_t row = 0;
+    for (; row + 4 <= rows; row += 4, x += 4 * step) { /* fewer walks over the sums */
+        for (int64_t i = 0; i < columns; i++) {
+            const float *c = x + i;
+            double left = (double)c[0] + (double)c[step];
+            sums[i] += left + ((double)c[2 * step] + (double)c[3 * step]);
+        }
+    }
+    for (; row < rows; row++, x += step) {
+        for (int64_t i = 0; i < columns; i++) {
+            sums[i] += (double)x[i];
+        }
+    }
+}
+
+static void most_of_rows(const float *x, int64_t rows, int64_t step, int64_t columns,
+                         double *sums) {
+    for (int64_t row = 0; row < rows; row++, x += step) {
+        for (int64_t i = 0; i < columns; i++) {
+            double element = (double)x[i];
+            sums[i] = element > sums[i] || isnan(element) ? element : sums[i];
+        }
+    }
+}
+
+/* x [outer, memo->count, memo->inner] to y [outer, memo->inner]. */
+static void run_middle(enum reduction reduction, const struct reduce_memo *memo,
+                       const float *x, int64_t outer, float *y) {
+    for (int64_t o = 0; o < outer; o++, x += memo->count * memo->inner) {
+        for (int64_t at = 0; at < memo->inner; at += COLUMNS) {
+            double sums[COLUMNS];
+            int64_t columns = memo->inner - at < COLUMNS ? memo->inner - at : COLUMNS;
+            for (int64_t i = 0; i < columns; i++) {
+                sums[i] = first_real(reduction);
+            }
+            (reduction == MAX ? most_of_rows : add_rows)(x + at, memo->count, memo->inner,
+                                                         columns, sums);
+            for (int64_t i = 0; i < columns; i++) {
+                *y++ = (float)last_real(reduction, sums[i], memo->count);
+            }
+        }
+    }
+}
+
 /* The kernels' ways; false where there is none. */
 static bool run_fast(enum reduction reduction, const struct reduce_memo *memo,
                      const struct tensor *x, int64_t rows, float *y) {
-    if (x->dtype != DTYPE_F32 || !memo->innermost || memo->count == 0) {
+    bool in_rows = reduction == SUM || reduction == MEAN || reduction == MAX;
+    if (x->dtype != DTYPE_F32 || memo->count == 0) {
+        return false;
+    }
+    if (in_rows && memo->together && memo->inner > 1) {
+        run_middle(reduction, memo, x->data, rows / memo->inner, y);
+        return true;
+    }
+    if (!memo->together || memo->inner != 1) {
         return false;
     }
     if (reduction == MAX) {

@@ -364,6 +364,15 @@ static void make_table(const struct resize_state *state, struct axis *axis) {
 
 /* ---- run --------------------------------------------------------------------------- */
 
+/* The usual two taps of "linear", in one walk. */
+static void blend_two(const float *weights, const float *a, const float *b, size_t count,
+                      float *restrict to) {
+    const float left = weights[0], right = weights[1];
+    for (size_t i = 0; i < count; i++) {
+        to[i] = left * a[i] + right * b[i];
+    }
+}
+
 static void blend(const struct axis *axis, int64_t o, size_t inner, const float *from,
                   float *to) {
     const int64_t *places = axis->places + o * axis->taps;
@@ -374,6 +383,11 @@ static void blend(const struct axis *axis, int64_t o, size_t inner, const float 
             sum += weights[k] * from[places[k]];
         }
         *to = sum;
+        return;
+    }
+    if (axis->taps == 2) {
+        blend_two(weights, from + (size_t)places[0] * inner,
+                  from + (size_t)places[1] * inner, inner, to);
         return;
     }
     for (int64_t k = 0; k < axis->taps; k++) {

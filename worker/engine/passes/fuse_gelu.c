@@ -12,25 +12,40 @@
 #define SQRT_HALF 0.70710678118F
 #define SQRT_2_PI 0.79788456080F
 #define CUBE_FACTOR 0.044715F
+#define FACTORS_MAX 8 /* of a product that is looked at */
 
-/* The x of x^3, or VALUE_NONE. */
-static int cube_of(struct graph *graph, int value) {
-    const struct node *node = match_maker(graph, value, "Pow"), *square;
-    int x;
-    if (node != NULL) {
-        return match_near(graph, node->inputs[1], 3.0F) ? node->inputs[0] : VALUE_NONE;
+/* Whether `value` is 0.044715 x^3, multiplied in any order: c * Pow(x, 3),
+ * x * (x * (c * x)), ... */
+static bool is_cube_term(struct graph *graph, int value, int x) {
+    int open[FACTORS_MAX] = {value}, count = 1, power = 0;
+    float product = 1.0F, scalar;
+    while (count > 0) {
+        const int factor = open[--count];
+        const struct node *node = match_maker(graph, factor, "Pow");
+        if (factor == x) {
+            power++;
+        } else if (match_scalar(graph, factor, &scalar)) {
+            product *= scalar;
+        } else if (node != NULL && node->inputs[0] == x) {
+            power += match_near(graph, node->inputs[1], 3.0F)   ? 3
+                     : match_near(graph, node->inputs[1], 2.0F) ? 2
+                                                                : FACTORS_MAX;
+        } else {
+            node = match_maker(graph, factor, "Mul");
+            if (node == NULL || count + 2 > FACTORS_MAX) {
+                return false;
+            }
+            open[count++] = node->inputs[0];
+            open[count++] = node->inputs[1];
+        }
     }
-    node = match_maker(graph, value, "Mul");
-    square = node == NULL ? NULL : match_either(graph, node, "Mul", &x);
-    return square != NULL && square->inputs[0] == x && square->inputs[1] == x
-               ? x
-               : VALUE_NONE;
+    return power == 3 && product > CUBE_FACTOR - 1e-6F && product < CUBE_FACTOR + 1e-6F;
 }
 
 /* The x of sqrt(2/pi) (x + 0.044715 x^3). */
 static int tanh_argument(struct graph *graph, int value) {
     const struct node *outer = match_maker(graph, value, "Mul"), *sum;
-    int inner, cube;
+    int inner;
     float scalar;
     if (outer == NULL || !match_with_scalar(graph, outer, &inner, &scalar) ||
         scalar < SQRT_2_PI - 1e-6F || scalar > SQRT_2_PI + 1e-6F) {
@@ -38,10 +53,7 @@ static int tanh_argument(struct graph *graph, int value) {
     }
     sum = match_maker(graph, inner, "Add");
     for (int i = 0; i < 2 && sum != NULL; i++) {
-        const struct node *part = match_maker(graph, sum->inputs[i], "Mul");
-        if (part != NULL && match_with_scalar(graph, part, &cube, &scalar) &&
-            scalar > CUBE_FACTOR - 1e-6F && scalar < CUBE_FACTOR + 1e-6F &&
-            cube_of(graph, cube) == sum->inputs[!i]) {
+        if (is_cube_term(graph, sum->inputs[i], sum->inputs[!i])) {
             return sum->inputs[!i];
         }
     }
