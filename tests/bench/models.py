@@ -251,7 +251,7 @@ def parse():
     parser.add_argument("--add", action="store_true",
                         help="keep what FILE has of other models, and report it too")
     parser.add_argument("--report", action="store_true", help="only print what FILE has")
-    parser.add_argument("--list", action="store_true", help="only print the models' names")
+    parser.add_argument("--list", action="store_true", help="only print the names of the models")
     parser.add_argument("--millrace", default=os.environ.get("MILLRACE", str(ROOT / "build/millrace")),
                         help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -315,7 +315,7 @@ def main():
     arguments = parse()
     suite = read_suite()
     if arguments.list:
-        print("\n".join(suite))
+        print("\n".join(chosen(suite, arguments.models)))
         return 0
     file = Path(arguments.json)
     results = {}

@@ -13,7 +13,11 @@ millrace=${MILLRACE:-build/millrace}
 venv=$(tests/kafka/venv.sh)
 case " $* " in
 *" --help "* | *" -h "* | *" --list "* | *" --report "*) ;;
-*) tests/models/make.sh ;;
+*)
+    names=$("$venv/bin/python" -B tests/bench/models.py --list "$@")
+    # shellcheck disable=SC2086 # a word for each model
+    tests/models/make.sh $names
+    ;;
 esac
 # OpenMP and the like in NumPy must not take part.
 export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
