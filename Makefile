@@ -100,7 +100,7 @@ $(BUILD)/millrace: $(BUILD)/worker/main.o $(call layer_libs,$(deps_tools))
 $(BUILD)/worker/base/cpu.o: CPPFLAGS += -D_GNU_SOURCE \
   $(if $(filter simde,$(SAN)),-DCPU_AVX512_EMULATED)
 # Nor is madvise.
-$(BUILD)/worker/engine/onnx_file.o: CPPFLAGS += -D_DEFAULT_SOURCE
+$(BUILD)/worker/engine/pages.o: CPPFLAGS += -D_DEFAULT_SOURCE
 ifeq ($(MACHINE),x86_64)
 # Kernels for an instruction set are compiled for it and chosen at run time.  SAN=simde
 # has those for AVX-512 on processors without it, slowly, to be tested.

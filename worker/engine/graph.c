@@ -8,6 +8,7 @@
 #include "engine/model_impl.h"
 #include "engine/onnx_file.h"
 #include "engine/op.h"
+#include "engine/pages.h"
 
 enum { BLOCK_ALIGN = 64 };
 
@@ -53,7 +54,7 @@ static void *add_block(struct graph *graph, size_t size, bool is_data) {
         !budget_take(graph->budget, size)) {
         return NULL;
     }
-    block = aligned_alloc(BLOCK_ALIGN, size_align(total - BLOCK_ALIGN, BLOCK_ALIGN));
+    block = pages_alloc(size_align(total - BLOCK_ALIGN, BLOCK_ALIGN));
     if (block == NULL) {
         budget_give(graph->budget, size);
         return NULL;

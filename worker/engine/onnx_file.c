@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/size.h"
+#include "engine/pages.h"
 
 /* Unpacked messages are larger than their bytes: a node of two bytes takes 150.  An
  * honest file is mostly weights, so this is far above what any needs. */
@@ -308,18 +309,11 @@ enum status onnx_unpack(struct onnx_file *file, struct span bytes,
     }
     return status;
 }
+
 void onnx_cut_done(struct onnx_file *file, const struct onnx_cut *cut) {
-    size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    uint8_t *begin = file->map;
-    size_t from, to;
-    if (file->map == NULL) {
-        return;
-    }
-    assert(cut->data >= begin);
-    from = size_align((size_t)(cut->data - begin), page);
-    to = ((size_t)(cut->data - begin) + cut->size) & ~(page - 1);
-    if (to > from) { /* advice, which may be refused */
-        (void)madvise(begin + from, to - from, MADV_DONTNEED);
+    const uint8_t *begin = file->map;
+    if (begin != NULL) {
+        pages_forget((uint8_t *)file->map + (cut->data - begin), cut->size);
     }
 }
 

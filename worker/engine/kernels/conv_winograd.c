@@ -98,13 +98,17 @@ void conv_winograd_pack(const struct conv *conv, const float *w, float *packed) 
     const size_t each = gemm_pack_size(inputs, outputs);
     const size_t step = each / sizeof(*packed);
     memset(packed, 0, each * (size_t)points);
-    for (int64_t o = 0; o < outputs; o++) {
-        for (int64_t c = 0; c < inputs; c++, w += 9) {
-            float *to = packed + gemm_packed_index(inputs, outputs, c, o);
-            float u[POINTS_MAX];
-            transform_weights(tile, w, u);
-            for (int p = 0; p < points; p++) {
-                to[(size_t)p * step] = u[p];
+    /* A row of a panel at a time, so that what is written lies together. */
+    for (int64_t first = 0; first < outputs; first += GEMM_PANEL) {
+        const int64_t wide = min64(outputs - first, GEMM_PANEL);
+        for (int64_t c = 0; c < inputs; c++) {
+            float *to = packed + gemm_packed_index(inputs, outputs, c, first);
+            for (int64_t o = 0; o < wide; o++) {
+                float u[POINTS_MAX];
+                transform_weights(tile, w + ((first + o) * inputs + c) * 9, u);
+                for (int p = 0; p < points; p++) {
+                    to[(size_t)p * step + (size_t)o] = u[p];
+                }
             }
         }
     }

@@ -1,4 +1,5 @@
 /* constant.c - Constant and ConstantOfShape. */
+#include "base/size.h"
 #include "engine/ops/ops.h"
 
 /* ---- Constant ------------------------------------------------------------------ */
@@ -102,8 +103,11 @@ static enum status fill_run(struct exec *exec, struct error *err) {
     size_t size = dtype_size(value->dtype), count = tensor_count(exec->y[0]);
     uint8_t *y = exec->y[0]->data;
     (void)err; /* cannot fail */
-    for (size_t i = 0; i < count; i++) {
-        memcpy(y + i * size, value->data, size);
+    if (count > 0) {
+        memcpy(y, value->data, size);
+    }
+    for (size_t done = size; done < count * size; done *= 2) {
+        memcpy(y + done, y, size_min(done, count * size - done));
     }
     return STATUS_OK;
 }

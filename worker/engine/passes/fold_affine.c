@@ -156,8 +156,11 @@ static int scaled_weights(struct graph *graph, const struct node *node,
         return node->inputs[1];
     }
     to = graph_data(graph, tensor_size(w) + 1);
-    for (int64_t i = 0; to != NULL && i < count; i++) {
-        to[i] = from[i] * factors[i / each % channels];
+    for (int64_t done = 0, c = 0; to != NULL && done < count; done += each) {
+        for (int64_t i = done; i < done + each; i++) {
+            to[i] = from[i] * factors[c];
+        }
+        c = c + 1 == channels ? 0 : c + 1;
     }
     return to == NULL ? -1 : new_constant(graph, w, to);
 }
