@@ -133,8 +133,8 @@ enum status op_shape(struct exec *exec, struct error *err) {
             continue;
         }
         if (!tensor_dims_count(y->dims, y->rank, &count) ||
-            !size_mul(count, dtype_size(y->dtype), &size) || size > SIZE_MAX / 4 ||
-            exec->extra_size > SIZE_MAX / 4) {
+            !size_mul(count, dtype_size(y->dtype), &size) || size > OP_SIZE_MAX ||
+            exec->extra_size > OP_SIZE_MAX || exec->scratch_size > OP_SIZE_MAX) {
             return node_error(node, err, STATUS_POISON, "output %d would be %s", i,
                               tensor_shape_text(y->dims, y->rank, text, sizeof(text)));
         }

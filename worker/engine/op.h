@@ -23,6 +23,8 @@
  * rather than misread. */
 #define OP_OPSET_MAX 28
 #define OP_TYPED_INPUTS_MAX 6
+/* Bytes of an output or of scratch: more than memory, and sums of many do not overflow. */
+#define OP_SIZE_MAX ((size_t)1 << 40)
 #define OP_ANY_NUMBER NODE_INPUTS_MAX
 
 enum op_flag {

@@ -43,6 +43,11 @@ enum status broadcast_shape(const struct exec *exec, const struct tensor *const 
     return STATUS_OK;
 }
 
+/* The product of a result that is refused a little later may not fit. */
+static int64_t product(int64_t a, int64_t b) {
+    return (int64_t)((uint64_t)a * (uint64_t)b);
+}
+
 /* Joins axis `axis` of y to the last one of the plan, if every input allows it. */
 static bool join(struct broadcast *plan, int64_t dim, const int64_t *step) {
     int last = plan->rank - 1;
@@ -50,11 +55,11 @@ static bool join(struct broadcast *plan, int64_t dim, const int64_t *step) {
         return false;
     }
     for (int i = 0; i < plan->count; i++) {
-        if (plan->step[i][last] != dim * step[i]) {
+        if (plan->step[i][last] != product(dim, step[i])) {
             return false;
         }
     }
-    plan->dims[last] *= dim;
+    plan->dims[last] = product(plan->dims[last], dim);
     for (int i = 0; i < plan->count; i++) {
         plan->step[i][last] = step[i];
     }
@@ -71,7 +76,7 @@ void broadcast_init(struct broadcast *plan, const struct tensor *const *x, int c
         for (int axis = y->rank - 1; axis >= 0; axis--) {
             int64_t dim = dim_at(x[i], y->rank, axis);
             steps[i][axis] = dim == 1 ? 0 : step;
-            step *= dim;
+            step = product(step, dim);
         }
     }
     for (int axis = 0; axis < y->rank; axis++) {

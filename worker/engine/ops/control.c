@@ -31,10 +31,28 @@ struct branches {
     int index[2];
 };
 
+/* Bodies let any type through; what steers them is of one. */
+static enum status check_type(const struct load *load, int input, enum dtype wanted,
+                              struct error *err) {
+    enum dtype dtype = input < load->node->explicit_count
+                           ? graph_input_dtype(load->graph, load->node, input)
+                           : DTYPE_NONE;
+    return dtype == DTYPE_NONE || dtype == wanted
+               ? STATUS_OK
+               : node_error(load->node, err, STATUS_INVALID, "input %d is %s, not %s",
+                            input, dtype_name(dtype), dtype_name(wanted));
+}
+
 static enum status if_prepare(struct load *load, struct error *err) {
     struct branches *state = load_state(load, struct branches);
     int wanted = load->node->output_count;
-    enum status status;
+    enum status status = check_type(load, 0, DTYPE_BOOL, err);
+    if (status == STATUS_OK && load->node->explicit_count == 0) {
+        status = node_error(load->node, err, STATUS_INVALID, "has no condition");
+    }
+    if (status != STATUS_OK) {
+        return status;
+    }
     if (state == NULL) {
         return load_no_memory(load, err);
     }
@@ -146,6 +164,13 @@ static enum status loop_prepare(struct load *load, struct error *err) {
     if (state == NULL || inputs == NULL) {
         return load_no_memory(load, err);
     }
+    status = check_type(load, 0, DTYPE_I64, err);
+    if (status == STATUS_OK) {
+        status = check_type(load, 1, DTYPE_BOOL, err);
+    }
+    if (status != STATUS_OK) {
+        return status;
+    }
     inputs[0] = &counter;
     inputs[1] = &condition;
     count = count < 2 ? 2 : count;
@@ -250,19 +275,24 @@ static void collect_nothing(struct exec *exec, const struct loop *loop,
     }
 }
 
+/* Behind its own inputs a node has those that its bodies read from around it. */
+static bool has_own(const struct exec *exec, int input) {
+    return input < exec->node->explicit_count && exec_has(exec, input);
+}
+
 static enum status loop_limit(const struct exec *exec, struct loop_run *run,
                               struct error *err) {
     run->limit = LOOP_ITERATIONS_MAX;
     run->go_on = true;
-    if ((exec_has(exec, 0) && tensor_count(exec->x[0]) != 1) ||
-        (exec_has(exec, 1) && tensor_count(exec->x[1]) != 1)) {
+    if ((has_own(exec, 0) && tensor_count(exec->x[0]) != 1) ||
+        (has_own(exec, 1) && tensor_count(exec->x[1]) != 1)) {
         return node_error(exec->node, err, STATUS_POISON,
                           "its trip count or condition is not one element");
     }
-    if (exec_has(exec, 0) && *(const int64_t *)exec->x[0]->data < run->limit) {
+    if (has_own(exec, 0) && *(const int64_t *)exec->x[0]->data < run->limit) {
         run->limit = *(const int64_t *)exec->x[0]->data;
     }
-    if (exec_has(exec, 1)) {
+    if (has_own(exec, 1)) {
         run->go_on = read_bool(exec->x[1]);
     }
     return STATUS_OK;

@@ -55,6 +55,19 @@ static bool plan_batch(struct product *product, const struct tensor *a,
     return true;
 }
 
+/* A scale or zero point: one number, or one for each of `lines`. */
+static bool fits_lines(const struct exec *exec, int input, int64_t lines) {
+    size_t count = input > 0 && exec_has(exec, input) ? tensor_count(exec->x[input]) : 1;
+    return count == 1 || count == (size_t)lines;
+}
+
+static bool factors_fit(const struct exec *exec, const struct places *places, int64_t m,
+                        int64_t n) {
+    return fits_lines(exec, places->a_zero, m) && fits_lines(exec, places->a_scale, m) &&
+           fits_lines(exec, places->b_zero, n) && fits_lines(exec, places->b_scale, n) &&
+           fits_lines(exec, places->y_scale, 1) && fits_lines(exec, places->y_zero, 1);
+}
+
 static enum status shape(struct exec *exec, struct error *err) {
     const struct places *places = exec->node->op->param;
     const struct tensor *a = exec->x[0], *b = exec->x[places->b];
@@ -67,6 +80,11 @@ static enum status shape(struct exec *exec, struct error *err) {
     product->m = a->dims[a->rank - 2];
     product->k = a->dims[a->rank - 1];
     product->n = b->dims[b->rank - 1];
+    if (!factors_fit(exec, places, product->m, product->n)) {
+        return node_error(exec->node, err, STATUS_POISON,
+                          "a scale or zero point is neither one number nor one for each "
+                          "row or column");
+    }
     y->rank = product->batch_rank + 2;
     memcpy(y->dims, product->batch, sizeof(y->dims));
     y->dims[y->rank - 2] = product->m;

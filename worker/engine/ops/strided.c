@@ -5,11 +5,17 @@
 
 #include "engine/kernels/elementwise.h"
 
+/* Of an array without elements, or one that is refused a little later, a product of its
+ * dims may not fit; nobody uses it then. */
+static int64_t product(int64_t a, int64_t b) {
+    return (int64_t)((uint64_t)a * (uint64_t)b);
+}
+
 void strided_dense(const int64_t *dims, int rank, int64_t *steps) {
     int64_t step = 1;
     for (int i = rank - 1; i >= 0; i--) {
         steps[i] = step;
-        step *= dims[i];
+        step = product(step, dims[i]);
     }
 }
 
@@ -21,9 +27,9 @@ void strided_simplify(struct strided *copy) {
         if (dim == 1) {
             continue;
         }
-        if (used > 0 && copy->from_step[used - 1] == dim * copy->from_step[i] &&
-            copy->to_step[used - 1] == dim * copy->to_step[i]) {
-            copy->dims[used - 1] *= dim;
+        if (used > 0 && copy->from_step[used - 1] == product(dim, copy->from_step[i]) &&
+            copy->to_step[used - 1] == product(dim, copy->to_step[i])) {
+            copy->dims[used - 1] = product(copy->dims[used - 1], dim);
             copy->from_step[used - 1] = copy->from_step[i];
             copy->to_step[used - 1] = copy->to_step[i];
             continue;

@@ -341,9 +341,11 @@ static enum status split_run(struct exec *exec, struct error *err) {
     (void)err; /* cannot fail */
     for (size_t i = 0; i < count; i++) {
         int64_t made;
-        memset(parts, 0, most * sizeof(*parts));
+        if (most > 0) {
+            memset(parts, 0, most * sizeof(*parts));
+        }
         made = split_text(exec->node->state, ((const struct span *)x->data)[i], parts);
-        if (exec_wants(exec, 0)) {
+        if (most > 0 && exec_wants(exec, 0)) {
             memcpy((struct span *)exec->y[0]->data + i * most, parts,
                    most * sizeof(*parts));
         }
