@@ -223,7 +223,7 @@ fuzz-model: fuzz-programs ## fuzz ONNX files, loading and running, for FUZZ_SECO
 fuzz-short: fuzz-programs ## both fuzzers for 30 seconds, on what is kept of models
 	@$(SUBMAKE) FUZZ_SECONDS=30 fuzz-codec
 	@rm -rf build/fuzz/corpus-short && mkdir -p build/fuzz/corpus-short
-	$(FUZZ_MODEL) $(FUZZ_MODEL_FLAGS) -max_total_time=30 \
+	$(FUZZ_MODEL) $(FUZZ_MODEL_FLAGS) -max_total_time=30 -seed=1 \
 	  build/fuzz/corpus-short tests/fuzz/corpus-model
 
 $(BUILD)/bench_codec: $(BUILD)/tests/bench/bench_codec.o $(call layer_libs,$(deps_codec))

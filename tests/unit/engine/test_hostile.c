@@ -71,6 +71,7 @@ static const struct {
     {"Tile", {-5}, 1, false},
     {"Expand", {INT64_C(1) << 40, 4}, 2, false},
     {"Expand", {INT64_MAX, INT64_MAX, 4}, 3, false},
+    {"Expand", {0, INT64_MAX / 2, 4}, 3, false}, /* empty, and yet past int64 */
     {"Reshape", {INT64_MAX, INT64_MAX, 4}, 3, false},
     {"Reshape", {INT64_C(1) << 62, 4, 4}, 3, false},
     {"Reshape", {-7}, 1, false},
@@ -143,6 +144,29 @@ START_TEST(many_constants_that_grow_are_bounded_together) {
 }
 END_TEST
 
+/* ---- data of another length than it is read with ---------------------------------- */
+
+START_TEST(zero_points_are_one_or_one_for_each_row) {
+    static const int64_t sides[] = {4, 4}, two[] = {2};
+    static const uint8_t numbers[16] = {1, 2, 3};
+    static const char *const inputs[] = {"a", "b", "", "big"};
+    struct bytes node = {.size = 0};
+    put_port(&graph, 11, "x", DTYPE_F32, four, 1);
+    put_weight(&graph, "a", DTYPE_U8, sides, 2, numbers, sizeof(numbers));
+    put_weight(&graph, "b", DTYPE_U8, sides, 2, numbers, sizeof(numbers));
+    put_weight(&graph, "big", DTYPE_U8, two, 1, numbers, 2);
+    for (size_t i = 0; i < ARRAY_COUNT(inputs); i++) {
+        put_text(&node, 1, inputs[i]);
+    }
+    put_text(&node, 2, "big_product");
+    put_text(&node, 4, "MatMulInteger");
+    put_message(&graph, 1, &node);
+    put_node(&graph, "Identity", "big_product", NULL, "y");
+    put_port(&graph, 12, "y", DTYPE_I32, NULL, 0);
+    check_refused("MatMulInteger");
+}
+END_TEST
+
 /* ---- time ------------------------------------------------------------------------- */
 
 static void put_body(struct bytes *node, const struct bytes *body) {
@@ -181,6 +205,41 @@ static void put_loop(struct bytes *around, int depth) {
     free(body);
     free(node);
 }
+
+/* A body's inputs may be of any type; what steers it may not. */
+START_TEST(loops_and_branches_are_steered_by_their_types_alone) {
+    static const struct {
+        const char *trips, *go;
+    } cases[] = {{"x", ""}, {"", "x"}, {"go", ""}, {"", "trips"}};
+    const int64_t trips = 3;
+    const uint8_t go = 3;
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+        struct bytes *node = calloc(1, sizeof(*node)), *body = calloc(1, sizeof(*body));
+        struct model *model;
+        graph.size = 0;
+        put_port(&graph, 11, "x", DTYPE_F32, NULL, 0);
+        put_weight(&graph, "trips", DTYPE_I64, NULL, 0, &trips, sizeof(trips));
+        put_weight(&graph, "go", DTYPE_U8, NULL, 0, &go, sizeof(go));
+        put_node(body, "Identity", "c", NULL, "d");
+        put_port(body, 11, "i", DTYPE_I64, NULL, 0);
+        put_port(body, 11, "c", DTYPE_BOOL, NULL, 0);
+        put_port(body, 12, "d", DTYPE_BOOL, NULL, 0);
+        put_node(body, "Identity", "i", NULL, "n");
+        put_port(body, 12, "n", DTYPE_I64, NULL, 0);
+        put_text(node, 1, cases[i].trips);
+        put_text(node, 1, cases[i].go);
+        put_text(node, 2, "z");
+        put_text(node, 4, "Loop");
+        put_body(node, body);
+        put_message(&graph, 1, node);
+        put_port(&graph, 12, "z", DTYPE_I64, NULL, 0);
+        ck_assert_int_eq(open_written(&model), STATUS_INVALID);
+        ck_assert_msg(strstr(err.text, ", not ") != NULL, "%s", err.text);
+        free(node);
+        free(body);
+    }
+}
+END_TEST
 
 /* Without a limit on all loops together, two in each other would take years. */
 START_TEST(loops_of_too_many_trips_end_however_nested) {
@@ -275,6 +334,8 @@ int main(void) {
         operators_that_grow_without_bound_are_refused,
         a_range_without_end_is_refused,
         many_constants_that_grow_are_bounded_together,
+        zero_points_are_one_or_one_for_each_row,
+        loops_and_branches_are_steered_by_their_types_alone,
         loops_of_too_many_trips_end_however_nested,
         each_run_has_its_iterations_anew,
         a_graph_of_very_many_nodes_loads_in_time,
