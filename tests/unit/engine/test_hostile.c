@@ -146,6 +146,22 @@ END_TEST
 
 /* ---- data of another length than it is read with ---------------------------------- */
 
+START_TEST(inputs_of_any_number_are_all_there) {
+    static const char *const ops[] = {"Max", "Sum", "Mean", "Concat"};
+    for (size_t i = 0; i < ARRAY_COUNT(ops); i++) {
+        struct bytes node = {.size = 0};
+        struct model *model;
+        graph.size = 0;
+        put_port(&graph, 11, "x", DTYPE_F32, four, 1);
+        put_node_fields(&node, ops[i], "x", "", "y");
+        put_message(&graph, 1, &node);
+        put_port(&graph, 12, "y", DTYPE_F32, four, 1);
+        ck_assert_int_eq(open_written(&model), STATUS_INVALID);
+        ck_assert_msg(strstr(err.text, "empty") != NULL, "%s: %s", ops[i], err.text);
+    }
+}
+END_TEST
+
 START_TEST(zero_points_are_one_or_one_for_each_row) {
     static const int64_t sides[] = {4, 4}, two[] = {2};
     static const uint8_t numbers[16] = {1, 2, 3};
@@ -334,6 +350,7 @@ int main(void) {
         operators_that_grow_without_bound_are_refused,
         a_range_without_end_is_refused,
         many_constants_that_grow_are_bounded_together,
+        inputs_of_any_number_are_all_there,
         zero_points_are_one_or_one_for_each_row,
         loops_and_branches_are_steered_by_their_types_alone,
         loops_of_too_many_trips_end_however_nested,
