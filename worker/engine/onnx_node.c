@@ -274,6 +274,11 @@ static enum status import_outputs_of(struct import *import, struct scope *scope,
     for (size_t i = 0; i < proto->n_output; i++) {
         enum status status;
         if (proto->output[i][0] == 0) {
+            bool made =
+                i == 0 && node->op != NULL && (node->op->flags & OP_NO_FIRST) == 0;
+            if (made && (node->outputs[0] = graph_add_value(scope->graph, "")) < 0) {
+                return no_memory(import);
+            }
             continue;
         }
         status = scope_define(scope, proto->output[i], &node->outputs[i], import->err);

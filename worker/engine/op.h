@@ -23,7 +23,8 @@
  * rather than misread. */
 #define OP_OPSET_MAX 28
 #define OP_TYPED_INPUTS_MAX 6
-/* Bytes of an output or of scratch: more than memory, and sums of many do not overflow. */
+/* Bytes of an output or of scratch: more than memory, and sums of many do not overflow.
+ */
 #define OP_SIZE_MAX ((size_t)1 << 40)
 #define OP_ANY_NUMBER NODE_INPUTS_MAX
 
@@ -37,6 +38,7 @@ enum op_flag {
     OP_KEEPS_HALF = 32,      /* never computed in float32 for halves: what halves are
                                 matters, or what is asked for by name */
     OP_DYNAMIC = 64,         /* shape() computes: always right before run() */
+    OP_NO_FIRST = 256,       /* output 0 may be absent; others always make it */
     OP_ELEMENTWISE = 128,    /* with broadcasting; the order of axes does not matter */
 };
 

@@ -162,6 +162,34 @@ START_TEST(inputs_of_any_number_are_all_there) {
 }
 END_TEST
 
+/* Nearly all operators take their first output for granted. */
+START_TEST(a_first_output_that_is_not_wanted_is_made_all_the_same) {
+    static const int64_t image[] = {1, 1, 1, 4}, sides[] = {1, 2};
+    static struct bytes node, attr;
+    float x[4] = {1, 2, 3, 4};
+    const struct tensor inputs[] = {
+        {.dtype = DTYPE_F32, .rank = 4, .dims = {1, 1, 1, 4}, .data = x}};
+    struct model *model;
+    put_port(&graph, 11, "x", DTYPE_F32, image, 4);
+    put_text(&attr, 1, "kernel_shape");
+    put_int(&attr, 8, sides[0]);
+    put_int(&attr, 8, sides[1]);
+    put_int(&attr, 20, 7);
+    put_text(&node, 1, "x");
+    put_text(&node, 2, "");
+    put_text(&node, 2, "places");
+    put_text(&node, 4, "MaxPool");
+    put_message(&node, 5, &attr);
+    put_message(&graph, 1, &node);
+    put_port(&graph, 12, "places", DTYPE_I64, NULL, 0);
+    ck_assert_msg(open_written(&model) == STATUS_OK, "%s", err.text);
+    opened_models[model_count++] = model;
+    struct session *session = open_session(model);
+    run_rows(session, inputs);
+    ck_assert_int_eq(((const int64_t *)session_output(session, 0)->data)[2], 3);
+}
+END_TEST
+
 START_TEST(zero_points_are_one_or_one_for_each_row) {
     static const int64_t sides[] = {4, 4}, two[] = {2};
     static const uint8_t numbers[16] = {1, 2, 3};
@@ -352,6 +380,7 @@ int main(void) {
         a_range_without_end_is_refused,
         many_constants_that_grow_are_bounded_together,
         inputs_of_any_number_are_all_there,
+        a_first_output_that_is_not_wanted_is_made_all_the_same,
         zero_points_are_one_or_one_for_each_row,
         loops_and_branches_are_steered_by_their_types_alone,
         loops_of_too_many_trips_end_however_nested,

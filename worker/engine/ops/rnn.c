@@ -380,8 +380,8 @@ static const enum rnn_kind plain = RNN_PLAIN, gru = RNN_GRU, lstm = RNN_LSTM;
 
 #define RECURRENT(text, opset, most_inputs, most_outputs, which)                     \
     {                                                                                \
-        .name = text, .since = opset, .inputs_min = 3, .inputs_max = most_inputs,    \
-        .outputs_max = most_outputs,                                                 \
+        .name = text, .flags = OP_NO_FIRST, .since = opset, .inputs_min = 3,         \
+        .inputs_max = most_inputs, .outputs_max = most_outputs,                      \
         .types = {TYPES_F32, 0, 0, 0, TYPE_BIT(DTYPE_I32), 0},                       \
         .memo_size = sizeof(struct rnn_memo), .param = &(which), .prepare = prepare, \
         .pack = pack, .shape = shape, .run = run,                                    \
