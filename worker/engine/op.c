@@ -57,7 +57,8 @@ static const char *count_fault(const struct node *node) {
     if (node->output_count < 1 || node->output_count > outputs_max) {
         return "wrong number of outputs";
     }
-    /* Of any number of inputs none is optional; those with graphs see to it themselves. */
+    /* Of any number of inputs none is optional; those with graphs see to it themselves.
+     */
     bool all = op->inputs_max == OP_ANY_NUMBER && node->body_count == 0;
     for (int i = 0; i < (all ? node->input_count : op->inputs_min); i++) {
         if (node->inputs[i] == VALUE_NONE) {
