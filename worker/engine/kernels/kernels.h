@@ -17,6 +17,7 @@
 #include "base/cpu.h"
 #include "engine/kernels/act.h"
 #include "engine/kernels/elementwise.h"
+#include "engine/kernels/forest.h"
 #include "engine/kernels/pool.h"
 #include "engine/kernels/vmath.h"
 
@@ -161,6 +162,13 @@ struct kernels {
     /* y[c * ldy + r] = x[r * ldx + c]. */
     void (*transpose)(int64_t rows, int64_t cols, const float *x, int64_t ldx, float *y,
                       int64_t ldy);
+    /* Of a block of up to FOREST_BLOCK rows: codes[columns, FOREST_BLOCK] of
+     * x[features, FOREST_BLOCK], and what the trees add to sums[targets, FOREST_BLOCK].
+     * What lies behind `rows` is read and written as if it were rows. */
+    void (*forest_codes)(const struct forest_masks *masks, int64_t rows, const float *x,
+                         int8_t *codes);
+    void (*forest_sums)(const struct forest *forest, int64_t rows, const int8_t *codes,
+                        float *sums);
     float (*sum)(int64_t count, const float *x);
     float (*max)(int64_t count, const float *x);
 };

@@ -18,6 +18,7 @@
 #include "engine/kernels/gemm.inc"
 #include "engine/kernels/conv.inc"
 #include "engine/kernels/winograd.inc"
+#include "engine/kernels/forest.inc"
 #include "engine/kernels/level.inc"
 
 #endif

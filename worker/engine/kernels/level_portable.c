@@ -145,5 +145,80 @@ static void transpose(int64_t rows, int64_t cols, const float *x, int64_t ldx, f
     }
 }
 
+static int8_t code_of(const struct forest_column *column, float x) {
+    int below = 0;
+    for (int half = column->halvings - 1; half >= 0; half--) {
+        const int ahead = 1 << half;
+        below += column->thresholds[below + ahead - 1] < x ? ahead : 0;
+    }
+    if (column->nan_high && isnan(x)) {
+        below = FOREST_CODES_MAX;
+    }
+    return (int8_t)(below - 128);
+}
+
+static void forest_codes(const struct forest_masks *masks, int64_t rows, const float *x,
+                         int8_t *codes) {
+    for (int64_t c = 0; c < masks->column_count; c++) {
+        const struct forest_column *column = &masks->columns[c];
+        for (int64_t r = 0; r < rows; r++) {
+            codes[c * FOREST_BLOCK + r] =
+                code_of(column, x[(int64_t)column->slot * FOREST_BLOCK + r]);
+        }
+    }
+}
+
+/* Strikes for all rows of a block: a loop that compilers turn into vectors. */
+static void strike(const struct forest_test *test, const int8_t *codes, uint8_t *left) {
+    const int8_t code = (int8_t)(test->code & 0xff);
+    const uint8_t bits = (uint8_t)(test->strike & 0xff);
+    codes += test->column;
+    for (int r = 0; r < FOREST_BLOCK; r++) {
+        left[r] &= (uint8_t) ~(codes[r] > code ? bits : 0);
+    }
+}
+
+static const struct forest_test *tree_leaves(const struct forest_test *test,
+                                             const uint32_t *counts, uint32_t planes,
+                                             const int8_t *codes, uint8_t *leaves) {
+    uint8_t left[FOREST_BLOCK];
+    memset(leaves, UINT8_MAX, FOREST_BLOCK);
+    for (uint32_t p = 0; p < planes; p++) {
+        memset(left, UINT8_MAX, sizeof(left));
+        for (uint32_t i = 0; i < counts[p]; i++) {
+            strike(test++, codes, left);
+        }
+        for (int r = 0; r < FOREST_BLOCK; r++) {
+            if (leaves[r] == UINT8_MAX && left[r] != 0) {
+                leaves[r] =
+                    (uint8_t)(p * FOREST_PLANE + (unsigned)TRAILING_ZEROS(left[r]));
+            }
+        }
+    }
+    return test;
+}
+
+static void forest_sums(const struct forest *forest, int64_t rows, const int8_t *codes,
+                        float *sums) {
+    const struct forest_masks *masks = &forest->masks;
+    const struct forest_test *test = masks->tests;
+    const uint32_t *counts = masks->test_counts;
+    const float *values = masks->values;
+    for (int64_t tree = 0; tree < forest->trees; tree++) {
+        const uint32_t planes = masks->plane_counts[tree];
+        const bool one = forest->kind == FOREST_ONE;
+        const int64_t first = one ? forest->tree_targets[tree] : 0;
+        const int64_t end = one ? first + 1 : forest->targets;
+        uint8_t leaves[FOREST_BLOCK];
+        test = tree_leaves(test, counts, planes, codes, leaves);
+        counts += planes;
+        for (int64_t t = first; t < end; t++, values += planes * FOREST_PLANE) {
+            for (int64_t r = 0; r < rows; r++) {
+                sums[t * FOREST_BLOCK + r] += values[leaves[r]];
+            }
+        }
+    }
+}
+
 #include "engine/kernels/winograd.inc"
 #include "engine/kernels/level.inc"

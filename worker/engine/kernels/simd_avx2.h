@@ -148,4 +148,80 @@ ALWAYS_INLINE void vf_transpose(vf t[VL]) {
     }
 }
 
+/* ---- whole numbers and bytes: for forest.inc ------------------------------------------
+ */
+
+typedef __m256i vi;
+typedef __m256i vb;
+#define VB 32
+
+ALWAYS_INLINE vi vi_set1(int x) {
+    return _mm256_set1_epi32(x);
+}
+ALWAYS_INLINE vf vf_gather(const float *x, vi index) {
+    return _mm256_i32gather_ps(x, index, 4);
+}
+ALWAYS_INLINE vi vi_add_where_lt(vi i, int add, vf a, vf b) {
+    const vi less = _mm256_castps_si256(_mm256_cmp_ps(a, b, _CMP_LT_OQ));
+    return _mm256_add_epi32(i, _mm256_and_si256(less, _mm256_set1_epi32(add)));
+}
+ALWAYS_INLINE vi vi_where_nan(vf x, int value, vi i) {
+    const vi nan = _mm256_castps_si256(_mm256_cmp_ps(x, x, _CMP_UNORD_Q));
+    return _mm256_blendv_epi8(i, _mm256_set1_epi32(value), nan);
+}
+/* The lowest byte of each lane comes first in its half; then the halves meet. */
+ALWAYS_INLINE void vi_store_codes(int8_t *y, vi i) {
+    const vi pick =
+        _mm256_setr_epi8(0, 4, 8, 12, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, 0,
+                         4, 8, 12, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1);
+    const vi bytes = _mm256_shuffle_epi8(i, pick);
+    const __m128i both = _mm_unpacklo_epi32(_mm256_castsi256_si128(bytes),
+                                            _mm256_extracti128_si256(bytes, 1));
+    _mm_storel_epi64((__m128i *)(void *)y, _mm_xor_si128(both, _mm_set1_epi8(-128)));
+}
+ALWAYS_INLINE vb vb_fill(uint32_t four) {
+    return _mm256_set1_epi32((int)four);
+}
+ALWAYS_INLINE vb vb_load(const void *x) {
+    return _mm256_loadu_si256(x);
+}
+ALWAYS_INLINE void vb_store(void *y, vb x) {
+    _mm256_storeu_si256(y, x);
+}
+ALWAYS_INLINE vb vb_or(vb a, vb b) {
+    return _mm256_or_si256(a, b);
+}
+ALWAYS_INLINE vb vb_min(vb a, vb b) {
+    return _mm256_min_epu8(a, b);
+}
+ALWAYS_INLINE vb vb_strike_above(vb v, vb x, vb code, vb strike) {
+    return _mm256_andnot_si256(_mm256_and_si256(_mm256_cmpgt_epi8(x, code), strike), v);
+}
+/* By halves of a byte, looked up. */
+ALWAYS_INLINE vb vb_lowest_bit(vb v) {
+    const vb low = _mm256_setr_epi8(-1, 0, 1, 0, 2, 0, 1, 0, 3, 0, 1, 0, 2, 0, 1, 0, -1,
+                                    0, 1, 0, 2, 0, 1, 0, 3, 0, 1, 0, 2, 0, 1, 0);
+    const vb high = _mm256_or_si256(low, _mm256_set1_epi8(4));
+    const vb nibble = _mm256_set1_epi8(15);
+    return _mm256_min_epu8(
+        _mm256_shuffle_epi8(low, _mm256_and_si256(v, nibble)),
+        _mm256_shuffle_epi8(high, _mm256_and_si256(_mm256_srli_epi16(v, 4), nibble)));
+}
+/* A gather takes as long as looking eight at a time in up to 48. */
+ALWAYS_INLINE vf vf_look_up(const float *table, uint32_t eights, const uint8_t *index) {
+    const vi i = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const void *)index));
+    vf found;
+    if (eights > 6) {
+        return vf_gather(table, i);
+    }
+    found = _mm256_permutevar8x32_ps(vf_load(table), i);
+    for (uint32_t e = 1; e < eights; e++) {
+        const vf more = _mm256_permutevar8x32_ps(vf_load(table + e * 8), i);
+        const vi here =
+            _mm256_cmpeq_epi32(_mm256_srli_epi32(i, 3), _mm256_set1_epi32((int)e));
+        found = _mm256_blendv_ps(found, more, _mm256_castsi256_ps(here));
+    }
+    return found;
+}
+
 #endif

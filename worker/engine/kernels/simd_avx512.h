@@ -11,6 +11,16 @@
  *     vf_scale_normal(x, n)         the same where x and the result are normal numbers
  *     vf_split(x, e)                mantissa in [1, 2) and exponent of x > 0
  *     vf_transpose(t)               t[i] lane j becomes t[j] lane i
+ *     vi                            VL whole numbers of 32 bits
+ *     vi_add_where_lt(i, n, a, b)   a < b ? i + n : i
+ *     vi_where_nan(x, n, i)         n where x is NaN, else i
+ *     vi_store_codes(y, i)          VL bytes: i - 128, 0 <= i < 256
+ *     vb                            VB bytes
+ *     vb_fill(four)                 the four bytes of a number, again and again
+ *     vb_strike_above(v, x, c, s)   v without the bits of s where x > c (signed)
+ *     vb_lowest_bit(v)              its place in the byte, 0 to 7; 255 where there is
+ * none vf_look_up(t, n, i)           t[i] for VL bytes i < 8 n; t may be read up to 64
+ * elements
  *
  * Depends on: immintrin.h.  Threads: pure. */
 #ifndef MILLRACE_ENGINE_KERNELS_SIMD_AVX512_H
@@ -131,6 +141,74 @@ ALWAYS_INLINE void vf_transpose(vf t[VL]) {
         t[8 + c] = _mm512_shuffle_f32x4(u[c], u[4 + c], 0xdd);
         t[12 + c] = _mm512_shuffle_f32x4(u[8 + c], u[12 + c], 0xdd);
     }
+}
+
+/* ---- whole numbers and bytes: for forest.inc ------------------------------------------
+ */
+
+typedef __m512i vi;
+typedef __m512i vb;
+#define VB 64
+
+ALWAYS_INLINE vi vi_set1(int x) {
+    return _mm512_set1_epi32(x);
+}
+ALWAYS_INLINE vf vf_gather(const float *x, vi index) {
+    return _mm512_i32gather_ps(index, x, 4);
+}
+ALWAYS_INLINE vi vi_add_where_lt(vi i, int add, vf a, vf b) {
+    return _mm512_mask_add_epi32(i, _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ), i,
+                                 _mm512_set1_epi32(add));
+}
+ALWAYS_INLINE vi vi_where_nan(vf x, int value, vi i) {
+    return _mm512_mask_mov_epi32(i, _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q),
+                                 _mm512_set1_epi32(value));
+}
+ALWAYS_INLINE void vi_store_codes(int8_t *y, vi i) {
+    const __m128i bytes = _mm512_cvtepi32_epi8(i);
+    _mm_storeu_si128((__m128i *)(void *)y, _mm_xor_si128(bytes, _mm_set1_epi8(-128)));
+}
+ALWAYS_INLINE vb vb_fill(uint32_t four) {
+    return _mm512_set1_epi32((int)four);
+}
+ALWAYS_INLINE vb vb_load(const void *x) {
+    return _mm512_loadu_si512(x);
+}
+ALWAYS_INLINE void vb_store(void *y, vb x) {
+    _mm512_storeu_si512(y, x);
+}
+ALWAYS_INLINE vb vb_or(vb a, vb b) {
+    return _mm512_or_si512(a, b);
+}
+ALWAYS_INLINE vb vb_min(vb a, vb b) {
+    return _mm512_min_epu8(a, b);
+}
+ALWAYS_INLINE vb vb_strike_above(vb v, vb x, vb code, vb strike) {
+    return _mm512_andnot_si512(
+        _mm512_maskz_mov_epi8(_mm512_cmpgt_epi8_mask(x, code), strike), v);
+}
+ALWAYS_INLINE vb vb_lowest_bit(vb v) {
+    const vb low = _mm512_broadcast_i32x4(
+        _mm_setr_epi8(-1, 0, 1, 0, 2, 0, 1, 0, 3, 0, 1, 0, 2, 0, 1, 0));
+    const vb high = _mm512_or_si512(low, _mm512_set1_epi8(4));
+    const vb nibble = _mm512_set1_epi8(15);
+    return _mm512_min_epu8(
+        _mm512_shuffle_epi8(low, _mm512_and_si512(v, nibble)),
+        _mm512_shuffle_epi8(high, _mm512_and_si512(_mm512_srli_epi16(v, 4), nibble)));
+}
+ALWAYS_INLINE vf vf_look_up(const float *table, uint32_t eights, const uint8_t *index) {
+    const vi i = _mm512_cvtepu8_epi32(_mm_loadu_si128((const void *)index));
+    vf low, high;
+    if (eights > 8) {
+        return vf_gather(table, i);
+    }
+    low = _mm512_permutex2var_ps(vf_load(table), i, vf_load(table + 16));
+    if (eights <= 4) {
+        return low;
+    }
+    high = _mm512_permutex2var_ps(vf_load(table + 32), i, vf_load(table + 48));
+    return _mm512_mask_mov_ps(low, _mm512_cmpge_epi32_mask(i, _mm512_set1_epi32(32)),
+                              high);
 }
 
 #endif

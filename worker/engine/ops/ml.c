@@ -59,14 +59,34 @@ enum status ml_floats(struct load *load, const char *name, const float **values,
     return STATUS_OK;
 }
 
+enum status ml_reals(struct load *load, const char *name, const char *tensor_name,
+                     struct tensor *values, struct error *err) {
+    const struct attr *attr = attr_find(load->node, tensor_name);
+    const float *floats = NULL;
+    size_t count = 0;
+    enum status status = ml_floats(load, name, &floats, &count, err);
+    *values = (struct tensor){.dtype = DTYPE_F32, .rank = 1, .dims = {(int64_t)count}};
+    values->data = (void *)(uintptr_t)floats; /* which is only read */
+    if (status != STATUS_OK || count > 0 || attr == NULL) {
+        return status;
+    }
+    if (attr->kind != ATTR_TENSOR ||
+        (TYPE_BIT(attr->as.tensor->dtype) & TYPES_FLOAT) == 0) {
+        return node_error(load->node, err, STATUS_INVALID,
+                          "attribute %s is no tensor of floats", tensor_name);
+    }
+    *values = *attr->as.tensor;
+    values->dims[0] = (int64_t)tensor_count(attr->as.tensor);
+    values->rank = 1;
+    return STATUS_OK;
+}
+
 enum status ml_read_transform(struct load *load, enum ml_transform *transform,
                               struct error *err) {
     static const char *const words[] = {
-        [ML_NONE] = "NONE",
-        [ML_SOFTMAX] = "SOFTMAX",
-        [ML_LOGISTIC] = "LOGISTIC",
-        [ML_SOFTMAX_ZERO] = "SOFTMAX_ZERO",
-        NULL,
+        [ML_NONE] = "NONE",         [ML_SOFTMAX] = "SOFTMAX",
+        [ML_LOGISTIC] = "LOGISTIC", [ML_SOFTMAX_ZERO] = "SOFTMAX_ZERO",
+        [ML_PROBIT] = "PROBIT",     NULL,
     };
     int word;
     enum status status =
@@ -128,16 +148,40 @@ static void softmax_zero(int64_t count, float *scores) {
     }
 }
 
-void ml_apply(enum ml_transform transform, int64_t count, float *scores) {
+/* What the normal distribution does not exceed with this probability: a guess (Winitzki's
+ * of the inverse error function), and then Newton's method. */
+static float probit(float x) {
+    const double y = 2 * (double)x - 1, a = 0.147;
+    const double logarithm = log((1 - y) * (1 + y));
+    const double half = 2 / (3.141592653589793 * a) + logarithm / 2;
+    double z = sqrt(sqrt(half * half - logarithm / a) - half);
+    if (!(y > -1 && y < 1)) {
+        return y == -1 ? -INFINITY : y == 1 ? INFINITY : NAN;
+    }
+    z = y < 0 ? -z : z;
+    for (int i = 0; i < 3; i++) {
+        z -= (erf(z) - y) / (1.1283791670955126 * exp(-z * z)); /* 2 / sqrt(pi) */
+    }
+    return (float)(z * 1.4142135623730951);
+}
+
+void ml_apply(enum ml_transform transform, int64_t rows, int64_t count, float *scores) {
     switch (transform) {
     case ML_SOFTMAX:
-        vmath_softmax_rows(1, count, scores, scores);
+        vmath_softmax_rows(rows, count, scores, scores);
         return;
     case ML_LOGISTIC:
-        vmath_sigmoid(count, scores, scores);
+        vmath_sigmoid(rows * count, scores, scores);
         return;
     case ML_SOFTMAX_ZERO:
-        softmax_zero(count, scores);
+        for (int64_t r = 0; r < rows; r++) {
+            softmax_zero(count, scores + r * count);
+        }
+        return;
+    case ML_PROBIT:
+        for (int64_t i = 0; i < rows * count; i++) {
+            scores[i] = probit(scores[i]);
+        }
         return;
     case ML_NONE:
     case ML_TRANSFORM_COUNT:

@@ -20,6 +20,7 @@ enum ml_transform {
     ML_SOFTMAX,
     ML_LOGISTIC,
     ML_SOFTMAX_ZERO,
+    ML_PROBIT,
     ML_TRANSFORM_COUNT
 };
 
@@ -39,6 +40,11 @@ const float *ml_row(const struct tensor *x, int64_t row, int64_t cols, float *bu
 
 MUST_CHECK enum status ml_floats(struct load *load, const char *name,
                                  const float **values, size_t *count, struct error *err);
+/* The same of float32 or float64, as a tensor of rank 1: attribute `name` or, where that
+ * is absent, `tensor_name`. */
+MUST_CHECK enum status ml_reals(struct load *load, const char *name,
+                                const char *tensor_name, struct tensor *values,
+                                struct error *err);
 MUST_CHECK enum status ml_read_transform(struct load *load, enum ml_transform *transform,
                                          struct error *err);
 /* Reads the labels and sets the dtype of output 0 to theirs. */
@@ -48,8 +54,8 @@ MUST_CHECK enum status ml_read_labels(struct load *load, const char *ints,
 void ml_write_label(const struct ml_labels *labels, size_t label, struct tensor *y,
                     int64_t row);
 
-/* Applies `transform` to the scores of one row. */
-void ml_apply(enum ml_transform transform, int64_t count, float *scores);
+/* Applies `transform` to scores[rows, count]. */
+void ml_apply(enum ml_transform transform, int64_t rows, int64_t count, float *scores);
 float ml_logistic(float x);
 
 #endif

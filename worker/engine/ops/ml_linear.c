@@ -238,7 +238,7 @@ static enum status regressor_run(struct exec *exec, struct error *err) {
     enum status status = ml_rows(exec, &rows, &cols, err);
     for (int64_t r = 0; status == STATUS_OK && r < rows; r++, y += state->targets) {
         scores_of(state, ml_row(exec->x[0], r, cols, exec->scratch), cols, y);
-        ml_apply(state->transform, state->targets, y);
+        ml_apply(state->transform, 1, state->targets, y);
     }
     return status;
 }
@@ -274,7 +274,7 @@ static size_t classify(const struct linear_state *state, float *scores) {
     for (int64_t i = 1; i < state->targets; i++) {
         best = scores[i] > scores[best] ? (size_t)i : best;
     }
-    ml_apply(state->transform, state->targets, scores);
+    ml_apply(state->transform, 1, state->targets, scores);
     return best;
 }
 

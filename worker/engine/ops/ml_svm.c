@@ -426,7 +426,7 @@ static enum status classifier_run(struct exec *exec, struct error *err) {
             ml_write_label(&svm->labels, best, exec->y[0], row);
         }
         if (exec_wants(exec, 1)) {
-            ml_apply(svm->transform, width, desk.scores);
+            ml_apply(svm->transform, 1, width, desk.scores);
             memcpy((float *)exec->y[1]->data + row * width, desk.scores,
                    (size_t)width * sizeof(float));
         }

@@ -39,6 +39,7 @@ static const struct op_list *const lists[] = {
     &ops_ml_encode,
     &ops_ml_features,
     &ops_ml_linear,
+    &ops_ml_map,
     &ops_ml_svm,
     &ops_ml_tree,
     &ops_norm,
