@@ -239,7 +239,7 @@ bench-codec: $(BUILD)/bench_codec $(BUILD)/bench_records ## jobs, results and re
 
 # ---- checks ------------------------------------------------------------------------
 # `check` is everything a change must pass; `check-fast` leaves out Kafka and TSan.
-.PHONY: layers format lint flow models models-zoo ops ops-peer packages packages-test
+.PHONY: layers format lint flow models models-zoo ops ops-peer tables packages packages-test
 packages: ## install the Debian packages that the build needs and that are missing
 	@tools/packages.sh build
 packages-test: ## the same, and those that `make check` needs
@@ -258,6 +258,8 @@ ops-peer: ops ## the same cases in ONNX Runtime, for comparison
 	@$$(tests/kafka/venv.sh)/bin/python tests/ops/peer.py build/ops/cases/test_*
 models-zoo: $(BUILD)/millrace ## networks as they are published, beside ONNX Runtime's answers
 	@MILLRACE=$(BUILD)/millrace tests/models/run.sh
+tables: $(BUILD)/millrace ## models of scikit-learn, LightGBM and XGBoost
+	@MILLRACE=$(BUILD)/millrace tests/tables/run.sh
 flow: $(BUILD)/millrace ## whole workers on the embedded broker
 	@MILLRACE=$(BUILD)/millrace tests/run.sh flow
 
@@ -294,7 +296,7 @@ check-fast: packages-test ## units, ASan and UBSan, layers, format, lint, flow
 	@$(SUBMAKE) lint
 
 check: check-fast ## all that a change must pass: check-fast, TSan, real Kafka
-	@$(SUBMAKE) ops models-zoo
+	@$(SUBMAKE) ops models-zoo tables
 	@$(SUBMAKE) -j$(JOBS) SAN=tsan programs
 	@$(SUBMAKE) SAN=tsan unit flow
 	@$(SUBMAKE) -j$(JOBS) fuzz-short

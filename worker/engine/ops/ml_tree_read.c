@@ -373,8 +373,8 @@ static enum status match_weights(struct reading *reading) {
     return STATUS_OK;
 }
 
-/* Weights, those of a leaf side by side.  Where there is one target, a leaf's first weight
- * is its only one, as ONNX Runtime has it: skl2onnx repeats it for each class. */
+/* Weights, those of a leaf side by side.  Where there is one target, a leaf's first
+ * weight is its only one, as ONNX Runtime has it: skl2onnx repeats it for each class. */
 static enum status read_weights(struct reading *reading) {
     const struct lists *lists = reading->lists;
     struct forest_source *source = &reading->trees->source;

@@ -1,6 +1,6 @@
 """Writes models of tables and of text as folders that `millrace model test` reads.
 
-    make_tabular_cases.py FOLDER    FOLDER/tabular_NAME/model.onnx, .../test_data_set_0/...
+    make_cases.py FOLDER    FOLDER/NAME/model.onnx, FOLDER/NAME/test_data_set_0/...
 
 scikit-learn's estimators and pipelines, LightGBM and XGBoost, trained on made-up rows and
 exported by skl2onnx and onnxmltools.  The expected outputs are ONNX Runtime's; where it
@@ -21,6 +21,7 @@ from onnx import numpy_helper
 from onnxmltools.convert import convert_lightgbm, convert_xgboost
 from onnxmltools.convert.common.data_types import FloatTensorType as BoostFloats
 from skl2onnx import to_onnx
+from skl2onnx.common._container import ModelComponentContainer
 from skl2onnx.common.data_types import (
     DoubleTensorType, FloatTensorType, Int64TensorType, StringTensorType)
 from sklearn.calibration import CalibratedClassifierCV
@@ -140,7 +141,7 @@ def sklearn_classifiers():
         "pca_logistic": make_pipeline(PCA(3), LogisticRegression()),
         "poly_logistic": make_pipeline(PolynomialFeatures(2), StandardScaler(),
                                        LogisticRegression()),
-        "bins_logistic": make_pipeline(KBinsDiscretizer(4), LogisticRegression()),
+        "bins_logistic": make_pipeline(KBinsDiscretizer(4, encode="onehot-dense"), LogisticRegression()),
         "ordinal_bins_tree": make_pipeline(KBinsDiscretizer(4, encode="ordinal"),
                                            DecisionTreeClassifier(max_depth=4, **SEED)),
         "select_knn": make_pipeline(SelectKBest(k=3), KNeighborsClassifier(3)),
@@ -196,7 +197,7 @@ def transformers():
         "max_abs_scaler": MaxAbsScaler(), "robust_scaler": RobustScaler(),
         "normalizer_l1": Normalizer("l1"), "normalizer_l2": Normalizer("l2"),
         "normalizer_max": Normalizer("max"), "binarizer": Binarizer(threshold=0.25),
-        "polynomial": PolynomialFeatures(3), "bins": KBinsDiscretizer(5),
+        "polynomial": PolynomialFeatures(3), "bins": KBinsDiscretizer(5, encode="onehot-dense"),
         "interactions": PolynomialFeatures(2, interaction_only=True, include_bias=False),
         "pca": PCA(4), "pca_white": PCA(3, whiten=True), "svd": TruncatedSVD(3, **SEED),
         "power": PowerTransformer(), "variance": VarianceThreshold(0.9),
@@ -216,6 +217,25 @@ def outlier_detectors():
         "one_class_svm": OneClassSVM(nu=0.2),
         "local_outlier_factor": LocalOutlierFactor(n_neighbors=10, novelty=True),
     }
+
+
+add_node = ModelComponentContainer.add_node
+
+
+def plain(item):
+    item = item.item() if isinstance(item, np.generic) else item
+    return int(item) if isinstance(item, bool) else item
+
+
+def add_plain_node(self, *args, **attributes):
+    """Histogram trees come with NumPy's integers in lists, which onnx does not take."""
+    for name, value in attributes.items():
+        if isinstance(value, list):
+            attributes[name] = [plain(item) for item in value]
+    return add_node(self, *args, **attributes)
+
+
+ModelComponentContainer.add_node = add_plain_node
 
 
 class Cases:
@@ -242,7 +262,7 @@ class Cases:
         if problem:
             self.left_out.append(f"{name}: {problem}")
             return
-        data = self.root / f"tabular_{name}" / "test_data_set_0"
+        data = self.root / name / "test_data_set_0"
         data.mkdir(parents=True, exist_ok=True)
         onnx.save(model, data.parent / "model.onnx")
         write_tensors(data, "input", inputs.items())
@@ -335,7 +355,7 @@ def add_other_inputs(cases):
     for name in ("decision_tree", "random_forest", "gradient_boosting", "logistic", "svc",
                  "gaussian_nb", "knn", "mlp"):
         add_sklearn(cases, f"{name}_doubles", sklearn_classifiers()[name],
-                    x.astype(np.float64), three, None, doubles)
+                    x.astype(np.float64), three, {"zipmap": False}, doubles)
         add_sklearn(cases, f"{name}_integers", sklearn_classifiers()[name], whole, two,
                     None, integers)
     for name in ("decision_tree", "random_forest", "gradient_boosting", "ridge", "svr",
@@ -472,9 +492,10 @@ def add_text(cases):
     }
     for name, vectorizer in vectorizers.items():
         model = make_pipeline(vectorizer, LogisticRegression()).fit(lines[:, 0], y)
-        cases.add(f"text_{name}", lambda m=model: to_onnx(
-            m, initial_types=[("X", StringTensorType([None]))], target_opset=OPSETS),
-            {"X": lines[:TESTED, 0]},
+        locale = {id(vectorizer): {"locale": "C.UTF-8"}}  # which every machine has
+        cases.add(f"text_{name}", lambda m=model, o=locale: to_onnx(
+            m, initial_types=[("X", StringTensorType([None]))], target_opset=OPSETS,
+            options=o), {"X": lines[:TESTED, 0]},
             (model.predict(lines[:TESTED, 0]), model.predict_proba(lines[:TESTED, 0])))
 
 
@@ -574,8 +595,8 @@ def main():
     onnxruntime.set_default_logger_severity(4)
     warnings.simplefilter("ignore")  # few iterations are meant
     cases = Cases(Path(sys.argv[1]))
-    for add in (add_plain, add_other_inputs, add_raw_scores, add_mixed, add_text,
-                add_lightgbm, add_xgboost):
+    for add in (add_plain, add_other_inputs, add_raw_scores, add_mixed, add_lightgbm,
+                add_xgboost):
         add(cases)
     print(f"{cases.written} models of tables in {cases.root}")
     for reason in cases.left_out:
