@@ -288,6 +288,26 @@ START_TEST(tables_have_no_gaps) {
 }
 END_TEST
 
+START_TEST(distances_are_sums_of_squares) {
+    FOR_EACH_LEVEL(level) {
+        for (int64_t count = 0; count < 140; count++) {
+            const int64_t cols = number_between(0, 9), step = count + 3;
+            const float *x = floats_random(cols), *points = floats_random(cols * step);
+            float *y = floats_unaligned(count);
+            vmath_distances(count, cols, x, points, step, y);
+            for (int64_t i = 0; i < count; i++) {
+                double sum = 0;
+                for (int64_t c = 0; c < cols; c++) {
+                    const double away = (double)x[c] - (double)points[c * step + i];
+                    sum += away * away;
+                }
+                ck_assert(fabs((double)y[i] - sum) <= 1e-5);
+            }
+        }
+    }
+}
+END_TEST
+
 int main(void) {
     const TTest *const tests[] = {
         functions_are_accurate,
@@ -301,6 +321,7 @@ int main(void) {
         softmax_knows_infinities,
         nothing_in_writes_nothing,
         tables_have_no_gaps,
+        distances_are_sums_of_squares,
     };
     return suite_run_kernels("engine kernels: vmath", tests, ARRAY_COUNT(tests));
 }

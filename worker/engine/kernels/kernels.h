@@ -162,6 +162,9 @@ struct kernels {
     /* y[c * ldy + r] = x[r * ldx + c]. */
     void (*transpose)(int64_t rows, int64_t cols, const float *x, int64_t ldx, float *y,
                       int64_t ldy);
+    /* y[i] = sum over c of (x[c] - points[c * step + i])^2. */
+    void (*distances)(int64_t count, int64_t cols, const float *x, const float *points,
+                      int64_t step, float *y);
     /* Of a block of up to FOREST_BLOCK rows: codes[columns, FOREST_BLOCK] of
      * x[features, FOREST_BLOCK], and what the trees add to sums[targets, FOREST_BLOCK].
      * What lies behind `rows` is read and written as if it were rows. */

@@ -58,6 +58,11 @@ void vmath_lrn(const struct vmath_lrn *lrn, int64_t count, int64_t size,
     kernels_current()->lrn(lrn, count, size, squares, x, y);
 }
 
+void vmath_distances(int64_t count, int64_t cols, const float *x, const float *points,
+                     int64_t step, float *y) {
+    kernels_current()->distances(count, cols, x, points, step, y);
+}
+
 void vmath_softmax_rows(int64_t rows, int64_t cols, const float *x, float *y) {
     if (cols > 0) {
         kernels_current()->softmax(rows, cols, x, y);

@@ -32,6 +32,11 @@ struct vmath_lrn {
 void vmath_lrn(const struct vmath_lrn *lrn, int64_t count, int64_t size,
                const float *squares, const float *x, float *y);
 
+/* y[i] = the square of the distance between x[cols] and the point whose coordinates are
+ * points[c * step + i], for i < count. */
+void vmath_distances(int64_t count, int64_t cols, const float *x, const float *points,
+                     int64_t step, float *y);
+
 /* x, y [rows, cols], dense; softmax along cols.  cols = 0 does nothing. */
 void vmath_softmax_rows(int64_t rows, int64_t cols, const float *x, float *y);
 void vmath_log_softmax_rows(int64_t rows, int64_t cols, const float *x, float *y);

@@ -42,6 +42,17 @@ const float *ml_row(const struct tensor *x, int64_t row, int64_t cols, float *bu
     return buffer;
 }
 
+const float *ml_floats_of(const struct tensor *x, int64_t rows, int64_t cols,
+                          float *buffer) {
+    if (x->dtype == DTYPE_F32) {
+        return x->data;
+    }
+    for (int64_t r = 0; r < rows; r++) {
+        (void)ml_row(x, r, cols, buffer + r * cols); /* into that place */
+    }
+    return buffer;
+}
+
 enum status ml_floats(struct load *load, const char *name, const float **values,
                       size_t *count, struct error *err) {
     const struct attr *attr = attr_find(load->node, name);

@@ -38,6 +38,10 @@ MUST_CHECK enum status ml_rows(const struct exec *exec, int64_t *rows, int64_t *
 /* Row `row` of input 0 as float32: in place, or converted into `buffer` of cols. */
 const float *ml_row(const struct tensor *x, int64_t row, int64_t cols, float *buffer);
 
+/* Input 0 as floats [rows, cols]: itself, or converted into `buffer`. */
+const float *ml_floats_of(const struct tensor *x, int64_t rows, int64_t cols,
+                          float *buffer);
+
 MUST_CHECK enum status ml_floats(struct load *load, const char *name,
                                  const float **values, size_t *count, struct error *err);
 /* The same of float32 or float64, as a tensor of rank 1: attribute `name` or, where that

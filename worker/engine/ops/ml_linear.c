@@ -3,6 +3,8 @@
 #include <math.h>
 
 #include "base/size.h"
+#include "engine/kernels/elementwise.h"
+#include "engine/kernels/gemm.h"
 #include "engine/ops/ml.h"
 #include "engine/ops/ops.h"
 
@@ -41,12 +43,19 @@ static enum status scaler_shape(struct exec *exec, struct error *err) {
                             (long long)cols, state->offset_count, state->scale_count);
     }
     exec_same_shape(exec, 0, 0);
-    exec->scratch_size = (size_t)cols * sizeof(float);
     return status;
 }
 
-static float pick(const float *values, size_t count, int64_t i, float fallback) {
-    return count == 0 ? fallback : values[count == 1 ? 0 : i];
+/* y = a op values, of which there are none, one, or one for each column. */
+static void apply(enum ew_op op, int64_t rows, int64_t cols, const float *a,
+                  const float *values, size_t count, float *y) {
+    if (count > 1) {
+        ew_binary_rows(op, rows, cols, a, values, y);
+    } else if (count == 1) {
+        ew_binary(op, EW_SCALAR_B, rows * cols, a, values, y);
+    } else if (a != y && rows * cols > 0) {
+        memcpy(y, a, (size_t)(rows * cols) * sizeof(*y));
+    }
 }
 
 static enum status scaler_run(struct exec *exec, struct error *err) {
@@ -54,12 +63,10 @@ static enum status scaler_run(struct exec *exec, struct error *err) {
     int64_t rows, cols;
     float *y = exec->y[0]->data;
     enum status status = ml_rows(exec, &rows, &cols, err);
-    for (int64_t r = 0; status == STATUS_OK && r < rows; r++, y += cols) {
-        const float *x = ml_row(exec->x[0], r, cols, exec->scratch);
-        for (int64_t i = 0; i < cols; i++) {
-            y[i] = (x[i] - pick(state->offset, state->offset_count, i, 0)) *
-                   pick(state->scale, state->scale_count, i, 1);
-        }
+    if (status == STATUS_OK) {
+        const float *x = ml_floats_of(exec->x[0], rows, cols, y);
+        apply(EW_SUB, rows, cols, x, state->offset, state->offset_count, y);
+        apply(EW_MUL, rows, cols, y, state->scale, state->scale_count, y);
     }
     return status;
 }
@@ -118,19 +125,35 @@ static enum status normalizer_run(struct exec *exec, struct error *err) {
 /* ---- LinearRegressor, LinearClassifier ----------------------------------------- */
 
 struct linear_state {
-    const float *coefficients; /* [targets, features] */
-    const float *intercepts;   /* [targets] or NULL */
-    int64_t targets;
-    size_t coefficient_count;
+    const float *packed;     /* coefficients, [features, targets] for gemm_run */
+    const float *intercepts; /* [targets] or NULL */
+    int64_t targets, features;
     struct ml_labels labels; /* of the classifier */
     enum ml_transform transform;
 };
 
+static enum status linear_pack(struct load *load, struct linear_state *state,
+                               const float *coefficients, size_t count,
+                               struct error *err) {
+    size_t size;
+    float *packed;
+    state->features = (int64_t)count / state->targets;
+    size = gemm_pack_size(state->features, state->targets);
+    packed = size == SIZE_MAX ? NULL : graph_memory(load->graph, size);
+    state->packed = packed;
+    if (packed == NULL) {
+        return load_no_memory(load, err);
+    }
+    gemm_pack(state->features, state->targets, coefficients, state->features, true,
+              packed);
+    return STATUS_OK;
+}
+
 static enum status linear_read(struct load *load, struct linear_state *state,
                                struct error *err) {
-    size_t intercepts = 0;
-    enum status status = ml_floats(load, "coefficients", &state->coefficients,
-                                   &state->coefficient_count, err);
+    const float *coefficients;
+    size_t intercepts = 0, count = 0;
+    enum status status = ml_floats(load, "coefficients", &coefficients, &count, err);
     if (status == STATUS_OK) {
         status = ml_floats(load, "intercepts", &state->intercepts, &intercepts, err);
     }
@@ -143,13 +166,13 @@ static enum status linear_read(struct load *load, struct linear_state *state,
                             "%zu intercepts do not suit %lld targets", intercepts,
                             (long long)state->targets);
     }
-    if (status == STATUS_OK && (state->coefficient_count == 0 ||
-                                state->coefficient_count % (size_t)state->targets != 0)) {
+    if (status == STATUS_OK && (count == 0 || count % (size_t)state->targets != 0)) {
         status = node_error(load->node, err, STATUS_INVALID,
-                            "%zu coefficients do not suit %lld targets",
-                            state->coefficient_count, (long long)state->targets);
+                            "%zu coefficients do not suit %lld targets", count,
+                            (long long)state->targets);
     }
-    return status;
+    return status == STATUS_OK ? linear_pack(load, state, coefficients, count, err)
+                               : status;
 }
 
 static enum status regressor_prepare(struct load *load, struct error *err) {
@@ -191,38 +214,39 @@ static enum status classifier_prepare(struct load *load, struct error *err) {
     return linear_read(load, state, err);
 }
 
-static enum status linear_rows(struct exec *exec, int64_t *rows, int64_t *cols,
-                               struct error *err) {
+/* Rows that are no floats become such in scratch, which is followed by `extra` floats for
+ * each row. */
+static enum status linear_rows(struct exec *exec, int64_t extra, int64_t *rows,
+                               int64_t *cols, struct error *err) {
     const struct linear_state *state = exec->node->state;
     enum status status = ml_rows(exec, rows, cols, err);
-    size_t wanted = 0;
-    if (status == STATUS_OK &&
-        (!size_mul((size_t)*cols, (size_t)state->targets, &wanted) ||
-         wanted != state->coefficient_count)) {
+    size_t width = exec->x[0]->dtype == DTYPE_F32 ? 0 : (size_t)state->features;
+    if (status == STATUS_OK && *cols != state->features) {
         status = node_error(exec->node, err, STATUS_POISON,
-                            "%lld features come, the model has %zu", (long long)*cols,
-                            state->coefficient_count / (size_t)state->targets);
+                            "%lld features come, the model has %lld", (long long)*cols,
+                            (long long)state->features);
     }
-    exec->scratch_size = status == STATUS_OK ? (size_t)*cols * sizeof(float) : 0;
+    if (status == STATUS_OK &&
+        (!size_mul((size_t)*rows, (width + (size_t)extra) * sizeof(float),
+                   &exec->scratch_size))) {
+        status = node_error(exec->node, err, STATUS_POISON, "the input is too large");
+    }
     return status;
 }
 
-static void scores_of(const struct linear_state *state, const float *x, int64_t cols,
-                      float *scores) {
-    for (int64_t t = 0; t < state->targets; t++) {
-        const float *coefficients = state->coefficients + t * cols;
-        float sum = state->intercepts == NULL ? 0 : state->intercepts[t];
-        for (int64_t i = 0; i < cols; i++) {
-            sum += x[i] * coefficients[i];
-        }
-        scores[t] = sum;
-    }
+/* Scores, `step` of them between rows. */
+static void scores_of(struct exec *exec, int64_t rows, int64_t cols, float *scores,
+                      int64_t step) {
+    const struct linear_state *state = exec->node->state;
+    const struct gemm_tail tail = {.alpha = 1, .bias = state->intercepts};
+    const float *x = ml_floats_of(exec->x[0], rows, cols, exec->scratch);
+    gemm_run(rows, state->targets, cols, x, cols, state->packed, &tail, scores, step);
 }
 
 static enum status regressor_shape(struct exec *exec, struct error *err) {
     const struct linear_state *state = exec->node->state;
     int64_t rows, cols;
-    enum status status = linear_rows(exec, &rows, &cols, err);
+    enum status status = linear_rows(exec, 0, &rows, &cols, err);
     if (status == STATUS_OK) {
         exec->y[0]->rank = 2;
         exec->y[0]->dims[0] = rows;
@@ -236,59 +260,86 @@ static enum status regressor_run(struct exec *exec, struct error *err) {
     int64_t rows, cols;
     float *y = exec->y[0]->data;
     enum status status = ml_rows(exec, &rows, &cols, err);
-    for (int64_t r = 0; status == STATUS_OK && r < rows; r++, y += state->targets) {
-        scores_of(state, ml_row(exec->x[0], r, cols, exec->scratch), cols, y);
-        ml_apply(state->transform, 1, state->targets, y);
+    if (status == STATUS_OK) {
+        scores_of(exec, rows, cols, y, state->targets);
+        ml_apply(state->transform, rows, state->targets, y);
     }
     return status;
 }
 
 static enum status classifier_shape(struct exec *exec, struct error *err) {
     const struct linear_state *state = exec->node->state;
+    const int64_t classes = (int64_t)state->labels.count;
     int64_t rows, cols;
-    enum status status = linear_rows(exec, &rows, &cols, err);
+    enum status status =
+        linear_rows(exec, exec_wants(exec, 1) ? 0 : classes, &rows, &cols, err);
     if (status != STATUS_OK) {
         return status;
     }
-    exec->scratch_size += state->labels.count * sizeof(float);
-    exec->y[0]->rank = 1;
-    exec->y[0]->dims[0] = rows;
+    if (exec_wants(exec, 0)) {
+        exec->y[0]->rank = 1;
+        exec->y[0]->dims[0] = rows;
+    }
     if (exec_wants(exec, 1)) {
         exec->y[1]->rank = 2;
         exec->y[1]->dims[0] = rows;
-        exec->y[1]->dims[1] = (int64_t)state->labels.count;
+        exec->y[1]->dims[1] = classes;
     }
     return STATUS_OK;
 }
 
-/* Turns raw scores into those to be given, and returns the class. */
-static size_t classify(const struct linear_state *state, float *scores) {
-    size_t best = 0;
-    if (state->targets < (int64_t)state->labels.count) { /* one score for two classes */
-        float score = scores[0];
-        bool logistic = state->transform == ML_LOGISTIC;
-        scores[1] = logistic ? ml_logistic(score) : score;
-        scores[0] = logistic ? 1 - scores[1] : -score;
-        return score > 0 ? 1 : 0;
+static void write_label(struct exec *exec, size_t label, int64_t row) {
+    const struct linear_state *state = exec->node->state;
+    if (exec_wants(exec, 0)) {
+        ml_write_label(&state->labels, label, exec->y[0], row);
     }
-    for (int64_t i = 1; i < state->targets; i++) {
-        best = scores[i] > scores[best] ? (size_t)i : best;
+}
+
+/* One score for two classes, at the first of each pair. */
+static void classify_pairs(struct exec *exec, int64_t rows, float *scores) {
+    const struct linear_state *state = exec->node->state;
+    const bool logistic = state->transform == ML_LOGISTIC;
+    for (int64_t r = 0; r < rows; r++) {
+        float *pair = scores + 2 * r;
+        write_label(exec, pair[0] > 0 ? 1 : 0, r);
+        pair[1] = pair[0];
+        pair[0] = -pair[0];
     }
-    ml_apply(state->transform, 1, state->targets, scores);
-    return best;
+    if (logistic) {
+        ml_apply(ML_LOGISTIC, rows, 2, scores);
+    }
+}
+
+/* Turns raw scores into those to be given. */
+static void classify(struct exec *exec, int64_t rows, float *scores) {
+    const struct linear_state *state = exec->node->state;
+    const int64_t targets = state->targets;
+    if (targets < (int64_t)state->labels.count) {
+        classify_pairs(exec, rows, scores);
+        return;
+    }
+    for (int64_t r = 0; r < rows; r++) {
+        const float *row = scores + r * targets;
+        int64_t best = 0;
+        for (int64_t t = 1; t < targets; t++) {
+            best = row[t] > row[best] ? t : best;
+        }
+        write_label(exec, (size_t)best, r);
+    }
+    ml_apply(state->transform, rows, targets, scores);
 }
 
 static enum status classifier_run(struct exec *exec, struct error *err) {
     const struct linear_state *state = exec->node->state;
     int64_t rows, cols;
     enum status status = ml_rows(exec, &rows, &cols, err);
-    for (int64_t r = 0; status == STATUS_OK && r < rows; r++) {
-        float *buffer = exec->scratch, *scores = buffer + cols;
-        if (exec_wants(exec, 1)) {
-            scores = (float *)exec->y[1]->data + r * (int64_t)state->labels.count;
-        }
-        scores_of(state, ml_row(exec->x[0], r, cols, buffer), cols, scores);
-        ml_write_label(&state->labels, classify(state, scores), exec->y[0], r);
+    if (status == STATUS_OK) {
+        const bool converted = exec->x[0]->dtype != DTYPE_F32;
+        float *scores = exec_wants(exec, 1)
+                            ? exec->y[1]->data
+                            : (float *)exec->scratch + (converted ? rows * cols : 0);
+        scores_of(exec, rows, cols, scores, (int64_t)state->labels.count);
+        classify(exec, rows, scores);
     }
     return status;
 }

@@ -6,6 +6,9 @@
 #include <math.h>
 
 #include "base/size.h"
+#include "engine/kernels/elementwise.h"
+#include "engine/kernels/gemm.h"
+#include "engine/kernels/vmath.h"
 #include "engine/ops/ml.h"
 #include "engine/ops/ops.h"
 
@@ -20,6 +23,9 @@ struct svm {
     size_t vectors; /* support vectors; 0: a linear model */
     size_t cols;    /* of a vector; of a row, where the model is linear */
     const float *support, *factors, *rho;
+    /* The support vectors side by side: [cols, vectors] for vmath_distances, or packed
+     * for gemm_run. */
+    const float *packed;
     size_t support_count, factor_count, rho_count;
     enum ml_transform transform;
     bool one_class;
@@ -59,6 +65,28 @@ static enum status read_kernel(struct load *load, struct svm *svm, struct error 
     return status == STATUS_OK ? ml_read_transform(load, &svm->transform, err) : status;
 }
 
+/* Makes `packed`, once sizes are known. */
+static enum status pack_support(struct load *load, struct svm *svm, struct error *err) {
+    const int64_t cols = (int64_t)svm->cols, vectors = (int64_t)svm->vectors;
+    size_t size = svm->kernel == KERNEL_RBF ? svm->support_count * sizeof(float)
+                                            : gemm_pack_size(cols, vectors);
+    float *packed;
+    if (svm->vectors == 0) {
+        return STATUS_OK;
+    }
+    packed = size == SIZE_MAX ? NULL : graph_memory(load->graph, size);
+    svm->packed = packed;
+    if (packed == NULL) {
+        return load_no_memory(load, err);
+    }
+    if (svm->kernel == KERNEL_RBF) {
+        transpose_f32(vectors, cols, svm->support, packed);
+    } else {
+        gemm_pack(cols, vectors, svm->support, cols, true, packed);
+    }
+    return STATUS_OK;
+}
+
 static enum status wrong_sizes(struct load *load, const struct svm *svm,
                                struct error *err) {
     return node_error(
@@ -93,7 +121,7 @@ static enum status regressor_prepare(struct load *load, struct error *err) {
                          svm->factor_count < svm->vectors))) {
         return wrong_sizes(load, svm, err);
     }
-    return STATUS_OK;
+    return pack_support(load, svm, err);
 }
 
 /* Pairs of classes; one decision each. */
@@ -122,7 +150,7 @@ static enum status classifier_sizes(struct load *load, struct svm *svm,
            svm->factor_count == svm->vectors * (classes - 1) &&
            svm->rho_count == pairs(svm) &&
            (svm->prob_count == 0 || svm->prob_count == pairs(svm));
-    return fits ? STATUS_OK : wrong_sizes(load, svm, err);
+    return fits ? pack_support(load, svm, err) : wrong_sizes(load, svm, err);
 }
 
 static enum status classifier_prepare(struct load *load, struct error *err) {
@@ -155,34 +183,61 @@ static enum status classifier_prepare(struct load *load, struct error *err) {
 
 /* ---- kernels ----------------------------------------------------------------------- */
 
-/* In doubles: large terms of both signs leave small decisions. */
+/* In doubles: large terms of both signs leave small decisions.  Four chains, so that
+ * additions do not wait for each other. */
 static double dot(const float *a, const float *b, size_t count) {
-    double sum = 0;
-    for (size_t i = 0; i < count; i++) {
-        sum += (double)a[i] * (double)b[i];
+    double sums[4] = {0};
+    size_t i = 0;
+    for (; i + 4 <= count; i += 4) {
+        for (size_t k = 0; k < 4; k++) {
+            sums[k] += (double)a[i + k] * (double)b[i + k];
+        }
     }
-    return sum;
+    for (; i < count; i++) {
+        sums[0] += (double)a[i] * (double)b[i];
+    }
+    return (sums[0] + sums[1]) + (sums[2] + sums[3]);
 }
 
-static float kernel(const struct svm *svm, const float *x, const float *vector) {
-    double product, sum = 0;
+/* x^n for the small whole degrees that polynomials have, powf for others. */
+static float power(float x, float degree) {
+    float result = 1;
+    if (!(degree >= 0 && degree <= 16 && floorf(degree) == degree)) {
+        return powf(x, degree);
+    }
+    for (int i = 0; i < (int)degree; i++) {
+        result *= x;
+    }
+    return result;
+}
+
+/* What the kernel gives for x[cols] and each support vector. */
+static void kernels_of(const struct svm *svm, const float *x, float *values) {
+    const int64_t count = (int64_t)svm->vectors, cols = (int64_t)svm->cols;
+    const struct gemm_tail tail = {.alpha = svm->gamma};
     switch ((enum kernel)svm->kernel) {
     case KERNEL_LINEAR:
-        return (float)dot(x, vector, svm->cols);
+        gemm_run(1, count, cols, x, cols, svm->packed, NULL, values, count);
+        return;
     case KERNEL_POLY:
-        product = (double)svm->gamma * dot(x, vector, svm->cols);
-        return powf((float)product + svm->offset, svm->degree);
-    case KERNEL_SIGMOID:
-        product = (double)svm->gamma * dot(x, vector, svm->cols);
-        return tanhf((float)product + svm->offset);
-    case KERNEL_RBF:
-        for (size_t i = 0; i < svm->cols; i++) {
-            double d = (double)x[i] - (double)vector[i];
-            sum += d * d;
+        gemm_run(1, count, cols, x, cols, svm->packed, &tail, values, count);
+        for (int64_t i = 0; i < count; i++) {
+            values[i] = power(values[i] + svm->offset, svm->degree);
         }
-        return expf(-svm->gamma * (float)sum);
+        return;
+    case KERNEL_SIGMOID:
+        gemm_run(1, count, cols, x, cols, svm->packed, &tail, values, count);
+        ew_binary(EW_ADD, EW_SCALAR_B, count, values, &svm->offset, values);
+        vmath_tanh(count, values, values);
+        return;
+    case KERNEL_RBF: {
+        const float factor = -svm->gamma;
+        vmath_distances(count, cols, x, svm->packed, count, values);
+        ew_binary(EW_MUL, EW_SCALAR_B, count, values, &factor, values);
+        vmath_exp(count, values, values);
+        return;
     }
-    return 0;
+    }
 }
 
 static enum status check_cols(const struct exec *exec, int64_t *rows, struct error *err) {
@@ -206,13 +261,14 @@ static enum status regressor_shape(struct exec *exec, struct error *err) {
     exec->y[0]->rank = 2;
     exec->y[0]->dims[0] = rows;
     exec->y[0]->dims[1] = 1;
-    exec->scratch_size = svm->cols * sizeof(float);
+    exec->scratch_size = (svm->cols + svm->vectors) * sizeof(float);
     return status;
 }
 
 static enum status regressor_run(struct exec *exec, struct error *err) {
     const struct svm *svm = exec->node->state;
     float *y = exec->y[0]->data;
+    float *values = (float *)exec->scratch + svm->cols;
     (void)err; /* cannot fail */
     for (int64_t row = 0; row < exec->y[0]->dims[0]; row++) {
         const float *x = ml_row(exec->x[0], row, (int64_t)svm->cols, exec->scratch);
@@ -220,9 +276,9 @@ static enum status regressor_run(struct exec *exec, struct error *err) {
         if (svm->vectors == 0) {
             sum += dot(svm->factors, x, svm->cols);
         }
-        for (size_t i = 0; i < svm->vectors; i++) {
-            float value = kernel(svm, x, svm->support + i * svm->cols);
-            sum += (double)svm->factors[i] * (double)value;
+        if (svm->vectors > 0) {
+            kernels_of(svm, x, values);
+            sum += dot(svm->factors, values, svm->vectors);
         }
         y[row] = svm->one_class ? (sum > 0 ? 1.0F : -1.0F) : (float)sum;
     }
@@ -395,9 +451,7 @@ static size_t classify(const struct svm *svm, const float *x, struct desk *desk)
         }
         return best_score(desk->scores, classes);
     }
-    for (size_t i = 0; i < svm->vectors; i++) {
-        desk->kernels[i] = kernel(svm, x, svm->support + i * svm->cols);
-    }
+    kernels_of(svm, x, desk->kernels);
     decide_pairs(svm, desk);
     /* The votes decide even where there are probabilities, which may lean the other way:
      * so it is in scikit-learn. */
