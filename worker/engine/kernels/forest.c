@@ -176,14 +176,17 @@ struct desk {
     int8_t *codes; /* [columns, FOREST_BLOCK] */
 };
 
-static size_t lay_desk(const struct forest *forest, void *scratch, struct desk *desk) {
-    const size_t features = (size_t)forest->masks.feature_count * FOREST_BLOCK;
-    const size_t targets = (size_t)forest->targets * FOREST_BLOCK;
-    desk->x = scratch;
-    desk->sums = scratch == NULL ? NULL : desk->x + features;
-    desk->codes = scratch == NULL ? NULL : (int8_t *)(desk->sums + targets);
-    return (features + targets) * sizeof(float) +
-           (size_t)forest->masks.column_count * FOREST_BLOCK;
+static size_t desk_size(const struct forest *forest) {
+    const struct forest_masks *masks = &forest->masks;
+    const int64_t floats = masks->feature_count + forest->targets;
+    return ((size_t)floats * sizeof(float) + (size_t)masks->column_count) * FOREST_BLOCK;
+}
+
+static struct desk lay_desk(const struct forest *forest, void *scratch) {
+    struct desk desk = {.x = scratch};
+    desk.sums = desk.x + forest->masks.feature_count * FOREST_BLOCK;
+    desk.codes = (int8_t *)(desk.sums + forest->targets * FOREST_BLOCK);
+    return desk;
 }
 
 /* The features that are asked for, of all rows side by side.  Rows that are not there
@@ -202,9 +205,8 @@ static void masks_run(const struct forest *forest, int64_t rows, const float *x,
                       int64_t ldx, float *y, void *scratch) {
     const struct kernels *kernels = kernels_current();
     const int64_t targets = forest->targets;
-    struct desk desk;
-    const size_t size = lay_desk(forest, scratch, &desk);
-    memset(scratch, 0, size);
+    const struct desk desk = lay_desk(forest, scratch);
+    memset(scratch, 0, desk_size(forest));
     for (int64_t row = 0; row < rows; row += FOREST_BLOCK) {
         const int64_t left = rows - row,
                       count = left < FOREST_BLOCK ? left : FOREST_BLOCK;
@@ -223,11 +225,9 @@ static void masks_run(const struct forest *forest, int64_t rows, const float *x,
 /* ---- both ------------------------------------------------------------------------- */
 
 size_t forest_scratch_size(const struct forest *forest) {
-    struct desk unused;
     const size_t walk =
         (size_t)(walk_rows(&forest->walk) * forest->walk.columns) * sizeof(float);
-    const size_t masks =
-        forest->masks.rows_min == 0 ? 0 : lay_desk(forest, NULL, &unused);
+    const size_t masks = forest->masks.rows_min == 0 ? 0 : desk_size(forest);
     return walk > masks ? walk : masks;
 }
 
