@@ -116,4 +116,47 @@ static inline __m512 simde_shim_shuffle(__m512 a, __m512 b, int choice) {
 #define _mm512_reduce_add_ps(x) simde_shim_reduce(x, 0)
 #define _mm512_reduce_max_ps(x) simde_shim_reduce(x, 1)
 
+static inline __m512 simde_shim_gather(__m512i index, const float *x) {
+    int32_t at[16];
+    float all[16];
+    __m512 v;
+    memcpy(at, &index, sizeof(index));
+    for (int i = 0; i < 16; i++) {
+        all[i] = x[at[i]];
+    }
+    memcpy(&v, all, sizeof(v));
+    return v;
+}
+#undef _mm512_i32gather_ps
+#define _mm512_i32gather_ps(index, x, scale) simde_shim_gather(index, x)
+
+/* The lowest byte of each number. */
+static inline __m128i simde_shim_bytes(__m512i x) {
+    uint32_t all[16];
+    uint8_t low[16];
+    __m128i v;
+    memcpy(all, &x, sizeof(x));
+    for (int i = 0; i < 16; i++) {
+        low[i] = (uint8_t)all[i];
+    }
+    memcpy(&v, low, sizeof(v));
+    return v;
+}
+#undef _mm512_cvtepi32_epi8
+#define _mm512_cvtepi32_epi8(x) simde_shim_bytes(x)
+
+static inline __m512i simde_shim_widen(__m128i x) {
+    uint8_t from[16];
+    uint32_t all[16];
+    __m512i v;
+    memcpy(from, &x, sizeof(x));
+    for (int i = 0; i < 16; i++) {
+        all[i] = from[i];
+    }
+    memcpy(&v, all, sizeof(v));
+    return v;
+}
+#undef _mm512_cvtepu8_epi32
+#define _mm512_cvtepu8_epi32(x) simde_shim_widen(x)
+
 #endif
