@@ -62,10 +62,11 @@ static int list_nodes(const struct profile *profile, struct line *lines) {
     int count = 0;
     for (int n = 0; n < session_node_count(profile->session); n++) {
         if (profile->node_ns[n] > 0) {
-            lines[count++] = (struct line){.type = session_node(profile->session, n).type,
-                                           .node = n,
-                                           .count = 1,
-                                           .ns = profile->node_ns[n]};
+            lines[count] = (struct line){.type = session_node(profile->session, n).type,
+                                         .node = n,
+                                         .count = 1,
+                                         .ns = profile->node_ns[n]};
+            count++;
         }
     }
     qsort(lines, (size_t)count, sizeof(*lines), slowest_first);
