@@ -1,8 +1,12 @@
-/* conv.c - Conv, float32: the kernels take one or two spatial axes, a product with the
- * image's windows as columns any number. */
+/* conv.c - Conv, float32: the kernels take one or two spatial axes, and three where the
+ * weights are constant and of one group; a product with the image's windows as columns
+ * takes any number. */
 #include "engine/kernels/conv.h"
 
+#include <stdlib.h>
+
 #include "base/size.h"
+#include "engine/kernels/conv_volume.h"
 #include "engine/kernels/gemm.h"
 #include "engine/ops/col2im.h"
 #include "engine/ops/conv_f64.h"
@@ -23,7 +27,8 @@ struct conv_memo {
     size_t pack_size;   /* bytes at the front of scratch for weights packed by run */
     size_t result_size; /* then for a result that is not y */
     struct residual residual;
-    struct col2im windows; /* of more than two spatial axes; else axes is 0 */
+    struct col2im windows;     /* of more than two spatial axes; else axes is 0 */
+    struct conv_volume volume; /* of three axes, with packed weights */
 };
 
 /* Images and weights larger than this, in elements, are refused. */
@@ -122,6 +127,36 @@ static enum status check_weights(const struct node *node, const struct tensor *w
     return STATUS_OK;
 }
 
+static void describe_volume(const struct node *node, const struct tensor *w,
+                            struct conv_volume *volume) {
+    *volume = (struct conv_volume){.channels = w->dims[1], .kernel_d = w->dims[2]};
+    describe(node, w, &volume->plane);
+    volume->plane.channels_in = w->dims[1] * w->dims[2];
+    volume->plane.kernel_h = w->dims[3];
+    volume->plane.x_layout = volume->plane.y_layout = LAYOUT_NHWC;
+}
+
+static enum status pack_volume(struct load *load, const struct tensor *w,
+                               struct error *err) {
+    struct conv_state *state = load->node->state;
+    struct conv_volume volume;
+    size_t size;
+    float *packed, *ordered;
+    describe_volume(load->node, w, &volume);
+    size = conv_pack_size(&volume.plane);
+    packed = size == SIZE_MAX ? NULL : graph_memory(load->graph, size);
+    ordered = malloc(tensor_size(w));
+    if (packed == NULL || ordered == NULL) {
+        free(ordered);
+        return load_no_memory(load, err);
+    }
+    conv_volume_pack(&volume, w->data, ordered, packed);
+    free(ordered);
+    state->packed = packed;
+    load->consumed = 1U << 1;
+    return STATUS_OK;
+}
+
 static enum status pack(struct load *load, struct error *err) {
     struct conv_state *state = load->node->state;
     const struct tensor *w = graph_constant(load->graph, load->node, 1);
@@ -135,6 +170,9 @@ static enum status pack(struct load *load, struct error *err) {
     status = check_weights(load->node, w, err);
     if (status != STATUS_OK) {
         return status;
+    }
+    if (w->rank == 5 && state->groups == 1) {
+        return pack_volume(load, w, err);
     }
     if (w->rank > 4) {
         return STATUS_OK; /* they are used as they are */
@@ -217,19 +255,54 @@ static void set_output(struct exec *exec, const struct conv_memo *memo, int axes
 
 /* ---- more than two axes ------------------------------------------------------------ */
 
+static enum status too_large(const struct exec *exec, struct error *err) {
+    return node_error(exec->node, err, STATUS_POISON,
+                      "an image would have more than %zu elements", CONV_COUNT_MAX);
+}
+
+static void shape_as_windows(struct exec *exec, const struct window_axis *axes) {
+    const struct tensor *x = exec->x[0], *w = exec->x[1];
+    struct tensor *y = exec->y[0];
+    y->rank = x->rank;
+    y->dims[0] = x->dims[0];
+    y->dims[1] = w->dims[0];
+    for (int i = 0; i < w->rank - 2; i++) {
+        y->dims[2 + i] = axes[i].out;
+    }
+}
+
+static enum status plan_volume(struct exec *exec, const struct window_axis *axes,
+                               struct error *err) {
+    const struct tensor *w = exec->x[1];
+    struct conv_memo *memo = exec->memo;
+    struct conv_volume *volume = &memo->volume;
+    describe_volume(exec->node, w, volume);
+    set_axes(&volume->plane, axes + 1, 2);
+    volume->in_d = axes[0].in;
+    volume->out_d = axes[0].out;
+    volume->stride_d = axes[0].stride;
+    volume->dilation_d = axes[0].dilation;
+    volume->pad_front = axes[0].pad_begin;
+    if (!sizes_fit(&memo->conv, axes, 3) || !sizes_fit(&volume->plane, axes + 1, 2)) {
+        return too_large(exec, err);
+    }
+    memo->batch = exec->x[0]->dims[0];
+    shape_as_windows(exec, axes);
+    exec->scratch_size = conv_volume_scratch_size(volume);
+    return STATUS_OK;
+}
+
 static enum status plan_columns(struct exec *exec, const struct window_axis *axes,
                                 struct error *err) {
     const struct conv_state *state = exec->node->state;
-    const struct tensor *x = exec->x[0], *w = exec->x[1];
+    const struct tensor *w = exec->x[1];
     struct conv_memo *memo = exec->memo;
     struct col2im *plan = &memo->windows;
     size_t columns;
     plan->axes = w->rank - 2;
-    exec->y[0]->rank = x->rank;
-    exec->y[0]->dims[0] = x->dims[0];
-    exec->y[0]->dims[1] = w->dims[0];
+    shape_as_windows(exec, axes);
     for (int i = 0; i < plan->axes; i++) {
-        plan->windows[i] = exec->y[0]->dims[2 + i] = axes[i].out;
+        plan->windows[i] = axes[i].out;
         plan->image[i] = axes[i].in;
         plan->kernel[i] = axes[i].kernel;
         plan->stride[i] = axes[i].stride;
@@ -239,8 +312,7 @@ static enum status plan_columns(struct exec *exec, const struct window_axis *axe
     if (!size_mul((size_t)(w->dims[1] * col2im_kernel(plan)),
                   (size_t)col2im_windows(plan), &columns) ||
         columns > CONV_COUNT_MAX) {
-        return node_error(exec->node, err, STATUS_POISON,
-                          "an image would have more than %zu elements", CONV_COUNT_MAX);
+        return too_large(exec, err);
     }
     memo->pack_size = size_align(columns * sizeof(float), GEMM_ALIGN);
     exec->scratch_size =
@@ -305,12 +377,12 @@ static enum status shape(struct exec *exec, struct error *err) {
     }
     memo->windows.axes = 0;
     if (w->rank > 4) {
-        return plan_columns(exec, axes, err);
+        return state->packed != NULL ? plan_volume(exec, axes, err)
+                                     : plan_columns(exec, axes, err);
     }
     set_axes(&memo->conv, axes, w->rank - 2);
     if (!sizes_fit(&memo->conv, axes, w->rank - 2)) {
-        return node_error(exec->node, err, STATUS_POISON,
-                          "an image would have more than %zu elements", CONV_COUNT_MAX);
+        return too_large(exec, err);
     }
     memo->batch = exec->x[0]->dims[0];
     memo->pack_size = state->packed == NULL ? conv_pack_size(&memo->conv) : 0;
@@ -336,6 +408,11 @@ static enum status run(struct exec *exec, struct error *err) {
     (void)err; /* cannot fail */
     if (memo->windows.axes > 0) {
         run_groups(exec);
+        return STATUS_OK;
+    }
+    if (exec->x[1]->rank > 4) {
+        conv_volume_run(&memo->volume, memo->batch, exec->x[0]->data, packed, bias,
+                        exec->y[0]->data, exec->scratch);
         return STATUS_OK;
     }
     if (packed == NULL) {

@@ -1,11 +1,12 @@
 /* pool.c - MaxPool, AveragePool, LpPool and the global forms.
  *
- * Kernels take float32 over one or two spatial axes; pool_nd all else. */
+ * Kernels take float32 over one to three spatial axes; pool_nd all else. */
 #include <math.h>
 
 #include "engine/kernels/pool.h"
 
 #include "engine/kernels/elementwise.h"
+#include "engine/kernels/pool_volume.h"
 #include "engine/ops/ops.h"
 #include "engine/ops/pool_nd.h"
 #include "engine/ops/window.h"
@@ -21,6 +22,8 @@ struct pool_memo {
     struct pool pool;
     int64_t batch;
     bool any; /* nd does it */
+    bool is_volume;
+    struct pool_volume volume;
     struct pool_nd nd;
 };
 
@@ -91,7 +94,7 @@ static void plan_any(const struct exec *exec, const struct window_axis *axes) {
     const struct pool_state *state = exec->node->state;
     struct pool_memo *memo = exec->memo;
     int count = exec->x[0]->rank - 2;
-    memo->any = exec->x[0]->dtype != DTYPE_F32 || count < 1 || count > 2 ||
+    memo->any = exec->x[0]->dtype != DTYPE_F32 || count < 1 || count > 3 ||
                 exec_wants(exec, 1) || state->kind == POOL_LP;
     memo->nd = (struct pool_nd){.kind = state->kind,
                                 .axis_count = count,
@@ -99,6 +102,22 @@ static void plan_any(const struct exec *exec, const struct window_axis *axes) {
                                 .column_major = state->column_major,
                                 .p = (double)state->p};
     memcpy(memo->nd.axes, axes, (size_t)count * sizeof(*axes));
+}
+
+/* Three axes: the kernel's planes are the last two. */
+static void plan_volume(struct exec *exec, const struct window_axis *depth) {
+    struct pool_memo *memo = exec->memo;
+    memo->volume = (struct pool_volume){
+        .plane = memo->pool,
+        .in_d = depth->in,
+        .out_d = depth->out,
+        .kernel_d = depth->kernel,
+        .stride_d = depth->stride,
+        .dilation_d = depth->dilation,
+        .pad_front = depth->pad_begin,
+        .pad_back = depth->pad_end,
+    };
+    exec->scratch_size = pool_volume_scratch_size(&memo->volume);
 }
 
 static enum status shape(struct exec *exec, struct error *err) {
@@ -118,8 +137,8 @@ static enum status shape(struct exec *exec, struct error *err) {
         return status;
     }
     plan_any(exec, axes);
-    h = x->rank == 4 ? &axes[0] : &flat;
-    w = x->rank == 3 ? &axes[0] : x->rank == 4 ? &axes[1] : &flat;
+    h = x->rank == 4 || x->rank == 5 ? &axes[x->rank - 4] : &flat;
+    w = x->rank <= 5 ? &axes[x->rank - 3] : &flat;
     memo->batch = x->dims[0];
     memo->pool = (struct pool){
         .channels = x->dims[exec_channel_axis(exec)],
@@ -140,6 +159,10 @@ static enum status shape(struct exec *exec, struct error *err) {
         .count_include_pad = state->count_include_pad,
         .layout = exec->node->layout == NODE_CHANNELS_LAST ? LAYOUT_NHWC : LAYOUT_NCHW,
     };
+    memo->is_volume = x->rank == 5 && !memo->any;
+    if (memo->is_volume) {
+        plan_volume(exec, &axes[0]);
+    }
     exec_same_shape(exec, 0, 0);
     for (int i = 0; i < x->rank - 2; i++) {
         exec->y[0]->dims[exec_spatial_axis(exec) + i] = axes[i].out;
@@ -164,7 +187,10 @@ static enum status max_run(struct exec *exec, struct error *err) {
     if (memo->any) {
         return any_run(exec, err);
     }
-    if (tensor_count(exec->y[0]) > 0) {
+    if (tensor_count(exec->y[0]) > 0 && memo->is_volume) {
+        pool_volume_max(&memo->volume, memo->batch, exec->x[0]->data, exec->y[0]->data,
+                        exec->scratch);
+    } else if (tensor_count(exec->y[0]) > 0) {
         pool_max(&memo->pool, memo->batch, exec->x[0]->data, exec->y[0]->data);
     }
     return STATUS_OK;
@@ -175,7 +201,10 @@ static enum status average_run(struct exec *exec, struct error *err) {
     if (memo->any) {
         return any_run(exec, err);
     }
-    if (tensor_count(exec->y[0]) > 0) {
+    if (tensor_count(exec->y[0]) > 0 && memo->is_volume) {
+        pool_volume_average(&memo->volume, memo->batch, exec->x[0]->data,
+                            exec->y[0]->data, exec->scratch);
+    } else if (tensor_count(exec->y[0]) > 0) {
         pool_average(&memo->pool, memo->batch, exec->x[0]->data, exec->y[0]->data);
     }
     return STATUS_OK;

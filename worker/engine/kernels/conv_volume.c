@@ -1,0 +1,86 @@
+#include "engine/kernels/conv_volume.h"
+
+#include <string.h>
+
+#include "base/size.h"
+#include "engine/kernels/gemm.h"
+#include "engine/kernels/kernels.h"
+
+void conv_volume_pack(const struct conv_volume *volume, const float *w, float *ordered,
+                      float *packed) {
+    const struct conv *plane = &volume->plane;
+    const size_t taps = (size_t)(plane->kernel_h * plane->kernel_w);
+    float *to = ordered;
+    for (int64_t m = 0; m < plane->channels_out; m++) {
+        const float *from = w + (size_t)(m * plane->channels_in) * taps;
+        for (int64_t d = 0; d < volume->kernel_d; d++) {
+            for (int64_t c = 0; c < volume->channels; c++, to += taps) {
+                memcpy(to, from + (size_t)(c * volume->kernel_d + d) * taps,
+                       taps * sizeof(*to));
+            }
+        }
+    }
+    conv_pack(plane, ordered, packed);
+}
+
+/* Bytes of an image of so many channels, a whole number of cache lines. */
+static size_t image_size(int64_t height, int64_t width, int64_t channels) {
+    size_t count, size;
+    if (!size_mul((size_t)height, (size_t)width, &count) ||
+        !size_mul(count, (size_t)channels, &count) ||
+        !size_mul(count, sizeof(float), &size) || size > SIZE_MAX - GEMM_ALIGN) {
+        return SIZE_MAX;
+    }
+    return size_align(size, GEMM_ALIGN);
+}
+
+size_t conv_volume_scratch_size(const struct conv_volume *volume) {
+    const struct conv *plane = &volume->plane;
+    size_t size = image_size(plane->in_h, plane->in_w, plane->channels_in);
+    if (!size_add(size, image_size(plane->out_h, plane->out_w, plane->channels_out),
+                  &size) ||
+        !size_add(size, conv_scratch_size(plane), &size)) {
+        return SIZE_MAX;
+    }
+    return size;
+}
+
+/* The planes under the kernel, at plane `od` of the result. */
+static void gather(const struct conv_volume *volume, int64_t od, const float *x,
+                   float *image) {
+    const struct conv *plane = &volume->plane;
+    const int64_t pixels = plane->in_h * plane->in_w, channels = volume->channels;
+    for (int64_t k = 0; k < volume->kernel_d; k++, image += channels) {
+        const int64_t d =
+            od * volume->stride_d + k * volume->dilation_d - volume->pad_front;
+        if (d >= 0 && d < volume->in_d) {
+            kernels_current()->transpose(channels, pixels, x + d * pixels,
+                                         volume->in_d * pixels, image,
+                                         plane->channels_in);
+            continue;
+        }
+        for (int64_t p = 0; p < pixels; p++) {
+            memset(image + p * plane->channels_in, 0, (size_t)channels * sizeof(*image));
+        }
+    }
+}
+
+void conv_volume_run(const struct conv_volume *volume, int64_t batch, const float *x,
+                     const float *packed, const float *bias, float *y, void *scratch) {
+    const struct conv *plane = &volume->plane;
+    const int64_t pixels = plane->out_h * plane->out_w, outputs = plane->channels_out;
+    const int64_t x_size = volume->channels * volume->in_d * plane->in_h * plane->in_w;
+    float *image = scratch, *result, *rest;
+    result =
+        image + image_size(plane->in_h, plane->in_w, plane->channels_in) / sizeof(float);
+    rest = result + image_size(plane->out_h, plane->out_w, outputs) / sizeof(float);
+    for (int64_t b = 0; b < batch; b++, x += x_size) {
+        for (int64_t od = 0; od < volume->out_d; od++) {
+            gather(volume, od, x, image);
+            conv_run(plane, 1, image, packed, bias, result, rest);
+            kernels_current()->transpose(pixels, outputs, result, outputs,
+                                         y + od * pixels, volume->out_d * pixels);
+        }
+        y += outputs * volume->out_d * pixels;
+    }
+}
