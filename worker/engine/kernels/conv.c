@@ -97,7 +97,7 @@ enum conv_way conv_way(const struct conv *conv) {
         assert(!conv->pool_2x2);
         return depthwise ? CONV_DEPTHWISE_NCHW : CONV_COLUMNS;
     }
-    if (depthwise && conv->groups == conv->channels_out) {
+    if (depthwise) {
         return CONV_DEPTHWISE_NHWC;
     }
     if (is_direct(conv)) {
@@ -190,6 +190,8 @@ static struct conv_scratch scratch_of(const struct conv *conv) {
         s.piece = floats(GEMM_K_BLOCK, CONV_COLUMNS_STRIDE, 1);
     } else if (way == CONV_ROWS && !conv_rows_are_image(conv)) {
         s.piece = floats(CONV_ROWS_MAX, GEMM_A_STRIDE, 1);
+    } else if (way == CONV_DEPTHWISE_NHWC && conv->channels_out > conv->channels_in) {
+        s.piece = floats(conv->channels_out, conv->in_h, conv->in_w);
     }
     if (conv->pool_2x2 && way != CONV_DIRECT) {
         s.unpooled = floats(conv->channels_out, conv->out_h, conv->out_w);
@@ -260,6 +262,16 @@ static void finish_image(const struct conv *conv, float *y) {
     }
 }
 
+/* A channel for each output channel that reads it. */
+static void widen_image(const struct conv *conv, const float *x, float *wide) {
+    const int64_t times = conv->channels_out / conv->channels_in;
+    for (int64_t i = 0; i < conv->channels_in * conv->in_h * conv->in_w; i++) {
+        for (int64_t k = 0; k < times; k++) {
+            *wide++ = x[i];
+        }
+    }
+}
+
 static void run_image(const struct conv *conv, enum conv_way way, const float *x,
                       const float *packed, const float *bias, float *y, float *piece) {
     switch (way) {
@@ -281,7 +293,10 @@ static void run_image(const struct conv *conv, enum conv_way way, const float *x
         conv_depthwise_nchw_run(conv, x, packed, bias, y);
         return;
     case CONV_DEPTHWISE_NHWC:
-        conv_depthwise_nhwc_run(conv, x, packed, bias, y);
+        if (piece != NULL) {
+            widen_image(conv, x, piece);
+        }
+        conv_depthwise_nhwc_run(conv, piece != NULL ? piece : x, packed, bias, y);
         return;
     case CONV_WAY_COUNT:
         break;

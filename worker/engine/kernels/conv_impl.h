@@ -16,7 +16,7 @@ enum conv_way {
     CONV_ROWS,           /* to NHWC: rows of pixels times packed weights */
     CONV_WINOGRAD,       /* NHWC, 3x3: tiles of pixels, transformed */
     CONV_DEPTHWISE_NCHW, /* one input channel a group */
-    CONV_DEPTHWISE_NHWC, /* and one output channel */
+    CONV_DEPTHWISE_NHWC, /* the same, to NHWC: an input for each output channel */
     CONV_WAY_COUNT
 };
 
@@ -31,7 +31,7 @@ enum conv_way {
 /* Parts of the scratch, in floats; 0 where not needed. */
 struct conv_scratch {
     size_t image;    /* x, padded (direct) or turned to NHWC (rows, depthwise) */
-    size_t piece;    /* columns or rows */
+    size_t piece;    /* columns or rows, or the image widened (depthwise) */
     size_t unpooled; /* y before pooling, where the way cannot pool itself */
 };
 
