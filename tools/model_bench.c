@@ -18,7 +18,9 @@
 #include "tools/model_profile.h"
 
 #define THREADS_MAX 256
-#define SAMPLES_MAX 65536 /* batches whose times are kept per thread, the newest */
+/* A sample is as long as this, so that looking at the clock does not count. */
+#define SAMPLE_NS 20000
+#define SAMPLES_MAX 65536 /* kept per thread, the newest */
 #define WARM_UP_SHARE 10  /* of the time, ahead of the measurement, is one in ... */
 #define WARM_UP_RUNS 2    /* at least, but for batches longer than all of the time */
 
@@ -111,40 +113,56 @@ struct runner {
     struct bench *bench;
     struct session *session; /* owned */
     double *samples_ms;      /* owned; SAMPLES_MAX entries, the newest */
-    size_t run_count;        /* batches measured */
+    size_t run_count;        /* samples taken */
+    int64_t sample_runs;     /* batches of a sample: one, but of the smallest models */
     pthread_t thread;
     bool started;
     enum status status;
     struct error err;
 };
 
-/* Runs until the time is over; keeps the times if `keep`. */
-static void run_for(struct runner *runner, int64_t duration_us, size_t runs_min,
-                    bool keep) {
-    int64_t start_us = clock_now_us();
-    int64_t now_us = start_us;
-    for (size_t i = 0; runner->status == STATUS_OK; i++) {
-        int64_t before_us = now_us;
+static void run_once(struct runner *runner) {
+    if (runner->status == STATUS_OK) {
         runner->status =
             session_run(runner->session, runner->bench->inputs.tensors, &runner->err);
-        now_us = clock_now_us();
-        if (keep) {
-            runner->samples_ms[runner->run_count++ % SAMPLES_MAX] =
-                (double)(now_us - before_us) / 1e3;
-        }
-        bool enough = i + 1 >= runs_min || now_us - start_us >= runner->bench->measure_us;
-        if (now_us - start_us >= duration_us && enough) {
-            return;
-        }
     }
+}
+
+/* Runs for warm_up_us at least, and finds out how many runs make a sample. */
+static void warm_up(struct runner *runner) {
+    const int64_t start_ns = clock_now_ns();
+    int64_t took_ns = 0, runs = 0;
+    bool enough = false;
+    while (runner->status == STATUS_OK &&
+           (took_ns < runner->bench->warm_up_us * 1000 || !enough)) {
+        run_once(runner);
+        took_ns = clock_now_ns() - start_ns;
+        enough = ++runs >= WARM_UP_RUNS || took_ns >= runner->bench->measure_us * 1000;
+    }
+    runner->sample_runs = 1 + SAMPLE_NS * runs / (took_ns + 1);
+}
+
+/* Runs until the time is over and keeps the times. */
+static void take_samples(struct runner *runner) {
+    const int64_t start_ns = clock_now_ns();
+    int64_t now_ns = start_ns;
+    do {
+        const int64_t before_ns = now_ns;
+        for (int64_t i = 0; i < runner->sample_runs; i++) {
+            run_once(runner);
+        }
+        now_ns = clock_now_ns();
+        runner->samples_ms[runner->run_count++ % SAMPLES_MAX] =
+            (double)(now_ns - before_ns) / 1e6 / (double)runner->sample_runs;
+    } while (runner->status == STATUS_OK &&
+             now_ns - start_ns < runner->bench->measure_us * 1000);
 }
 
 static void *runner_main(void *argument) {
     struct runner *runner = argument;
-    struct bench *bench = runner->bench;
-    run_for(runner, bench->warm_up_us, WARM_UP_RUNS, false);
-    pthread_barrier_wait(&bench->barrier);
-    run_for(runner, bench->measure_us, 1, true);
+    warm_up(runner);
+    pthread_barrier_wait(&runner->bench->barrier);
+    take_samples(runner);
     return NULL;
 }
 
