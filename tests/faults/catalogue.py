@@ -3,7 +3,6 @@
 A fault is called again and again until the last job was sent; then everything is healed.
 To add one: a function that hurts `run`, and its line in FAULTS.
 """
-import glob
 import random
 import signal
 import subprocess
@@ -153,20 +152,6 @@ def nothing(_run):
     settle(1)
 
 
-FAKETIME = next(iter(glob.glob("/usr/lib/*/faketime/libfaketimeMT.so.1")), None)
-
-
-def clock_jump(run):
-    """The workers' wall clock goes an hour on or back; the monotonic one does not."""
-    jump = ("+3600", "-3600", "+0")[run.turn % 3]
-    run.clock.write_text(f"{jump}\n")
-    settle(3)
-
-
-def needs_faketime(_cluster):
-    return "" if FAKETIME else "needs the Debian package libfaketime"
-
-
 def unharmed(run):
     return [] if run.workers.restarts == 0 else [
         f"{run.workers.restarts} restarts: a record harmed the worker"]
@@ -195,6 +180,4 @@ FAULTS = {
                           memory_is_bounded(run) + unharmed(run)),
     "poison_rows": Fault("one job in five fails inside the model", nothing,
                          mix=Mix({5: poison}), also=unharmed),
-    "clock_jump": Fault("the wall clock jumps by an hour", clock_jump,
-                        needs=needs_faketime),
 }

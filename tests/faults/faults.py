@@ -16,7 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from catalogue import FAKETIME, FAULTS
+from catalogue import FAULTS
 from cluster import Cluster
 from traffic import PARTITIONS, Feeder, Reader, judge, read_again
 from workers import Workers
@@ -35,14 +35,12 @@ class Run:
         self.cluster, self.name, self.fault = cluster, name, FAULTS[name]
         self.folder = Path(folder) / name
         self.folder.mkdir(parents=True)
-        self.clock = self.folder / "clock"
-        self.clock.write_text("+0\n")
         self.turn = 0
         self.topics = [f"{name}-{options.serial}-{end}" for end in ("in", "out", "dead")]
         cluster.create_topics(self.topics, PARTITIONS)
         self.options = options
         self.workers = Workers(self.folder, self.values(), self.fault.workers,
-                               self.environment())
+                               self.fault.environment)
 
     def values(self):
         values = {"bootstrap": self.cluster.bootstrap, "group": self.topics[0],
@@ -53,14 +51,6 @@ class Run:
             values["consumer"] = (
                 f'partition_assignment_strategy = "{self.options.assignor}";')
         return {**values, **self.fault.values}
-
-    def environment(self):
-        extra = {}
-        if self.name == "clock_jump":
-            # The offset stands in the file, and is read again at each look at the clock.
-            extra = {"LD_PRELOAD": FAKETIME, "FAKETIME_TIMESTAMP_FILE": str(self.clock),
-                     "FAKETIME_NO_CACHE": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
-        return {**extra, **self.fault.environment}
 
     def play(self):
         """Hurts until the last job was sent, heals, and waits for the last answers."""
@@ -75,6 +65,7 @@ class Run:
             self.turn += 1
         feeder.join()
         self.cluster.heal()
+        self.workers.heal()
         deadline = time.monotonic() + STALL_S
         while reader.count < feeder.count and time.monotonic() < deadline:
             time.sleep(0.1)

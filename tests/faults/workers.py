@@ -35,6 +35,7 @@ class Worker:
                         "--set", f"worker.instance={name}"]
         self.log = open(Path(folder) / f"worker-{name}.log", "ab")
         self.environment = dict(environment or {})
+        self.first_environment = dict(self.environment)
         self.ends = []
         self.peak_mib = 0
         self.wanted = True
@@ -63,6 +64,12 @@ class Worker:
         found = re.search(r"VmHWM:\s+(\d+) kB", status)
         if found:
             self.peak_mib = max(self.peak_mib, int(found[1]) // 1024)
+
+    def renew(self):
+        """Another life without the fault's environment, where it had any."""
+        if self.environment != self.first_environment:
+            self.environment = dict(self.first_environment)
+            self.kill()
 
     def signal(self, number):
         if self.process.poll() is None:
@@ -106,6 +113,10 @@ class Workers:
 
     def transactional_ids(self):
         return [f"{self.group}-{worker.name}" for worker in self.all]
+
+    def heal(self):
+        for worker in self.all:
+            worker.renew()
 
     def stop(self):
         self.done.set()

@@ -135,12 +135,12 @@ static const struct key worker_keys[] = {
         .name = "crash_restarts_max",
         .type = KEY_INT,
         .offset = offsetof(struct config_worker, crash_restarts_max),
-        .min = 3,
+        .min = 4,
         .max = 1000,
-        .fallback = "3",
-        .help = "A job with which the process ended so many times without notice, at "
-                "last with no other job in it, is a dead letter. It takes three to find "
-                "it among the others.",
+        .fallback = "4",
+        .help = "A job with which the process ended so many times without notice is a "
+                "dead letter. Two ends find it among the others; the rest it must cause "
+                "with no other job in the process, one after the other.",
     },
 };
 

@@ -162,7 +162,7 @@ static int dead_seen;
 static void see_condemned(const rd_kafka_message_t *message) {
     ck_assert_str_eq(fixture_header(message, "millrace.stage"), "crash");
     ck_assert_ptr_nonnull(
-        strstr(fixture_header(message, "millrace.reason"), "ended 3 times"));
+        strstr(fixture_header(message, "millrace.reason"), "ended 4 times"));
     ck_assert_str_eq(fixture_header(message, "__connect.errors.partition"), "2");
     ck_assert_str_eq(fixture_header(message, "__connect.errors.offset"), "7");
     dead_seen++;
@@ -178,7 +178,7 @@ START_TEST(after_as_many_as_allowed_the_record_alone_is_a_dead_letter) {
     log_setup(LOG_LEVEL_COUNT, LOG_FORMAT_TEXT);
     open_member();
     fixture_send_numbers(0, COUNT);
-    commit_mark(2, 7, "millrace:1:o:2:3");
+    commit_mark(2, 7, "millrace:1:o:3:3");
     fixture_open();
     fixture.answer = answer_all_but_the_killer;
     fixture_run_until_committed(COUNT - 7);
@@ -188,6 +188,17 @@ START_TEST(after_as_many_as_allowed_the_record_alone_is_a_dead_letter) {
     ck_assert_uint_eq(fixture_stats().partitions_suspected, 0);
     fixture_read("dead", 1, see_condemned);
     ck_assert_int_eq(dead_seen, 1);
+    stop();
+}
+END_TEST
+
+/* The mark of steps of one after progress: whoever was in that crash has caused no other.
+ */
+START_TEST(one_crash_alone_condemns_nobody) {
+    start_after("millrace:1:o:2:3");
+    fixture_run_until_committed(COUNT);
+    ck_assert_uint_eq(fixture_stats().records_condemned, 0);
+    ck_assert_uint_eq(fixture_stats().results_out, COUNT);
     stop();
 }
 END_TEST
@@ -225,6 +236,7 @@ int main(void) {
         after_a_crash_one_partition_at_a_time_goes_in_steps,
         after_two_crashes_each_record_goes_alone,
         after_as_many_as_allowed_the_record_alone_is_a_dead_letter,
+        one_crash_alone_condemns_nobody,
         an_orderly_end_leaves_no_suspicion,
         a_worker_that_is_gone_before_its_first_commit_is_noticed,
     };
