@@ -300,8 +300,8 @@ int main(void) {
     TCase *each = tcase_create("each model"), *once = tcase_create("once");
     SRunner *runner = srunner_create(suite);
     int failed, last = (int)ARRAY_COUNT(models);
-    tcase_set_timeout(each, 60);
-    tcase_set_timeout(once, 60);
+    tcase_set_timeout(each, 300);
+    tcase_set_timeout(once, 300);
     tcase_add_checked_fixture(each, NULL, release_all);
     tcase_add_checked_fixture(once, NULL, release_all);
 #ifdef COUNTS_ALLOCATIONS
