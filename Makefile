@@ -48,9 +48,11 @@ OPTIMISE_KERNELS := $(if $(filter fuzz simde,$(SAN)),-O1,-O3)
 export TSAN_OPTIONS := suppressions=$(CURDIR)/tests/tsan.supp
 
 # -ffp-contract=off: a fused multiply-add is written where it is meant, so that the
-# portable kernels and the SIMD ones can be compared.
+# portable kernels and the SIMD ones can be compared.  A compiler knows the folder of its own
+# machine, and another's must not see it.
 CPPFLAGS += -D_POSIX_C_SOURCE=200809L -Iworker -I. -I$(BUILD)/gen -include base/banned.h \
-  $(shell pkg-config --cflags-only-I $(PKGS) 2>/dev/null | sed 's/-I/-isystem /g')
+  $(addprefix -isystem ,$(patsubst -I%,%,$(filter-out -I/usr/include/%-linux-gnu, \
+  $(shell pkg-config --cflags-only-I $(PKGS) 2>/dev/null))))
 CFLAGS += -std=c11 $(OPTIMISE) -g -ffp-contract=off -fno-math-errno -fPIC -pthread \
   $(WARNINGS) $(SAN_FLAGS)
 LDFLAGS += -pthread -Wl,--as-needed $(SAN_FLAGS)
