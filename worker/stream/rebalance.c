@@ -298,6 +298,15 @@ static void revoke(struct stream *stream, rd_kafka_topic_partition_list_t *parti
     }
 }
 
+/* librdkafka says that all brokers are down only where it has an address for each, and it
+ * forgets a coordinator's that has resigned.  The next look at the topics clears this. */
+static void tell_loss(struct stream *stream) {
+    problems_report(&stream->problems, PROBLEM_BROKER,
+                    "no broker of %s has kept up the group's session; check the network "
+                    "and that the brokers run",
+                    stream->context.brokers);
+}
+
 void rebalance_cb(rd_kafka_t *consumer, rd_kafka_resp_err_t code,
                   rd_kafka_topic_partition_list_t *partitions, void *opaque) {
     struct client_context *context = opaque;
@@ -315,7 +324,10 @@ void rebalance_cb(rd_kafka_t *consumer, rd_kafka_resp_err_t code,
               LOG_INT("partitions", partitions->cnt));
     if (assigning) {
         assign(stream, partitions, cooperative);
-    } else {
-        revoke(stream, partitions, cooperative);
+        return;
     }
+    if (rd_kafka_assignment_lost(consumer)) {
+        tell_loss(stream);
+    }
+    revoke(stream, partitions, cooperative);
 }
