@@ -39,7 +39,9 @@ static const struct cli_flag flags[] = {
      .offset = offsetof(struct options, json)},
 };
 
-static const struct cli_command command = {
+static int run(int argc, char **argv);
+
+const struct cli_command broker_cli = {
     .name = "broker",
     .operands = "",
     .summary = "A throw-away Kafka broker in one process, until SIGINT or SIGTERM.",
@@ -53,6 +55,7 @@ static const struct cli_command command = {
     .operands_max = 0,
     .flags = flags,
     .flag_count = ARRAY_COUNT(flags),
+    .run = run,
 };
 
 /* Whole or not at all: a reader must never see half an address. */
@@ -83,13 +86,14 @@ static void announce(const struct options *options, const char *address) {
     fputs("This broker keeps everything in memory and is not for production.\n", stderr);
 }
 
-int broker_command(int argc, char **argv) {
+static int run(int argc, char **argv) {
     struct options options = {0};
     struct kafka_broker *broker = NULL;
     struct error err = {0};
     sigset_t signals;
     int operand_count = 0, signal_number = 0;
-    enum cli_outcome outcome = cli_parse(&command, argc, argv, &options, &operand_count);
+    enum cli_outcome outcome =
+        cli_parse(&broker_cli, argc, argv, &options, &operand_count);
     if (outcome != CLI_RUN) {
         return cli_exit(outcome);
     }
@@ -113,5 +117,5 @@ int broker_command(int argc, char **argv) {
         }
     }
     kafka_broker_close(broker);
-    return status == STATUS_OK ? EXIT_FINE : cli_fail(&command, &err);
+    return status == STATUS_OK ? EXIT_FINE : cli_fail(&broker_cli, &err);
 }

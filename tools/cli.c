@@ -308,64 +308,112 @@ void cli_print_help(const struct cli_command *command) {
     }
 }
 
-static void print_entries(FILE *out, const char *program, const char *summary,
-                          const struct cli_entry *entries, size_t entry_count) {
-    fprintf(out, "usage: %s COMMAND [ARGUMENT]...\n\n%s\n\nCommands:\n", program,
-            summary);
-    for (size_t i = 0; i < entry_count; i++) {
-        fprintf(out, "  %-9s %s\n", entries[i].name, entries[i].summary);
-    }
-    fprintf(out, "\n'%s COMMAND --help' tells more.\n", program);
+/* "millrace", "millrace model". */
+static void print_path(FILE *out, const struct cli_group *group) {
+    fprintf(out, PROGRAM "%s%s", group->name[0] != 0 ? " " : "", group->name);
 }
 
-static int no_command(const char *program, const char *name,
-                      const struct cli_entry *entries, size_t entry_count) {
-    const char *names[CLI_ENTRIES_MAX];
-    for (size_t i = 0; i < entry_count; i++) {
-        names[i] = entries[i].name;
+static void print_group(FILE *out, const struct cli_group *group) {
+    int width = 0;
+    for (size_t i = 0; i < group->entry_count; i++) {
+        int size = (int)strlen(group->entries[i].name);
+        width = size > width ? size : width;
     }
-    const char *nearest = text_nearest(name, names, entry_count);
-    fprintf(stderr, "%s: there is no command '%s'", program, name);
+    fputs("usage: ", out);
+    print_path(out, group);
+    fprintf(out, " COMMAND [ARGUMENT]...\n\n%s\n\nCommands:\n", group->summary);
+    for (size_t i = 0; i < group->entry_count; i++) {
+        const struct cli_entry *entry = &group->entries[i];
+        fprintf(out, "  %-*s  %s\n", width, entry->name, entry->summary);
+    }
+    fputs("\n'", out);
+    print_path(out, group);
+    fputs(" COMMAND --help' tells more.\n", out);
+}
+
+static int no_command(const struct cli_group *group, const char *name) {
+    const char *names[CLI_ENTRIES_MAX];
+    for (size_t i = 0; i < group->entry_count; i++) {
+        names[i] = group->entries[i].name;
+    }
+    const char *nearest = text_nearest(name, names, group->entry_count);
+    print_path(stderr, group);
+    fprintf(stderr, ": there is no command '%s'", name);
     if (nearest != NULL) {
         fprintf(stderr, "; did you mean '%s'?", nearest);
     }
-    fprintf(stderr, "\nTry '%s help'.\n", program);
+    fputs("\nTry '", stderr);
+    print_path(stderr, group);
+    fputs(" help'.\n", stderr);
     return EXIT_WRONG_USE;
 }
 
-static bool entries_are_sound(const struct cli_entry *entries, size_t entry_count) {
-    for (size_t i = 0; i < entry_count; i++) {
-        if (entries[i].name == NULL || entries[i].summary == NULL ||
-            entries[i].run == NULL) {
+static bool entries_are_sound(const struct cli_group *group) {
+    for (size_t i = 0; i < group->entry_count; i++) {
+        const struct cli_entry *entry = &group->entries[i];
+        if (entry->name == NULL || entry->summary == NULL ||
+            (entry->command == NULL) == (entry->group == NULL)) {
             return false;
         }
         for (size_t k = 0; k < i; k++) {
-            if (strcmp(entries[k].name, entries[i].name) == 0) {
+            if (strcmp(group->entries[k].name, entry->name) == 0) {
                 return false;
             }
         }
     }
-    return entry_count <= CLI_ENTRIES_MAX;
+    return group->entry_count <= CLI_ENTRIES_MAX;
 }
 
-int cli_dispatch(const char *program, const char *summary,
-                 const struct cli_entry *entries, size_t entry_count, int argc,
-                 char **argv) {
-    const char *name = argc > 1 ? argv[1] : NULL;
-    assert(entries_are_sound(entries, entry_count));
-    if (name == NULL) {
-        print_entries(stderr, program, summary, entries, entry_count);
-        return EXIT_WRONG_USE;
-    }
-    if (strcmp(name, "help") == 0 || strcmp(name, "--help") == 0 ||
-        strcmp(name, "-h") == 0) {
-        print_entries(stdout, program, summary, entries, entry_count);
-        return EXIT_FINE;
-    }
-    for (size_t i = 0; i < entry_count; i++) {
-        if (strcmp(name, entries[i].name) == 0) {
-            return entries[i].run(argc - 1, argv + 1);
+static bool asks_for_help(const char *word) {
+    return strcmp(word, "help") == 0 || strcmp(word, "--help") == 0 ||
+           strcmp(word, "-h") == 0;
+}
+
+static const struct cli_entry *find_entry(const struct cli_group *group,
+                                          const char *name) {
+    for (size_t i = 0; i < group->entry_count; i++) {
+        if (strcmp(name, group->entries[i].name) == 0) {
+            return &group->entries[i];
         }
     }
-    return no_command(program, name, entries, entry_count);
+    return NULL;
+}
+
+int cli_dispatch(const struct cli_group *group, int argc, char **argv) {
+    while (argc > 1) {
+        assert(entries_are_sound(group));
+        if (asks_for_help(argv[1])) {
+            print_group(stdout, group);
+            return EXIT_FINE;
+        }
+        const struct cli_entry *entry = find_entry(group, argv[1]);
+        if (entry == NULL) {
+            return no_command(group, argv[1]);
+        }
+        argc--;
+        argv++;
+        if (entry->command != NULL) {
+            return entry->command->run(argc, argv);
+        }
+        group = entry->group;
+    }
+    print_group(stderr, group);
+    return EXIT_WRONG_USE;
+}
+
+/* Tables head tables one level deep. */
+void cli_each(const struct cli_group *group,
+              void (*see)(void *opaque, const struct cli_command *command),
+              void *opaque) {
+    for (size_t i = 0; i < group->entry_count; i++) {
+        const struct cli_entry *entry = &group->entries[i];
+        if (entry->command != NULL) {
+            see(opaque, entry->command);
+            continue;
+        }
+        for (size_t k = 0; k < entry->group->entry_count; k++) {
+            assert(entry->group->entries[k].command != NULL);
+            see(opaque, entry->group->entries[k].command);
+        }
+    }
 }

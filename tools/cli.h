@@ -64,6 +64,7 @@ struct cli_command {
     int operands_min, operands_max; /* INT_MAX for no limit */
     const struct cli_flag *flags;
     size_t flag_count;
+    int (*run)(int argc, char **argv); /* argv[0] is its name; returns the exit code */
 };
 
 enum cli_outcome {
@@ -89,17 +90,27 @@ int cli_misuse(const struct cli_command *command, const char *fmt, ...) PRINTF_L
 
 void cli_print_help(const struct cli_command *command);
 
-/* One entry of a table of commands: argv[0] is the command's own name. */
+/* A command's line in a table of commands: its last word, and either what it is or the
+ * table that it heads. */
 struct cli_entry {
     const char *name;
-    const char *summary;
-    int (*run)(int argc, char **argv);
+    const char *summary; /* shorter than the command's own */
+    const struct cli_command *command;
+    const struct cli_group *group;
 };
 
-/* Runs entries[argv[1]], answers "help", "--help" and names that are not there.
- * `program` is what the user typed up to here: "millrace", "millrace model". */
-int cli_dispatch(const char *program, const char *summary,
-                 const struct cli_entry *entries, size_t entry_count, int argc,
-                 char **argv);
+struct cli_group {
+    const char *name; /* "model"; "" for the program itself */
+    const char *summary;
+    const struct cli_entry *entries;
+    size_t entry_count;
+};
+
+/* Runs the entry argv[1], answers "help", "--help" and names that are not there. */
+int cli_dispatch(const struct cli_group *group, int argc, char **argv);
+
+/* Calls `see` for every command below the group, in the tables' order. */
+void cli_each(const struct cli_group *group,
+              void (*see)(void *opaque, const struct cli_command *command), void *opaque);
 
 #endif

@@ -105,7 +105,9 @@ static const struct cli_flag flags[] = {
      .offset = offsetof(struct options, json)},
 };
 
-static const struct cli_command command = {
+static int run(int argc, char **argv);
+
+const struct cli_command collect_cli = {
     .name = "collect",
     .operands = "",
     .summary = "Reads results until every job that was sent is answered.",
@@ -120,6 +122,7 @@ static const struct cli_command command = {
     .operands_max = 0,
     .flags = flags,
     .flag_count = ARRAY_COUNT(flags),
+    .run = run,
 };
 
 /* Everything that one run of the command holds. */
@@ -336,24 +339,25 @@ static void print_json(struct collect *collect) {
     json_decref(summary);
 }
 
-int collect_command(int argc, char **argv) {
+static int run(int argc, char **argv) {
     struct options options = {0};
     struct error err = {0};
     int operand_count = 0;
-    enum cli_outcome outcome = cli_parse(&command, argc, argv, &options, &operand_count);
+    enum cli_outcome outcome =
+        cli_parse(&collect_cli, argc, argv, &options, &operand_count);
     if (outcome != CLI_RUN) {
         return cli_exit(outcome);
     }
     if (kafka_io_bootstrap(options.bootstrap) == NULL) {
-        return cli_misuse(&command, "--bootstrap HOST:PORT,... is needed");
+        return cli_misuse(&collect_cli, "--bootstrap HOST:PORT,... is needed");
     }
     if (options.expects.count == 0 && options.count == 0) {
-        return cli_misuse(&command, "--expect or --count is needed");
+        return cli_misuse(&collect_cli, "--expect or --count is needed");
     }
     struct collect *collect = calloc(1, sizeof(*collect)); /* too large for the stack */
     if (collect == NULL) {
         (void)error_set(&err, STATUS_NO_MEMORY, "no memory");
-        return cli_fail(&command, &err);
+        return cli_fail(&collect_cli, &err);
     }
     collect->options = &options;
     enum status status = open_all(collect, &err);
@@ -369,7 +373,7 @@ int collect_command(int argc, char **argv) {
     enum status closed = close_all(collect, &err);
     free(collect);
     if (status != STATUS_OK || closed != STATUS_OK) {
-        return cli_fail(&command, &err);
+        return cli_fail(&collect_cli, &err);
     }
     return complete ? EXIT_FINE : EXIT_FAILED;
 }

@@ -1,25 +1,35 @@
-/* commands.h - the commands that worker/main.c lists.
+/* commands.h - every command; commands.c lists them.
  *
- * Each takes its own name as argv[0] and returns the process's exit code: 0 fine,
- * 1 failed, 2 used wrongly.
+ * Each stands in a file of its own, with its flags.
  *
- * Depends on: nothing.  Threads: main thread only. */
+ * Depends on: tools/cli.h.  Threads: main thread only. */
 #ifndef MILLRACE_TOOLS_COMMANDS_H
 #define MILLRACE_TOOLS_COMMANDS_H
 
-int worker_command(int argc, char **argv);
-int submit_command(int argc, char **argv);
-int collect_command(int argc, char **argv);
-int broker_command(int argc, char **argv);
-int registry_command(int argc, char **argv);
-int topics_command(int argc, char **argv);
-int schema_command(int argc, char **argv);
-int dlq_command(int argc, char **argv); /* dispatches by itself */
+#include "tools/cli.h"
 
-int model_command(int argc, char **argv); /* dispatches to those below */
-int model_inspect_command(int argc, char **argv);
-int model_run_command(int argc, char **argv);
-int model_test_command(int argc, char **argv);
-int model_bench_command(int argc, char **argv);
+/* The table of all. */
+extern const struct cli_group commands;
+
+extern const struct cli_command worker_cli;
+extern const struct cli_command submit_cli;
+extern const struct cli_command collect_cli;
+extern const struct cli_command schema_cli;
+extern const struct cli_command topics_cli;
+extern const struct cli_command broker_cli;
+extern const struct cli_command registry_cli;
+extern const struct cli_command version_cli;
+
+extern const struct cli_group dlq_group;
+extern const struct cli_command dlq_list_cli;
+extern const struct cli_command dlq_show_cli;
+extern const struct cli_command dlq_replay_cli;
+extern const struct cli_command dlq_purge_cli;
+
+extern const struct cli_group model_group;
+extern const struct cli_command model_inspect_cli;
+extern const struct cli_command model_run_cli;
+extern const struct cli_command model_test_cli;
+extern const struct cli_command model_bench_cli;
 
 #endif

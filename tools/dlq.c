@@ -180,13 +180,16 @@ void dlq_text(const struct letter *letter, const char *name, char *text, size_t 
  */
 
 static const struct cli_entry entries[] = {
-    {"list", "which letters there are, and why", dlq_list_command},
-    {"show", "one letter in full, decoded", dlq_show_command},
-    {"replay", "send letters back where they came from, each once", dlq_replay_command},
-    {"purge", "delete letters", dlq_purge_command},
+    {"list", "which letters there are, and why", .command = &dlq_list_cli},
+    {"show", "one letter in full, decoded", .command = &dlq_show_cli},
+    {"replay", "send letters back where they came from, each once",
+     .command = &dlq_replay_cli},
+    {"purge", "delete letters", .command = &dlq_purge_cli},
 };
 
-int dlq_command(int argc, char **argv) {
-    return cli_dispatch("millrace dlq", "Dead letters: what the worker has given up.",
-                        entries, ARRAY_COUNT(entries), argc, argv);
-}
+const struct cli_group dlq_group = {
+    .name = "dlq",
+    .summary = "Dead letters: what the worker has given up.",
+    .entries = entries,
+    .entry_count = ARRAY_COUNT(entries),
+};

@@ -6,6 +6,7 @@
 #ifndef MILLRACE_TOOLS_DLQ_H
 #define MILLRACE_TOOLS_DLQ_H
 
+#include "tools/commands.h"
 #include "tools/kafka_letters.h"
 
 struct dlq_options {
@@ -122,10 +123,5 @@ dlq_each(const struct dlq_options *options, const struct dlq_filter *filter,
 /* A header as printable text, control characters masked; "" if it is not there. */
 #define DLQ_TEXT_MAX 1024
 void dlq_text(const struct letter *letter, const char *name, char *text, size_t size);
-
-int dlq_list_command(int argc, char **argv);
-int dlq_show_command(int argc, char **argv);
-int dlq_replay_command(int argc, char **argv);
-int dlq_purge_command(int argc, char **argv);
 
 #endif

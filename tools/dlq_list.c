@@ -19,7 +19,9 @@ static const struct cli_flag flags[] = {
      .max = 1e12},
 };
 
-static const struct cli_command command = {
+static int run(int argc, char **argv);
+
+const struct cli_command dlq_list_cli = {
     .name = "dlq list",
     .operands = "",
     .summary =
@@ -27,6 +29,7 @@ static const struct cli_command command = {
     .details = "Neither keys nor values are shown.",
     .flags = flags,
     .flag_count = ARRAY_COUNT(flags),
+    .run = run,
 };
 
 struct list {
@@ -82,25 +85,25 @@ static enum status see(void *opaque, const struct letter *letter, struct error *
     return STATUS_OK;
 }
 
-int dlq_list_command(int argc, char **argv) {
+static int run(int argc, char **argv) {
     struct dlq_options options = {0};
     struct list list = {.options = &options};
     struct dlq_filter filter;
     struct error err;
     enum status status;
     int operands;
-    enum cli_outcome outcome = cli_parse(&command, argc, argv, &options, &operands);
+    enum cli_outcome outcome = cli_parse(&dlq_list_cli, argc, argv, &options, &operands);
     if (outcome != CLI_RUN) {
         return cli_exit(outcome);
     }
     status = dlq_filter_make(&options, &filter, &err);
     if (status != STATUS_OK) {
-        return cli_misuse(&command, "%s", err.text);
+        return cli_misuse(&dlq_list_cli, "%s", err.text);
     }
     status = dlq_each(&options, &filter, see, &list, &err);
     dlq_filter_release(&filter);
     if (status != STATUS_OK) {
-        return cli_fail(&command, &err);
+        return cli_fail(&dlq_list_cli, &err);
     }
     if (!options.json) {
         printf("%" PRId64 " letters%s\n", list.count,

@@ -19,7 +19,9 @@ static const struct cli_flag flags[] = {
      .offset = offsetof(struct dlq_options, dry_run)},
 };
 
-static const struct cli_command command = {
+static int run(int argc, char **argv);
+
+const struct cli_command dlq_purge_cli = {
     .name = "dlq purge",
     .operands = "",
     .summary = "Deletes dead letters, for good.",
@@ -29,6 +31,7 @@ static const struct cli_command command = {
         "stay, and are counted. Without a choice nothing is deleted.",
     .flags = flags,
     .flag_count = ARRAY_COUNT(flags),
+    .run = run,
 };
 
 struct purge {
@@ -110,28 +113,28 @@ static void report(const struct dlq_options *options, const struct purge *purge)
            purge->out_of_reach, purge->kept);
 }
 
-int dlq_purge_command(int argc, char **argv) {
+static int run(int argc, char **argv) {
     struct dlq_options options = {0};
     struct dlq_filter filter;
     struct purge purge = {.filter = &filter};
     struct error err;
     enum status status;
     int operands;
-    enum cli_outcome outcome = cli_parse(&command, argc, argv, &options, &operands);
+    enum cli_outcome outcome = cli_parse(&dlq_purge_cli, argc, argv, &options, &operands);
     if (outcome != CLI_RUN) {
         return cli_exit(outcome);
     }
     status = dlq_filter_make(&options, &filter, &err);
     if (status != STATUS_OK) {
-        return cli_misuse(&command, "%s", err.text);
+        return cli_misuse(&dlq_purge_cli, "%s", err.text);
     }
     if (!filter.given && !options.all) {
-        return cli_misuse(&command, "say which letters to delete, or --all");
+        return cli_misuse(&dlq_purge_cli, "say which letters to delete, or --all");
     }
     status = purge_all(&options, &purge, &err);
     dlq_filter_release(&filter);
     if (status != STATUS_OK) {
-        return cli_fail(&command, &err);
+        return cli_fail(&dlq_purge_cli, &err);
     }
     report(&options, &purge);
     return EXIT_FINE;

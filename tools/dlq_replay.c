@@ -37,7 +37,9 @@ static const struct cli_flag flags[] = {
      .offset = offsetof(struct dlq_options, dry_run)},
 };
 
-static const struct cli_command command = {
+static int run(int argc, char **argv);
+
+const struct cli_command dlq_replay_cli = {
     .name = "dlq replay",
     .operands = "",
     .summary = "Sends dead letters back to be tried again.",
@@ -51,6 +53,7 @@ static const struct cli_command command = {
         "offsets.retention.minutes.) Letters that lack their value are left out.",
     .flags = flags,
     .flag_count = ARRAY_COUNT(flags),
+    .run = run,
 };
 
 struct run {
@@ -123,28 +126,29 @@ static enum status replay_all(struct run *run, const struct dlq_filter *filter,
     return status;
 }
 
-int dlq_replay_command(int argc, char **argv) {
+static int run(int argc, char **argv) {
     struct dlq_options options = {0};
     struct run run = {.options = &options};
     struct dlq_filter filter;
     struct error err;
     enum status status;
     int operands;
-    enum cli_outcome outcome = cli_parse(&command, argc, argv, &options, &operands);
+    enum cli_outcome outcome =
+        cli_parse(&dlq_replay_cli, argc, argv, &options, &operands);
     if (outcome != CLI_RUN) {
         return cli_exit(outcome);
     }
     status = dlq_filter_make(&options, &filter, &err);
     if (status != STATUS_OK) {
-        return cli_misuse(&command, "%s", err.text);
+        return cli_misuse(&dlq_replay_cli, "%s", err.text);
     }
     if (!filter.given && !options.all) {
-        return cli_misuse(&command, "say which letters, or --all");
+        return cli_misuse(&dlq_replay_cli, "say which letters, or --all");
     }
     status = replay_all(&run, &filter, &err);
     dlq_filter_release(&filter);
     if (status != STATUS_OK) {
-        return cli_fail(&command, &err);
+        return cli_fail(&dlq_replay_cli, &err);
     }
     report(&run);
     return EXIT_FINE;

@@ -18,7 +18,9 @@ static const struct cli_flag flags[] = {
      .offset = offsetof(struct dlq_options, payload)},
 };
 
-static const struct cli_command command = {
+static int run(int argc, char **argv);
+
+const struct cli_command dlq_show_cli = {
     .name = "dlq show",
     .operands = "PARTITION:OFFSET",
     .summary = "Shows one dead letter: all of its headers, and its job decoded.",
@@ -29,6 +31,7 @@ static const struct cli_command command = {
     .operands_max = 1,
     .flags = flags,
     .flag_count = ARRAY_COUNT(flags),
+    .run = run,
 };
 
 struct show {
@@ -149,31 +152,31 @@ static enum status see(void *opaque, const struct letter *letter, struct error *
     return STATUS_OK;
 }
 
-int dlq_show_command(int argc, char **argv) {
+static int run(int argc, char **argv) {
     struct dlq_options options = {.partition = -1};
     struct show show = {.options = &options};
     struct dlq_filter filter;
     struct error err;
     enum status status;
     int operands;
-    enum cli_outcome outcome = cli_parse(&command, argc, argv, &options, &operands);
+    enum cli_outcome outcome = cli_parse(&dlq_show_cli, argc, argv, &options, &operands);
     if (outcome != CLI_RUN) {
         return cli_exit(outcome);
     }
     char *colon = strchr(argv[1], ':');
     if (colon == NULL || sscanf(argv[1], "%6" SCNd64, &options.partition) != 1 ||
         options.partition < 0) {
-        return cli_misuse(&command, "%.40s: a place is PARTITION:OFFSET", argv[1]);
+        return cli_misuse(&dlq_show_cli, "%.40s: a place is PARTITION:OFFSET", argv[1]);
     }
     options.offsets = colon + 1;
     status = dlq_filter_make(&options, &filter, &err);
     if (status != STATUS_OK) {
-        return cli_misuse(&command, "%.40s: %s", argv[1], err.text);
+        return cli_misuse(&dlq_show_cli, "%.40s: %s", argv[1], err.text);
     }
     status = dlq_each(&options, &filter, see, &show, &err);
     dlq_filter_release(&filter);
     if (status == STATUS_OK && !show.found) {
         status = error_set(&err, STATUS_INVALID, "no letter stands at %.40s", argv[1]);
     }
-    return status == STATUS_OK ? EXIT_FINE : cli_fail(&command, &err);
+    return status == STATUS_OK ? EXIT_FINE : cli_fail(&dlq_show_cli, &err);
 }

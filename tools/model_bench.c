@@ -83,7 +83,9 @@ static const struct cli_flag flags[] = {
      .offset = offsetof(struct options, load)},
 };
 
-static const struct cli_command command = {
+static int run(int argc, char **argv);
+
+const struct cli_command model_bench_cli = {
     .name = "model bench",
     .operands = "MODEL.onnx",
     .summary = "Runs a model on random inputs and reports the median time of a batch.",
@@ -97,6 +99,7 @@ static const struct cli_command command = {
     .operands_max = 1,
     .flags = flags,
     .flag_count = ARRAY_COUNT(flags),
+    .run = run,
 };
 
 /* Shared by the threads; read-only once they run, but for the barrier. */
@@ -355,12 +358,13 @@ static enum status run_bench(struct bench *bench, struct runner *runners,
     return status;
 }
 
-int model_bench_command(int argc, char **argv) {
+static int run(int argc, char **argv) {
     struct options options = {0};
     struct bench bench = {.model = NULL};
     struct error err = {0};
     int operand_count = 0;
-    enum cli_outcome outcome = cli_parse(&command, argc, argv, &options, &operand_count);
+    enum cli_outcome outcome =
+        cli_parse(&model_bench_cli, argc, argv, &options, &operand_count);
     if (outcome != CLI_RUN) {
         return cli_exit(outcome);
     }
@@ -381,5 +385,5 @@ int model_bench_command(int argc, char **argv) {
     if (bench.model != NULL) {
         model_close(bench.model);
     }
-    return status == STATUS_OK ? EXIT_FINE : cli_fail(&command, &err);
+    return status == STATUS_OK ? EXIT_FINE : cli_fail(&model_bench_cli, &err);
 }

@@ -36,7 +36,9 @@ static const struct cli_flag flags[] = {
      .offset = offsetof(struct options, json)},
 };
 
-static const struct cli_command command = {
+static int run(int argc, char **argv);
+
+const struct cli_command model_inspect_cli = {
     .name = "model inspect",
     .operands = "MODEL.onnx",
     .summary = "Tells a model's inputs, outputs, operators, size and memory plan.",
@@ -47,6 +49,7 @@ static const struct cli_command command = {
     .operands_max = 1,
     .flags = flags,
     .flag_count = ARRAY_COUNT(flags),
+    .run = run,
 };
 
 /* ---- gathering ------------------------------------------------------------------ */
@@ -213,18 +216,19 @@ static void print_facts(const json_t *facts, bool json) {
     }
 }
 
-int model_inspect_command(int argc, char **argv) {
+static int run(int argc, char **argv) {
     static struct model_file file; /* too large for the stack */
     struct options options = {0};
     struct error err = {0};
     struct model *model = NULL;
     int operand_count = 0;
-    enum cli_outcome outcome = cli_parse(&command, argc, argv, &options, &operand_count);
+    enum cli_outcome outcome =
+        cli_parse(&model_inspect_cli, argc, argv, &options, &operand_count);
     if (outcome != CLI_RUN) {
         return cli_exit(outcome);
     }
     if (model_file_open(argv[1], &file, &err) != STATUS_OK) {
-        return cli_fail(&command, &err);
+        return cli_fail(&model_inspect_cli, &err);
     }
     json_t *facts = json_pack("{s:s}", "path", argv[1]);
     add_operators(facts, &file);
@@ -239,7 +243,7 @@ int model_inspect_command(int argc, char **argv) {
     json_decref(facts);
     model_file_close(&file);
     if (status != STATUS_OK) {
-        return cli_fail(&command, &err);
+        return cli_fail(&model_inspect_cli, &err);
     }
     model_close(model);
     return EXIT_FINE;

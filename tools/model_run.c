@@ -26,7 +26,9 @@ static const struct cli_flag flags[] = {
      .required = true},
 };
 
-static const struct cli_command command = {
+static int run(int argc, char **argv);
+
+const struct cli_command model_run_cli = {
     .name = "model run",
     .operands = "MODEL.onnx",
     .summary = "Runs a model once on NumPy files and writes its outputs as NumPy files.",
@@ -37,6 +39,7 @@ static const struct cli_command command = {
     .operands_max = 1,
     .flags = flags,
     .flag_count = ARRAY_COUNT(flags),
+    .run = run,
 };
 
 /* What one run holds. */
@@ -132,12 +135,13 @@ static enum status run_model(struct run *run, const char *path,
     return status;
 }
 
-int model_run_command(int argc, char **argv) {
+static int run(int argc, char **argv) {
     struct options options = {0};
     struct run run = {.model = NULL};
     struct error err = {0};
     int operand_count = 0;
-    enum cli_outcome outcome = cli_parse(&command, argc, argv, &options, &operand_count);
+    enum cli_outcome outcome =
+        cli_parse(&model_run_cli, argc, argv, &options, &operand_count);
     if (outcome != CLI_RUN) {
         return cli_exit(outcome);
     }
@@ -151,5 +155,5 @@ int model_run_command(int argc, char **argv) {
     if (run.model != NULL) {
         model_close(run.model);
     }
-    return status == STATUS_OK ? EXIT_FINE : cli_fail(&command, &err);
+    return status == STATUS_OK ? EXIT_FINE : cli_fail(&model_run_cli, &err);
 }

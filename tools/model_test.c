@@ -83,7 +83,9 @@ static const struct cli_flag flags[] = {
      .max = JOBS_MAX},
 };
 
-static const struct cli_command command = {
+static int run(int argc, char **argv);
+
+const struct cli_command model_test_cli = {
     .name = "model test",
     .operands = "DIR...",
     .summary = "Runs ONNX backend-test folders and compares what comes out.",
@@ -99,6 +101,7 @@ static const struct cli_command command = {
     .operands_max = INT_MAX,
     .flags = flags,
     .flag_count = ARRAY_COUNT(flags),
+    .run = run,
 };
 
 /* ---- the child: one folder ------------------------------------------------------ */
@@ -423,10 +426,11 @@ static void run_suite(struct suite *suite) {
     progress_end(&progress);
 }
 
-int model_test_command(int argc, char **argv) {
+static int run(int argc, char **argv) {
     struct options options = {0};
     int dir_count = 0;
-    enum cli_outcome outcome = cli_parse(&command, argc, argv, &options, &dir_count);
+    enum cli_outcome outcome =
+        cli_parse(&model_test_cli, argc, argv, &options, &dir_count);
     if (outcome != CLI_RUN) {
         return cli_exit(outcome);
     }

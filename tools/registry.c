@@ -37,7 +37,9 @@ static const struct cli_flag flags[] = {
      .offset = offsetof(struct options, address_file)},
 };
 
-static const struct cli_command command = {
+static int run(int argc, char **argv);
+
+const struct cli_command registry_cli = {
     .name = "registry",
     .operands = "",
     .summary = "A schema registry in one process, until SIGINT or SIGTERM.",
@@ -49,6 +51,7 @@ static const struct cli_command command = {
     .operands_max = 0,
     .flags = flags,
     .flag_count = ARRAY_COUNT(flags),
+    .run = run,
 };
 
 /* ---- requests; they run on the server's one thread
@@ -192,14 +195,15 @@ static enum status serve(const struct options *options, struct registry_store *s
     return status;
 }
 
-int registry_command(int argc, char **argv) {
+static int run(int argc, char **argv) {
     struct options options = {0};
     struct registry_store *store;
     struct error err = {0};
     sigset_t signals;
     int operand_count = 0;
     enum status status;
-    enum cli_outcome outcome = cli_parse(&command, argc, argv, &options, &operand_count);
+    enum cli_outcome outcome =
+        cli_parse(&registry_cli, argc, argv, &options, &operand_count);
     if (outcome != CLI_RUN) {
         return cli_exit(outcome);
     }
@@ -212,5 +216,5 @@ int registry_command(int argc, char **argv) {
     status = store == NULL ? error_set(&err, STATUS_NO_MEMORY, "no memory for schemas")
                            : serve(&options, store, &signals, &err);
     registry_store_destroy(store);
-    return status == STATUS_OK ? EXIT_FINE : cli_fail(&command, &err);
+    return status == STATUS_OK ? EXIT_FINE : cli_fail(&registry_cli, &err);
 }

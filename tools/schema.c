@@ -19,7 +19,9 @@ static const struct cli_flag flags[] = {
      .offset = offsetof(struct options, fingerprint)},
 };
 
-static const struct cli_command command = {
+static int run(int argc, char **argv);
+
+const struct cli_command schema_cli = {
     .name = "schema",
     .operands = "job|result",
     .summary = "Prints the Avro schema of jobs or of results.",
@@ -27,6 +29,7 @@ static const struct cli_command command = {
     .operands_max = 1,
     .flags = flags,
     .flag_count = ARRAY_COUNT(flags),
+    .run = run,
 };
 
 static const char *const names[] = {[SCHEMA_JOB] = "job", [SCHEMA_RESULT] = "result"};
@@ -42,10 +45,11 @@ static void print_schema(const struct schema *schema, const struct options *opti
     }
 }
 
-int schema_command(int argc, char **argv) {
+static int run(int argc, char **argv) {
     struct options options = {0};
     int operand_count = 0;
-    enum cli_outcome outcome = cli_parse(&command, argc, argv, &options, &operand_count);
+    enum cli_outcome outcome =
+        cli_parse(&schema_cli, argc, argv, &options, &operand_count);
     if (outcome != CLI_RUN) {
         return cli_exit(outcome);
     }
@@ -55,6 +59,6 @@ int schema_command(int argc, char **argv) {
             return EXIT_FINE;
         }
     }
-    return cli_misuse(&command, "there is no schema '%s'; job or result is needed",
+    return cli_misuse(&schema_cli, "there is no schema '%s'; job or result is needed",
                       argv[1]);
 }

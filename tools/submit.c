@@ -102,7 +102,9 @@ static const struct cli_flag flags[] = {
      .offset = offsetof(struct options, json)},
 };
 
-static const struct cli_command command = {
+static int run(int argc, char **argv);
+
+const struct cli_command submit_cli = {
     .name = "submit",
     .operands = "",
     .summary =
@@ -114,6 +116,7 @@ static const struct cli_command command = {
     .operands_max = 0,
     .flags = flags,
     .flag_count = ARRAY_COUNT(flags),
+    .run = run,
 };
 
 /* What the jobs are made of. */
@@ -296,24 +299,25 @@ static enum status submit(const struct options *options, struct source *source,
     return status;
 }
 
-int submit_command(int argc, char **argv) {
+static int run(int argc, char **argv) {
     struct options options = {0};
     struct source source = {.count = 0};
     struct kafka_writer *writer = NULL;
     struct error err = {0};
     int operand_count = 0;
-    enum cli_outcome outcome = cli_parse(&command, argc, argv, &options, &operand_count);
+    enum cli_outcome outcome =
+        cli_parse(&submit_cli, argc, argv, &options, &operand_count);
     if (outcome != CLI_RUN) {
         return cli_exit(outcome);
     }
     if (kafka_io_bootstrap(options.bootstrap) == NULL) {
-        return cli_misuse(&command, "--bootstrap HOST:PORT,... is needed");
+        return cli_misuse(&submit_cli, "--bootstrap HOST:PORT,... is needed");
     }
     if (strcmp(options.key, "none") != 0 && strcmp(options.key, "id") != 0) {
-        return cli_misuse(&command, "--key %s: none or id is needed", options.key);
+        return cli_misuse(&submit_cli, "--key %s: none or id is needed", options.key);
     }
     enum status status = submit(&options, &source, &writer, &err);
     kafka_writer_close(writer);
     source_release(&source);
-    return status == STATUS_OK ? EXIT_FINE : cli_fail(&command, &err);
+    return status == STATUS_OK ? EXIT_FINE : cli_fail(&submit_cli, &err);
 }

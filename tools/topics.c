@@ -40,7 +40,9 @@ static const struct cli_flag flags[] = {
      .offset = offsetof(struct options, properties)},
 };
 
-static const struct cli_command command = {
+static int run(int argc, char **argv);
+
+const struct cli_command topics_cli = {
     .name = "topics",
     .operands = "NAME[:N],...",
     .summary = "Makes topics, with N partitions each (4 unless given).",
@@ -49,13 +51,15 @@ static const struct cli_command command = {
     .operands_max = INT_MAX,
     .flags = flags,
     .flag_count = ARRAY_COUNT(flags),
+    .run = run,
 };
 
-int topics_command(int argc, char **argv) {
+static int run(int argc, char **argv) {
     struct options options = {0};
     struct error err = {0};
     int operand_count = 0;
-    enum cli_outcome outcome = cli_parse(&command, argc, argv, &options, &operand_count);
+    enum cli_outcome outcome =
+        cli_parse(&topics_cli, argc, argv, &options, &operand_count);
     if (outcome != CLI_RUN) {
         return cli_exit(outcome);
     }
@@ -63,12 +67,12 @@ int topics_command(int argc, char **argv) {
                                   .properties = &options.properties,
                                   .wait_s = options.wait_s};
     if (kafka.bootstrap == NULL) {
-        return cli_misuse(&command, "--bootstrap HOST:PORT,... is needed");
+        return cli_misuse(&topics_cli, "--bootstrap HOST:PORT,... is needed");
     }
     for (int i = 0; i < operand_count; i++) {
         if (kafka_io_create_topics(&kafka, argv[1 + i], (int)options.replicas, &err) !=
             STATUS_OK) {
-            return cli_fail(&command, &err);
+            return cli_fail(&topics_cli, &err);
         }
     }
     return EXIT_FINE;

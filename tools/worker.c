@@ -31,7 +31,9 @@ static const struct cli_flag flags[] = {
      .offset = offsetof(struct options, reference)},
 };
 
-static const struct cli_command command = {
+static int run(int argc, char **argv);
+
+const struct cli_command worker_cli = {
     .name = "worker",
     .operands = "",
     .summary = "Consumes jobs, runs them in batches, and publishes the results.",
@@ -41,12 +43,14 @@ static const struct cli_command command = {
     .operands_max = 0,
     .flags = flags,
     .flag_count = ARRAY_COUNT(flags),
+    .run = run,
 };
 
-int worker_command(int argc, char **argv) {
+static int run(int argc, char **argv) {
     struct options options = {0};
     int operand_count = 0;
-    enum cli_outcome outcome = cli_parse(&command, argc, argv, &options, &operand_count);
+    enum cli_outcome outcome =
+        cli_parse(&worker_cli, argc, argv, &options, &operand_count);
     if (outcome != CLI_RUN) {
         return cli_exit(outcome);
     }
@@ -55,7 +59,7 @@ int worker_command(int argc, char **argv) {
         return EXIT_FINE;
     }
     if (options.config == NULL) {
-        return cli_misuse(&command, "--config FILE is needed");
+        return cli_misuse(&worker_cli, "--config FILE is needed");
     }
     struct worker_opts opts = {.config_path = options.config,
                                .overrides = options.overrides.items,

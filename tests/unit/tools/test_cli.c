@@ -157,15 +157,24 @@ static int record_call(int argc, char **argv) {
 }
 
 START_TEST(dispatch_hands_on_the_command_and_its_arguments) {
-    static const struct cli_entry entries[] = {{"go", "goes", record_call}};
+    static const struct cli_command leaf = {.name = "up go", .run = record_call};
+    static const struct cli_entry below[] = {{"go", "goes", .command = &leaf}};
+    static const struct cli_group up = {"up", "ups", below, 1};
+    static const struct cli_entry entries[] = {{"go", "goes", .command = &leaf},
+                                               {"up", "ups", .group = &up}};
+    static const struct cli_group top = {"", "tops", entries, 2};
+    char *deep[] = {(char[]){"p"}, (char[]){"up"}, (char[]){"go"}, (char[]){"x"}, NULL};
     char *go[] = {(char[]){"p"}, (char[]){"go"}, (char[]){"x"}, NULL};
     char *help[] = {(char[]){"p"}, (char[]){"help"}, NULL};
     char *wrong[] = {(char[]){"p"}, (char[]){"og"}, NULL};
-    ck_assert_int_eq(cli_dispatch("p", "s", entries, 1, 3, go), 7);
+    ck_assert_int_eq(cli_dispatch(&top, 3, go), 7);
     ck_assert_int_eq(last_argc, 2);
-    ck_assert_int_eq(cli_dispatch("p", "s", entries, 1, 2, help), EXIT_FINE);
-    ck_assert_int_eq(cli_dispatch("p", "s", entries, 1, 2, wrong), EXIT_WRONG_USE);
-    ck_assert_int_eq(cli_dispatch("p", "s", entries, 1, 1, wrong), EXIT_WRONG_USE);
+    ck_assert_int_eq(cli_dispatch(&top, 4, deep), 7);
+    ck_assert_int_eq(last_argc, 2);
+    ck_assert_int_eq(cli_dispatch(&top, 2, deep), EXIT_WRONG_USE);
+    ck_assert_int_eq(cli_dispatch(&top, 2, help), EXIT_FINE);
+    ck_assert_int_eq(cli_dispatch(&top, 2, wrong), EXIT_WRONG_USE);
+    ck_assert_int_eq(cli_dispatch(&top, 1, wrong), EXIT_WRONG_USE);
 }
 END_TEST
 

@@ -1,0 +1,24 @@
+/* commands.c - the table of commands. */
+#include "tools/commands.h"
+
+static const struct cli_entry entries[] = {
+    {"worker", "the daemon: consume, batch, infer, publish", .command = &worker_cli},
+    {"submit", "send rows of a file as jobs", .command = &submit_cli},
+    {"collect", "read results back and check them", .command = &collect_cli},
+    {"dlq", "dead letters: list, show, replay, purge", .group = &dlq_group},
+    {"model", "look into a model file: inspect, run, test, bench", .group = &model_group},
+    {"schema", "the Avro schemas of jobs and results", .command = &schema_cli},
+    {"topics", "make topics on a real broker", .command = &topics_cli},
+    {"broker", "a throw-away broker for demos; not for production",
+     .command = &broker_cli},
+    {"registry", "a schema registry for demos; not for production",
+     .command = &registry_cli},
+    {"version", "this program's version; also --version", .command = &version_cli},
+};
+
+const struct cli_group commands = {
+    .name = "",
+    .summary = "A batch inference worker for Kafka.",
+    .entries = entries,
+    .entry_count = ARRAY_COUNT(entries),
+};
