@@ -185,12 +185,8 @@ static int64_t deadline_us(const struct record *record, const struct job *job,
 }
 
 /* When a job with that deadline has to be run: early enough for the batch to be computed,
- * after one that may be under way; at once where the record says that it is urgent. */
-static int64_t run_us(struct intake *intake, const struct record *record, int model,
-                      int64_t row_deadline_us, int64_t now_us) {
-    if (record_number(record, "millrace.priority", 0) > 0) {
-        return now_us;
-    }
+ * after one that may be under way. */
+static int64_t run_us(struct intake *intake, int model, int64_t row_deadline_us) {
     return row_deadline_us == INT64_MAX
                ? INT64_MAX
                : row_deadline_us - 2 * atomic_load(&intake->costs_us[model]);
@@ -233,9 +229,9 @@ static enum status place(struct intake *intake, struct record *record, int64_t n
             *settled = true;
             return STATUS_OK;
         }
-        status =
-            batcher_add(&intake->batcher, *model, job, &row, now_us,
-                        run_us(intake, record, *model, row.deadline_us, now_us), err);
+        row.run_us = run_us(intake, *model, row.deadline_us);
+        row.urgent = record_number(record, "millrace.priority", 0) > 0;
+        status = batcher_add(&intake->batcher, *model, job, &row, now_us, err);
     }
     return status;
 }

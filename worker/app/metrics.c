@@ -13,6 +13,7 @@
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/cpu.h"
+#include "batch/batch.h"
 
 enum metric_type { TYPE_COUNTER, TYPE_GAUGE, TYPE_HISTOGRAM };
 
@@ -23,6 +24,7 @@ enum label {
     LABEL_STAGE,
     LABEL_DEAD,
     LABEL_OUTCOME,
+    LABEL_REASON,
     LABEL_COUNT
 };
 
@@ -96,6 +98,21 @@ static const struct metric_entry table[] = {
                            .type = TYPE_HISTOGRAM,
                            .labels = {LABEL_MODEL},
                            .help = "Jobs in one batch."},
+    [METRIC_BATCH_ROOM] = {.name = "millrace_batch_room_rows_total",
+                           .type = TYPE_COUNTER,
+                           .labels = {LABEL_MODEL},
+                           .help = "Rows that the batches run could have had; "
+                                   "millrace_batch_rows_sum by this is how full they "
+                                   "were."},
+    [METRIC_BATCH_FLUSHES] = {.name = "millrace_batch_flushes_total",
+                              .type = TYPE_COUNTER,
+                              .labels = {LABEL_MODEL, LABEL_REASON},
+                              .help = "Batches by why they were run when they were."},
+    [METRIC_BATCH_DURATION] = {.name = "millrace_batch_compute_seconds",
+                               .type = TYPE_HISTOGRAM,
+                               .unit = UNIT_SECONDS,
+                               .labels = {LABEL_MODEL},
+                               .help = "What a batch cost to compute."},
     [METRIC_STAGE_DURATION] = {.name = "millrace_stage_duration_seconds",
                                .type = TYPE_HISTOGRAM,
                                .unit = UNIT_SECONDS,
@@ -176,8 +193,9 @@ static const char *const outcome_names[] = {
 _Static_assert(ARRAY_COUNT(outcome_names) == METRIC_OUTCOME_COUNT, "both are named");
 
 static const char *const label_names[] = {
-    [LABEL_NONE] = "",       [LABEL_ROUTE] = "route", [LABEL_MODEL] = "model",
-    [LABEL_STAGE] = "stage", [LABEL_DEAD] = "stage",  [LABEL_OUTCOME] = "outcome",
+    [LABEL_NONE] = "",         [LABEL_ROUTE] = "route", [LABEL_MODEL] = "model",
+    [LABEL_STAGE] = "stage",   [LABEL_DEAD] = "stage",  [LABEL_OUTCOME] = "outcome",
+    [LABEL_REASON] = "reason",
 };
 _Static_assert(ARRAY_COUNT(label_names) == LABEL_COUNT, "every label is named");
 
@@ -293,6 +311,8 @@ enum status metrics_create(const struct metrics_opts *opts, struct metrics **met
     m->labels[LABEL_NONE] = (struct label_values){NULL, 1};
     m->labels[LABEL_STAGE] = (struct label_values){stage_names, METRIC_STAGE_COUNT};
     m->labels[LABEL_DEAD] = (struct label_values){dead_names, METRIC_DEAD_COUNT};
+    m->labels[LABEL_REASON] =
+        (struct label_values){batch_reason_names, BATCH_REASON_COUNT};
     m->labels[LABEL_OUTCOME] = (struct label_values){outcome_names, METRIC_OUTCOME_COUNT};
     m->start_ms = clock_wall_ms();
     m->version = copy(m, opts->version);

@@ -36,6 +36,9 @@ enum metric {
     METRIC_PARTITIONS_SUSPECTED,  /* gauge: taken care with after an unclean end */
     METRIC_BATCHES,               /* counter{model} */
     METRIC_BATCH_ROWS,            /* histogram{model}, rows */
+    METRIC_BATCH_ROOM,            /* counter{model}, rows that had been aimed at */
+    METRIC_BATCH_FLUSHES,         /* counter{model, reason}: enum batch_reason */
+    METRIC_BATCH_DURATION,        /* histogram{model}, us of computation */
     METRIC_STAGE_DURATION,        /* histogram{stage}: enum metric_stage, us */
     METRIC_JOB_LATENCY,           /* histogram, us from poll to answer */
     METRIC_CONSUMER_LAG,          /* gauge, records; -1 unknown */

@@ -179,7 +179,11 @@ static void count_batch(struct pipeline *pipeline, const struct batch *batch,
     size_t model = (size_t)batch->model_index;
     metrics_add(metrics, METRIC_JOBS_ANSWERED, model, (uint64_t)times->answered);
     metrics_add(metrics, METRIC_BATCHES, model, 1);
+    metrics_add(metrics, METRIC_BATCH_FLUSHES,
+                metrics_label(metrics, METRIC_BATCH_FLUSHES, model, batch->reason), 1);
+    metrics_add(metrics, METRIC_BATCH_ROOM, model, (uint64_t)batch->model->rows_max);
     metrics_observe(metrics, METRIC_BATCH_ROWS, model, batch->count, 1);
+    metrics_observe(metrics, METRIC_BATCH_DURATION, model, times->compute_us, 1);
     metrics_observe(metrics, METRIC_STAGE_DURATION, METRIC_STAGE_WAIT, wait_us, 1);
     metrics_observe(metrics, METRIC_STAGE_DURATION, METRIC_STAGE_COMPUTE,
                     times->compute_us, 1);

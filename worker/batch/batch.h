@@ -32,6 +32,20 @@ struct row_shape {
     int64_t dims[TENSOR_RANK_MAX];
 };
 
+/* Why a batch was run when it was. */
+enum batch_reason {
+    BATCH_FULL,     /* it had the rows that are aimed at */
+    BATCH_LINGER,   /* its oldest job had waited long enough */
+    BATCH_DEADLINE, /* that of one of its jobs is near */
+    BATCH_PRIORITY, /* one of its jobs waits for no company */
+    BATCH_IDLE,     /* nothing more was waiting, or a thread had nothing to do */
+    BATCH_ROOM,     /* rows of another shape needed its place */
+    BATCH_REASON_COUNT
+};
+
+/* "full", "linger" and so on. */
+extern const char *const batch_reason_names[BATCH_REASON_COUNT];
+
 struct batch_row {
     void *tag; /* the caller's own: the record */
     struct span id;
@@ -39,6 +53,8 @@ struct batch_row {
     int64_t timestamp_ms;
     int64_t received_us;
     int64_t deadline_us; /* by clock_now_us; INT64_MAX for none */
+    int64_t run_us;      /* when it has to be run for that, INT64_MAX for its turn */
+    bool urgent;         /* it waits for no company */
 };
 
 struct batch {
@@ -46,6 +62,8 @@ struct batch {
     const struct batch_model *model;
     int count;
     int64_t due_us;                         /* when it must be run, by clock_now_us */
+    enum batch_reason due_reason;           /* what due_us comes of */
+    enum batch_reason reason;               /* why it was emitted */
     int64_t deadline_us;                    /* the first of its rows */
     struct batch_row *rows;                 /* rows_max of them */
     struct tensor inputs[MODEL_INPUTS_MAX]; /* dims[0] is count once taken to be run */

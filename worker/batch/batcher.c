@@ -10,7 +10,7 @@ void batcher_init(struct batcher *batcher, const struct batcher_opts *opts) {
     *batcher = (struct batcher){.opts = *opts};
 }
 
-static void emit_lane(struct batcher *batcher, int lane) {
+static void emit_lane(struct batcher *batcher, int lane, enum batch_reason reason) {
     struct batch *batch = batcher->lanes[lane];
     int inputs = model_input_count(batch->model->model);
     batcher->lane_count--;
@@ -19,6 +19,7 @@ static void emit_lane(struct batcher *batcher, int lane) {
     for (int i = 0; i < inputs; i++) {
         batch->inputs[i].dims[0] = batch->count;
     }
+    batch->reason = reason;
     batcher->opts.emit(batcher->opts.opaque, batch);
 }
 
@@ -40,7 +41,7 @@ static struct batch *take_batch(struct batcher *batcher, int model_index) {
     if (batch == NULL) {
         int lane = oldest_lane(batcher, model_index);
         if (lane < batcher->lane_count) {
-            emit_lane(batcher, lane);
+            emit_lane(batcher, lane, BATCH_ROOM);
         }
         batch = opts->take(opts->opaque, model_index, true);
     }
@@ -53,7 +54,7 @@ static enum status open_lane(struct batcher *batcher, int model_index,
     struct batch *batch;
     enum status status;
     if (batcher->lane_count == BATCHER_LANES_MAX) {
-        emit_lane(batcher, 0);
+        emit_lane(batcher, 0, BATCH_ROOM);
     }
     batch = take_batch(batcher, model_index);
     if (batch == NULL) {
@@ -172,15 +173,36 @@ static enum status row_shapes(const struct batch_model *model, const struct job 
     return STATUS_OK;
 }
 
+/* Counts the row after the last one, which is filled. */
+static void count_row(struct batch *batch, const struct batch_row *row, int64_t now_us) {
+    int64_t due_us = now_us + batch->model->linger_us;
+    enum batch_reason reason = BATCH_LINGER;
+    if (row->run_us < due_us) {
+        due_us = row->run_us;
+        reason = BATCH_DEADLINE;
+    }
+    if (row->urgent) {
+        due_us = now_us;
+        reason = BATCH_PRIORITY;
+    }
+    if (due_us < batch->due_us) {
+        batch->due_us = due_us;
+        batch->due_reason = reason;
+    }
+    if (row->deadline_us < batch->deadline_us) {
+        batch->deadline_us = row->deadline_us;
+    }
+    batch->rows[batch->count++] = *row;
+}
+
 enum status batcher_add(struct batcher *batcher, int model_index, const struct job *job,
-                        const struct batch_row *row, int64_t now_us, int64_t run_us,
-                        struct error *err) {
+                        const struct batch_row *from, int64_t now_us, struct error *err) {
     struct row_shape shapes[MODEL_INPUTS_MAX];
     int of_input[MODEL_INPUTS_MAX];
     const struct batch_model *model;
     struct batch *batch;
+    struct batch_row row = *from;
     enum status status;
-    int64_t due_us;
     int lane = 0;
     assert(model_index >= 0);
     assert(model_index < batcher->opts.model_count);
@@ -200,18 +222,11 @@ enum status batcher_add(struct batcher *batcher, int model_index, const struct j
     if (status != STATUS_OK) {
         return status; /* an empty lane stays open; flushing skips it */
     }
-    batch->rows[batch->count] = *row;
-    batch->rows[batch->count].id = job->id;
-    batch->rows[batch->count].headers = job->headers;
-    batch->count++;
-    due_us = now_us + model->linger_us;
-    due_us = due_us < run_us ? due_us : run_us;
-    batch->due_us = batch->due_us < due_us ? batch->due_us : due_us;
-    if (row->deadline_us < batch->deadline_us) {
-        batch->deadline_us = row->deadline_us;
-    }
+    row.id = job->id;
+    row.headers = job->headers;
+    count_row(batch, &row, now_us);
     if (batch->count == model->rows_max) {
-        emit_lane(batcher, lane);
+        emit_lane(batcher, lane, BATCH_FULL);
     }
     return STATUS_OK;
 }
@@ -220,8 +235,10 @@ void batcher_flush(struct batcher *batcher, int64_t now_us, bool idle) {
     int lane = 0;
     while (lane < batcher->lane_count) {
         const struct batch *batch = batcher->lanes[lane];
-        if (batch->count > 0 && (idle || batch->due_us <= now_us)) {
-            emit_lane(batcher, lane); /* the next one moves into its place */
+        bool due = batch->due_us <= now_us;
+        if (batch->count > 0 && (idle || due)) {
+            /* The next one moves into its place. */
+            emit_lane(batcher, lane, due ? batch->due_reason : BATCH_IDLE);
         } else {
             lane++;
         }

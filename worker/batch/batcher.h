@@ -37,13 +37,12 @@ struct batcher {
 void batcher_init(struct batcher *batcher, const struct batcher_opts *opts);
 
 /* Puts a parsed job into a batch of its model, which may emit batches.  `row` has tag
- * and times; the batch is run at latest at `run_us` by clock_now_us, INT64_MAX for when
- * it is its turn.
+ * and times; the batch is run at latest at row->run_us, at once if row->urgent.
  * STATUS_POISON: the job does not fit the model, nothing was changed for others;
  * STATUS_AGAIN: the worker is stopping. */
 MUST_CHECK enum status batcher_add(struct batcher *batcher, int model_index,
                                    const struct job *job, const struct batch_row *row,
-                                   int64_t now_us, int64_t run_us, struct error *err);
+                                   int64_t now_us, struct error *err);
 
 /* Emits what is due at now_us; everything if `idle`, because then waiting wins nothing.
  */

@@ -48,6 +48,8 @@ START_TEST(a_fresh_page_has_every_series_at_zero) {
     ck_assert_double_eq(value("millrace_jobs_received_total{route=\"text.jobs\"}"), 0);
     ck_assert_double_eq(value("millrace_jobs_answered_total{model=\"digits\"}"), 0);
     ck_assert_double_eq(value("millrace_transactions_total{outcome=\"aborted\"}"), 0);
+    ck_assert_double_eq(
+        value("millrace_batch_flushes_total{model=\"digits\",reason=\"linger\"}"), 0);
     ck_assert_double_eq(value("millrace_stage_duration_seconds_count{stage=\"commit\"}"),
                         0);
     ck_assert_uint_ge(page.family_count, METRIC_COUNT + 2);

@@ -69,10 +69,10 @@ static void world_release(struct world *world) {
 }
 
 static enum status add(struct world *world, int model, const struct job *job,
-                       int64_t now_us, int64_t deadline_us, struct error *err) {
+                       int64_t now_us, int64_t run_us, struct error *err) {
     static int tags;
-    struct batch_row row = {.tag = &tags};
-    return batcher_add(&world->batcher, model, job, &row, now_us, deadline_us, err);
+    struct batch_row row = {.tag = &tags, .run_us = run_us, .deadline_us = INT64_MAX};
+    return batcher_add(&world->batcher, model, job, &row, now_us, err);
 }
 
 static void add_lookup(struct world *world, int64_t now_us) {
@@ -161,6 +161,44 @@ START_TEST(batch_is_not_held_past_a_deadline) {
     fixture_lookup_job(&job, "hurry", 1, 2, 3);
     ck_assert_int_eq(add(&world, 0, &job, 200, 300, &err), STATUS_OK);
     ck_assert_int_eq(batcher_due_us(&world.batcher), 300);
+    world_release(&world);
+}
+END_TEST
+
+START_TEST(every_batch_says_why_it_was_run) {
+    struct world world;
+    struct batch_row urgent = {
+        .urgent = true, .run_us = INT64_MAX, .deadline_us = INT64_MAX};
+    struct job job;
+    struct error err;
+    world_init(&world);
+    for (int i = 0; i < 4; i++) {
+        add_lookup(&world, 0);
+    }
+    ck_assert_int_eq(world.emitted[0]->reason, BATCH_FULL);
+    add_lookup(&world, 0);
+    batcher_flush(&world.batcher, 1000, true);
+    ck_assert_int_eq(world.emitted[1]->reason, BATCH_LINGER); /* idle or not */
+    add_lookup(&world, 1000);
+    batcher_flush(&world.batcher, 1001, true);
+    ck_assert_int_eq(world.emitted[2]->reason, BATCH_IDLE);
+    world_release(&world);
+    world_init(&world);
+    add_lookup(&world, 0);
+    fixture_lookup_job(&job, "hurry", 1, 2, 3);
+    ck_assert_int_eq(add(&world, 0, &job, 0, 300, &err), STATUS_OK);
+    batcher_flush(&world.batcher, 300, false);
+    ck_assert_int_eq(world.emitted[0]->reason, BATCH_DEADLINE);
+    ck_assert_int_eq(batcher_add(&world.batcher, 0, &job, &urgent, 400, &err), STATUS_OK);
+    batcher_flush(&world.batcher, 400, false);
+    ck_assert_int_eq(world.emitted[1]->reason, BATCH_PRIORITY);
+    for (int length = 1; length <= SPARE + 1; length++) {
+        fixture_pair_job(&job, "j", length, 1.0F);
+        ck_assert_int_eq(add(&world, 1, &job, 500, INT64_MAX, &err), STATUS_OK);
+    }
+    ck_assert_int_eq(world.emitted_count, 2); /* the third one is used again */
+    ck_assert_int_eq(world.batcher.lane_count, SPARE);
+    ck_assert_int_eq(world.batcher.lanes[SPARE - 1]->reason, BATCH_ROOM);
     world_release(&world);
 }
 END_TEST
@@ -263,6 +301,7 @@ int main(void) {
     tcase_add_test(tests, batch_leaves_at_once_when_nothing_more_is_waiting);
     tcase_add_test(tests, a_row_that_is_dropped_leaves_the_others_as_they_were);
     tcase_add_test(tests, batch_is_not_held_past_a_deadline);
+    tcase_add_test(tests, every_batch_says_why_it_was_run);
     tcase_add_test(tests, jobs_of_other_models_and_shapes_do_not_mix);
     tcase_add_test(tests, more_shapes_than_batches_send_off_the_oldest);
     tcase_add_test(tests, a_job_that_does_not_fit_leaves_its_neighbours_alone);

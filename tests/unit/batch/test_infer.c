@@ -59,14 +59,14 @@ static int run(const bool *bad, struct heard *heard, struct answers_pool *pool) 
     ck_assert_int_eq(batch_create(&model, 0, &spare, &err), STATUS_OK);
     batcher_init(&batcher, &opts);
     for (int i = 0; i < ROWS; i++) {
-        struct batch_row row = {.tag = &tags[i], .timestamp_ms = 1000 + i};
+        struct batch_row row = {
+            .tag = &tags[i], .timestamp_ms = 1000 + i, .run_us = INT64_MAX};
         struct job job;
         char id[16];
         tags[i] = i;
         (void)snprintf(id, sizeof(id), "row-%d", i);
         fixture_lookup_job(&job, id, i % 10, bad[i] ? 99 : 1, 2);
-        ck_assert_int_eq(batcher_add(&batcher, 0, &job, &row, 0, INT64_MAX, &err),
-                         STATUS_OK);
+        ck_assert_int_eq(batcher_add(&batcher, 0, &job, &row, 0, &err), STATUS_OK);
     }
     ck_assert_int_eq(session_create(model.model, 0, &session, &err), STATUS_OK);
     ck_assert(answers_pool_init(pool));
