@@ -33,7 +33,7 @@ enum unit { UNIT_ONE, UNIT_SECONDS };
 struct metric_entry {
     const char *name;
     enum metric_type type;
-    enum unit unit; /* of a histogram; UNIT_SECONDS holds microseconds */
+    enum unit unit; /* UNIT_SECONDS holds microseconds */
     enum label labels[2];
     const char *help;
 };
@@ -139,6 +139,20 @@ static const struct metric_entry table[] = {
     [METRIC_REBALANCES] = {.name = "millrace_rebalances_total",
                            .type = TYPE_COUNTER,
                            .help = "Changes of the assigned partitions."},
+    [METRIC_REBALANCE_PAUSES] = {.name = "millrace_rebalance_pauses_total",
+                                 .type = TYPE_COUNTER,
+                                 .help = "Rebalances for which all work of this worker "
+                                         "stood still, those that are over."},
+    [METRIC_REBALANCE_PAUSE] = {.name = "millrace_rebalance_pause_seconds_total",
+                                .type = TYPE_COUNTER,
+                                .unit = UNIT_SECONDS,
+                                .help = "How long they were, from the loss of the "
+                                        "partitions to the first job that waited in "
+                                        "the new ones, or to their assignment."},
+    [METRIC_REBALANCE_PAUSE_LAST] = {.name = "millrace_rebalance_pause_last_seconds",
+                                     .type = TYPE_GAUGE,
+                                     .unit = UNIT_SECONDS,
+                                     .help = "How long the last one was."},
     [METRIC_PAUSES] = {.name = "millrace_pauses_total",
                        .type = TYPE_COUNTER,
                        .help = "Times the window of jobs in flight was full."},
@@ -427,6 +441,16 @@ static void write_labels(const struct metrics *metrics, const struct metric_entr
     }
 }
 
+/* " 1.500000\n", or " 3\n". */
+static void write_value(const struct metric_entry *entry, int64_t value, FILE *to) {
+    if (entry->unit == UNIT_SECONDS) {
+        (void)fprintf(to, " %lld.%06lld\n", (long long)(value / 1000000),
+                      (long long)(value % 1000000));
+    } else {
+        (void)fprintf(to, " %lld\n", (long long)value);
+    }
+}
+
 static void write_histogram(const struct metrics *metrics,
                             const struct metric_entry *entry, size_t label,
                             const _Atomic int64_t *cells, FILE *to) {
@@ -446,12 +470,7 @@ static void write_histogram(const struct metrics *metrics,
     }
     (void)fprintf(to, "%s_sum", entry->name);
     write_labels(metrics, entry, label, NULL, to);
-    if (entry->unit == UNIT_SECONDS) {
-        (void)fprintf(to, " %lld.%06lld\n", (long long)(sum / 1000000),
-                      (long long)(sum % 1000000));
-    } else {
-        (void)fprintf(to, " %lld\n", (long long)sum);
-    }
+    write_value(entry, sum, to);
     (void)fprintf(to, "%s_count", entry->name);
     write_labels(metrics, entry, label, NULL, to);
     (void)fprintf(to, " %lld\n", (long long)total);
@@ -471,7 +490,7 @@ static void write_metric(const struct metrics *metrics, enum metric metric, FILE
         }
         (void)fputs(entry->name, to);
         write_labels(metrics, entry, label, NULL, to);
-        (void)fprintf(to, " %lld\n", (long long)load(cells));
+        write_value(entry, load(cells), to);
     }
 }
 

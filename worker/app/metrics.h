@@ -46,6 +46,9 @@ enum metric {
     METRIC_BYTES_IN_FLIGHT,       /* gauge */
     METRIC_TRANSACTIONS,          /* counter{outcome}: enum metric_outcome */
     METRIC_REBALANCES,            /* counter */
+    METRIC_REBALANCE_PAUSES,      /* counter: those for which all work stood still */
+    METRIC_REBALANCE_PAUSE,       /* counter, us: how long, all together */
+    METRIC_REBALANCE_PAUSE_LAST,  /* gauge, us */
     METRIC_PAUSES,                /* counter: the window was full */
     METRIC_PARTITIONS_ASSIGNED,   /* gauge */
     METRIC_BROKER_UP,             /* gauge, 0 or 1 */

@@ -131,6 +131,7 @@ static struct stream_opts stream_opts(const struct config *config,
         .route_count = config->route_count,
         .group = config->worker.group,
         .instance = config->worker.instance,
+        .is_static = config->worker.membership == CONFIG_STATIC,
         .delivery = exactly_once ? STREAM_EXACTLY_ONCE : STREAM_AT_LEAST_ONCE,
         .commit_interval_us = (int64_t)config->worker.commit_interval_ms * 1000,
         .window_records_max = (size_t)config->worker.window_jobs,
@@ -227,6 +228,9 @@ static void take_figures(struct worker *w, struct stream_stats *s) {
                 (int64_t)s->transactions_committed);
     metrics_set(m, METRIC_TRANSACTIONS, METRIC_ABORTED, (int64_t)s->transactions_aborted);
     metrics_set(m, METRIC_REBALANCES, 0, (int64_t)s->rebalances);
+    metrics_set(m, METRIC_REBALANCE_PAUSES, 0, (int64_t)s->rebalance_pauses);
+    metrics_set(m, METRIC_REBALANCE_PAUSE, 0, s->rebalance_pause_us);
+    metrics_set(m, METRIC_REBALANCE_PAUSE_LAST, 0, s->rebalance_pause_last_us);
     metrics_set(m, METRIC_PAUSES, 0, (int64_t)s->pauses);
     metrics_set(m, METRIC_PARTITIONS_ASSIGNED, 0, (int64_t)s->partitions_assigned);
     metrics_set(m, METRIC_BROKER_UP, 0, s->broker_up);

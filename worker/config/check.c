@@ -67,6 +67,13 @@ static void check_worker(struct loader *loader) {
     if (worker->threads == 0) {
         worker->threads = cpu_count() > 1 ? cpu_count() - 1 : 1;
     }
+    if (worker->membership == CONFIG_STATIC && worker->instance != NULL &&
+        worker->instance[0] == 0) {
+        loader_problem(loader,
+                       "%s: worker.membership = \"static\" needs worker.instance, a name "
+                       "that this worker alone has in its group, and keeps",
+                       place_of(loader, "worker.membership", NULL));
+    }
 }
 
 static void check_http(struct loader *loader) {

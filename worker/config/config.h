@@ -32,6 +32,10 @@
 
 enum config_delivery { CONFIG_EXACTLY_ONCE, CONFIG_AT_LEAST_ONCE };
 
+/* What the group does when the worker is gone: shares its partitions out at once, or
+ * keeps them for one of the same name. */
+enum config_membership { CONFIG_DYNAMIC, CONFIG_STATIC };
+
 /* What becomes of a job whose inputs hold NaN or an infinity. */
 enum config_nan { CONFIG_NAN_ALLOW, CONFIG_NAN_REJECT };
 
@@ -48,7 +52,8 @@ struct config_properties {
 
 struct config_worker {
     const char *group;    /* never empty */
-    const char *instance; /* empty: the stream chooses one */
+    const char *instance; /* empty: the stream chooses one; never with CONFIG_STATIC */
+    enum config_membership membership;
     enum config_delivery delivery;
     int commit_interval_ms;
     int threads; /* as it will be, at least 1: 0 in the file is resolved */

@@ -12,6 +12,12 @@ static const char *const deliveries[] = {
     NULL,
 };
 
+static const char *const memberships[] = {
+    [CONFIG_DYNAMIC] = "dynamic",
+    [CONFIG_STATIC] = "static",
+    NULL,
+};
+
 static const char *const nans[] = {
     [CONFIG_NAN_ALLOW] = "allow",
     [CONFIG_NAN_REJECT] = "reject",
@@ -41,6 +47,7 @@ static const char *const formats[] = {
 
 /* The loader stores a choice's index through an int. */
 _Static_assert(sizeof(enum config_delivery) == sizeof(int), "an enum is an int");
+_Static_assert(sizeof(enum config_membership) == sizeof(int), "an enum is an int");
 _Static_assert(sizeof(enum config_nan) == sizeof(int), "an enum is an int");
 _Static_assert(sizeof(enum config_order) == sizeof(int), "an enum is an int");
 _Static_assert(sizeof(enum log_level) == sizeof(int), "an enum is an int");
@@ -64,6 +71,17 @@ static const struct key worker_keys[] = {
         .fallback = "",
         .help = "Names this worker within its group and must be unique there: it is "
                 "part of the transactional id. Empty: host name and a free number.",
+    },
+    {
+        .name = "membership",
+        .type = KEY_CHOICE,
+        .offset = offsetof(struct config_worker, membership),
+        .choices = memberships,
+        .fallback = "dynamic",
+        .help = "`static`: the group keeps the partitions of a worker that stops for one "
+                "of the same `instance`, which is required, for consumer.session_timeout_"
+                "ms (45000 then), and no other worker pauses: for rolling restarts. "
+                "`dynamic`: they are shared out at once.",
     },
     {
         .name = "delivery",

@@ -46,6 +46,11 @@ static const struct default_property consumer_defaults[] = {
     {"queued.max.messages.kbytes", "65536"},
 };
 
+/* A static member's partitions wait for it that long: a restart has to fit in. */
+static const struct default_property static_defaults[] = {
+    {"session.timeout.ms", "45000"},
+};
+
 static const struct default_property producer_defaults[] = {
     {"linger.ms", "5"},
     {"batch.num.messages", "100000"},
@@ -87,6 +92,7 @@ static const struct reserved_property reserved[] = {
     {"offset.store.method", "offsets are committed with the results"},
     {"isolation.level", "aborted records must not be read"},
     {"group.id", "it is the setting of the group"},
+    {"group.instance.id", "it is the instance name of a static member"},
     {"transactional.id", "it is made of the group and the instance name"},
     {"enable.idempotence", "results must not be doubled or change their order"},
     {"enable.gapless.guarantee", "a result that fails is replayed by the worker"},
@@ -251,6 +257,9 @@ static enum status fill_consumer(const struct stream_opts *opts, const char *gro
     enum status status =
         set_defaults(conf, consumer_defaults, ARRAY_COUNT(consumer_defaults), err);
 
+    if (status == STATUS_OK && opts->is_static) {
+        status = set_defaults(conf, static_defaults, ARRAY_COUNT(static_defaults), err);
+    }
     if (status == STATUS_OK) {
         status = set_properties(conf, opts->common, opts->common_count, err);
     }
@@ -259,6 +268,9 @@ static enum status fill_consumer(const struct stream_opts *opts, const char *gro
     }
     if (status == STATUS_OK) {
         status = set_defaults(conf, consumer_fixed, ARRAY_COUNT(consumer_fixed), err);
+    }
+    if (status == STATUS_OK && opts->is_static) {
+        status = set_property(conf, "group.instance.id", opts->instance, err);
     }
     return status == STATUS_OK ? set_property(conf, "group.id", group, err) : status;
 }

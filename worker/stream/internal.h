@@ -38,6 +38,8 @@ struct counters {
     _Atomic uint64_t records_replayed, records_lost;
     _Atomic uint64_t committed, aborted, rebalances, pauses;
     _Atomic uint64_t condemned, suspected; /* records; leases, now */
+    _Atomic uint64_t rebalance_pauses;
+    _Atomic int64_t rebalance_pause_us, rebalance_pause_last_us;
 };
 
 struct stream {

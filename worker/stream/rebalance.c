@@ -281,6 +281,7 @@ static void assign(struct stream *stream, rd_kafka_topic_partition_list_t *parti
         rebalance_apply_pauses(stream);
     }
     rebalance_refresh(stream);
+    pause_assigned(&stream->source.pause, clock_now_us(), clock_wall_ms());
 }
 
 static void revoke(struct stream *stream, rd_kafka_topic_partition_list_t *partitions,
@@ -288,6 +289,10 @@ static void revoke(struct stream *stream, rd_kafka_topic_partition_list_t *parti
     rd_kafka_t *consumer = stream->source.consumer;
     bool lost = rd_kafka_assignment_lost(consumer);
 
+    /* Of what is revoked in cooperation, the rest goes on. */
+    if (partitions->cnt > 0 && (lost || !cooperative)) {
+        pause_begin(&stream->source.pause, clock_now_us());
+    }
     revoke_leases(stream, partitions, !lost && !atomic_load(&stream->closing));
     if (cooperative) {
         check_error(rd_kafka_incremental_unassign(consumer, partitions),

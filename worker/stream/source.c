@@ -326,11 +326,28 @@ static enum status poll_batch(struct stream *stream, int timeout_ms, struct erro
     return status;
 }
 
+/* A pause of all work that is over is counted; `record` is the first one after it, or
+ * NULL while there is none. */
+static void count_pause(struct stream *stream, const struct record *record) {
+    struct counters *counters = &stream->counters;
+    int64_t pause_us = pause_end(&stream->source.pause, clock_now_us(),
+                                 record != NULL ? &record->timestamp_ms : NULL);
+
+    if (pause_us < 0) {
+        return;
+    }
+    atomic_fetch_add(&counters->rebalance_pauses, 1);
+    atomic_fetch_add(&counters->rebalance_pause_us, pause_us);
+    atomic_store(&counters->rebalance_pause_last_us, pause_us);
+    log_event(LOG_INFO, "rebalance_pause", LOG_INT("pause_ms", pause_us / 1000));
+}
+
 /* Hands the batch over: to the window, and as a chain to the pipeline. */
 static struct record *hand_out(struct stream *stream) {
     struct source *source = &stream->source;
     struct slot *first = source->batch_first;
 
+    count_pause(stream, first != NULL ? &first->record : NULL);
     if (first == NULL) {
         return NULL;
     }

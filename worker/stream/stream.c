@@ -108,6 +108,9 @@ static enum status check_opts(const struct stream_opts *opts, struct error *err)
     if (opts->group == NULL || opts->group[0] == '\0') {
         return error_set(err, STATUS_INVALID, "the consumer group has no name");
     }
+    if (opts->is_static && (opts->instance == NULL || opts->instance[0] == '\0')) {
+        return error_set(err, STATUS_INVALID, "a static member has an instance name");
+    }
     if (opts->window_records_max == 0 || opts->window_size_max == 0) {
         return error_set(err, STATUS_INVALID, "a window of nothing lets nothing through");
     }
@@ -269,6 +272,9 @@ void stream_stats(struct stream *stream, struct stream_stats *stats) {
         .transactions_aborted = atomic_load(&counters->aborted),
         .rebalances = atomic_load(&counters->rebalances),
         .pauses = atomic_load(&counters->pauses),
+        .rebalance_pauses = atomic_load(&counters->rebalance_pauses),
+        .rebalance_pause_us = atomic_load(&counters->rebalance_pause_us),
+        .rebalance_pause_last_us = atomic_load(&counters->rebalance_pause_last_us),
         .lag = atomic_load(&stream->source.lag),
         .retries_waiting = atomic_load(&stream->source.retries_waiting),
         .broker_up = problems_is_clear(&stream->problems, PROBLEM_BROKER),

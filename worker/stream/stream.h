@@ -54,6 +54,7 @@ struct stream_opts {
     const char *group;    /* consumer group */
     const char *instance; /* names this worker in its transactional.id; empty:
                              host name and the first free lock of this host */
+    bool is_static;       /* the instance is the group's static member of that name */
     enum stream_delivery delivery;
     int64_t commit_interval_us; /* at least this long between two commits */
     size_t window_records_max;  /* records in flight, polled and not yet committed */
@@ -72,6 +73,8 @@ struct stream_stats {
     uint64_t partitions_suspected; /* of which one record at a time is computed */
     uint64_t transactions_committed, transactions_aborted, rebalances, pauses;
     uint64_t records_in_flight, bytes_in_flight, partitions_assigned;
+    uint64_t rebalance_pauses; /* rebalances for which all work stood still */
+    int64_t rebalance_pause_us, rebalance_pause_last_us; /* all of them, and the last */
     int64_t lag; /* records behind the high watermark over all partitions, -1 unknown */
     int64_t retries_waiting;      /* the same in our partitions of the retry topics */
     bool broker_up, topics_ready; /* what readiness is made of */

@@ -430,6 +430,8 @@ static const struct refusal refusals[] = {
     {LEAST "worker = { group = 7; };", "a.conf:4: worker.group = 7", ""},
     {LEAST "worker = { group = \"a\\nb\"; };", "a.conf:4: worker.group = a?b", ""},
     {LEAST "worker = { group = \"\\xff\"; };", "a.conf:4: worker.group", ""},
+    {LEAST "worker = { membership = \"static\"; };",
+     "a.conf:4: worker.membership = \"static\" needs worker.instance", "keeps"},
     {LEAST "worker = { instance = \"a b\"; };", "a.conf:4: worker.instance = a b",
      "letters"},
     {LEAST "worker = { delivery = \"twice\"; };", "a.conf:4: worker.delivery = twice",

@@ -26,6 +26,7 @@ START_TEST(properties_that_would_break_a_promise_are_refused) {
         "enable.auto.offset.store",
         "isolation.level",
         "group.id",
+        "group.instance.id",
         "transactional.id",
         "enable.idempotence",
         "acks",
@@ -63,6 +64,28 @@ START_TEST(the_users_properties_win_over_defaults) {
 }
 END_TEST
 
+START_TEST(a_static_member_is_called_as_its_instance) {
+    char name[32];
+    size_t size = sizeof name;
+    rd_kafka_conf_t *conf;
+    struct stream_opts member = {
+        .common = property, .common_count = 1, .is_static = true, .instance = "w-1"};
+    ck_assert_int_eq(client_conf(CLIENT_CONSUMER, &member, "g", &context, &conf, &err),
+                     STATUS_OK);
+    ck_assert_int_eq(rd_kafka_conf_get(conf, "group.instance.id", name, &size), 0);
+    ck_assert_str_eq(name, "w-1");
+    ck_assert_int_eq(client_number(conf, "session.timeout.ms", 0), 45000);
+    rd_kafka_conf_destroy(conf);
+    member.is_static = false;
+    ck_assert_int_eq(client_conf(CLIENT_CONSUMER, &member, "g", &context, &conf, &err),
+                     STATUS_OK);
+    size = sizeof name;
+    ck_assert(rd_kafka_conf_get(conf, "group.instance.id", name, &size) != 0 ||
+              name[0] == 0);
+    rd_kafka_conf_destroy(conf);
+}
+END_TEST
+
 START_TEST(cooperative_rebalancing_needs_a_librdkafka_in_which_it_works) {
     enum status expected = rd_kafka_version() < 0x020601ff ? STATUS_INVALID : STATUS_OK;
     ck_assert_int_eq(try_property(CLIENT_CONSUMER, "partition.assignment.strategy",
@@ -89,6 +112,7 @@ int main(void) {
         an_unknown_property_is_named,
         a_value_that_is_refused_is_told_unless_it_is_a_secret,
         the_users_properties_win_over_defaults,
+        a_static_member_is_called_as_its_instance,
         cooperative_rebalancing_needs_a_librdkafka_in_which_it_works,
         without_brokers_there_is_nothing_to_open,
     };
