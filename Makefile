@@ -321,7 +321,7 @@ soak: $(BUILD)/millrace ## the same at random for HOURS
 	@tests/faults/run.sh --hours $(HOURS) --markdown
 
 # ---- for users ------------------------------------------------------------------------
-.PHONY: demo bench bench-models models-graphs train install
+.PHONY: demo bench bench-models models-graphs train man install
 demo: packages ## the main job in a minute; KAFKA=1 on a real Apache Kafka
 	@$(SUBMAKE) -j$(JOBS) all
 	@KAFKA=$(KAFKA) tools/demo.sh
@@ -348,12 +348,27 @@ models-graphs: ## export the graphs of tests/models again (never needed to build
 train: ## train the demo models again (never needed to build)
 	@tools/train/train.sh
 
-install: $(BUILD)/millrace ## install under PREFIX (default /usr/local), DESTDIR respected
+man: $(BUILD)/millrace ## the manual pages and the shells' completions
+	@rm -rf $(BUILD)/man $(BUILD)/completion && mkdir -p $(BUILD)/man $(BUILD)/completion
+	@for page in $$($(BUILD)/millrace man --list); do \
+	  $(BUILD)/millrace man $${page%.*} >$(BUILD)/man/$$page || exit 1; done
+	@for shell in bash zsh fish; do \
+	  $(BUILD)/millrace completion $$shell >$(BUILD)/completion/$$shell || exit 1; done
+
+install: man ## install under PREFIX (default /usr/local), DESTDIR respected
 	install -D -m 755 $(BUILD)/millrace $(DESTDIR)$(PREFIX)/bin/millrace
 	install -d $(DESTDIR)$(PREFIX)/share/millrace/schemas $(DESTDIR)$(PREFIX)/share/millrace/conf
 	install -m 644 schemas/*.avsc $(DESTDIR)$(PREFIX)/share/millrace/schemas
 	install -m 644 conf/*.conf $(DESTDIR)$(PREFIX)/share/millrace/conf
 	cp -r conf/models $(DESTDIR)$(PREFIX)/share/millrace/conf
+	@for page in $(BUILD)/man/*; do \
+	  install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man$${page##*.} $$page; done
+	install -D -m 644 $(BUILD)/completion/bash \
+	  $(DESTDIR)$(PREFIX)/share/bash-completion/completions/millrace
+	install -D -m 644 $(BUILD)/completion/zsh \
+	  $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_millrace
+	install -D -m 644 $(BUILD)/completion/fish \
+	  $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/millrace.fish
 
 .PHONY: clean
 clean: ## remove what was built

@@ -13,6 +13,8 @@ static const struct cli_entry entries[] = {
      .command = &broker_cli},
     {"registry", "a schema registry for demos; not for production",
      .command = &registry_cli},
+    {"completion", "a script for bash, zsh or fish", .command = &completion_cli},
+    {"man", "a manual page, as roff", .command = &man_cli},
     {"version", "this program's version; also --version", .command = &version_cli},
 };
 

@@ -18,6 +18,8 @@ extern const struct cli_command schema_cli;
 extern const struct cli_command topics_cli;
 extern const struct cli_command broker_cli;
 extern const struct cli_command registry_cli;
+extern const struct cli_command completion_cli;
+extern const struct cli_command man_cli;
 extern const struct cli_command version_cli;
 
 extern const struct cli_group dlq_group;
