@@ -2,7 +2,6 @@
 #include "app/failure.h"
 
 #include <assert.h>
-#include <stdio.h>
 
 #include "base/clock.h"
 
@@ -26,12 +25,17 @@ static const char *const stages[] = {
 };
 _Static_assert(ARRAY_COUNT(stages) == METRIC_DEAD_COUNT, "every stage is named");
 
+void failure_late(int64_t late_us, struct error *reason) {
+    (void)error_set(reason, STATUS_POISON, "expired: %lld ms past its deadline",
+                    (long long)(late_us / 1000));
+}
+
 void failure_expire(struct failure *failure, struct record *record, const char *model,
                     int64_t late_us) {
-    char reason[64];
-    (void)snprintf(reason, sizeof(reason), "expired: %lld ms past its deadline",
-                   (long long)(late_us / 1000));
-    failure_settle(failure, record, METRIC_DEAD_DEADLINE, model, STATUS_POISON, reason);
+    struct error reason;
+    failure_late(late_us, &reason);
+    failure_settle(failure, record, METRIC_DEAD_DEADLINE, model, reason.status,
+                   reason.text);
 }
 
 bool failure_may_pass(enum status status) {

@@ -21,6 +21,9 @@ struct failure {
 /* Can the reason pass by itself? */
 bool failure_may_pass(enum status status);
 
+/* Why a job is given up that is so late. */
+void failure_late(int64_t late_us, struct error *reason);
+
 /* The job's deadline is over: a dead letter that says so. */
 void failure_expire(struct failure *failure, struct record *record, const char *model,
                     int64_t late_us);

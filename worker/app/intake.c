@@ -107,6 +107,7 @@ enum status intake_create(const struct intake_opts *opts, struct intake **out,
     }
     batcher = (struct batcher_opts){.models = opts->models->items,
                                     .model_count = opts->models->count,
+                                    .parts = opts->parts,
                                     .take = on_take,
                                     .emit = on_emit,
                                     .give_back = on_give_back,
@@ -126,6 +127,7 @@ void intake_destroy(struct intake *intake) {
     for (int i = 0; i < intake->all_count; i++) {
         batch_destroy(intake->all[i]);
     }
+    batcher_release(&intake->batcher);
     free(intake->costs_us);
     free(intake->unused);
     free(intake->all);

@@ -22,6 +22,7 @@ struct intake_opts {
     struct metrics *metrics;
     struct failure *failure;
     struct stream *stream;
+    struct parts_pool *parts;
     struct queue *batches; /* where full batches go; intake waits while it is full */
 };
 

@@ -29,6 +29,7 @@ struct compute {
 struct pipeline {
     struct pipeline_opts opts;
     struct answers_pool answers;
+    struct parts_pool parts;
     struct intake *intake;
     struct failure failures;
     struct queue chains;  /* struct record *, poll to intake */
@@ -138,15 +139,24 @@ struct sink {
     const char *model;
 };
 
-static void on_answered(void *opaque, void *tag, struct span result, void *holder) {
-    (void)opaque; /* a record needs no more than its own */
-    record_set_result(tag, result, holder);
+static void on_answered(void *opaque, const struct batch_row *row, struct span result,
+                        void *holder) {
+    struct sink *sink = opaque;
+    if (row->parts != NULL) { /* count_latencies sees to the others */
+        metrics_observe(sink->pipeline->opts.metrics, METRIC_JOB_LATENCY, 0,
+                        clock_now_us() - row->received_us, 1);
+    }
+    record_set_result(row->tag, result, holder);
 }
 
-static void on_failed(void *opaque, void *tag, const struct error *reason) {
+enum { CAUSE_INFER = 0, CAUSE_DEADLINE };
+
+static void on_failed(void *opaque, const struct batch_row *row, int cause,
+                      const struct error *reason) {
     struct sink *sink = opaque;
-    failure_settle(&sink->pipeline->failures, tag, METRIC_DEAD_INFER, sink->model,
-                   reason->status, reason->text);
+    failure_settle(&sink->pipeline->failures, row->tag,
+                   cause == CAUSE_DEADLINE ? METRIC_DEAD_DEADLINE : METRIC_DEAD_INFER,
+                   sink->model, reason->status, reason->text);
 }
 
 /* Ends the process where a test wants to see what comes of that. */
@@ -159,17 +169,19 @@ static void crash_if_asked(const struct batch *batch) {
     }
 }
 
-/* Rows that were polled together share one observation. */
+/* Rows that were polled together share one observation; those of jobs with several are
+ * no answers. */
 static void count_latencies(struct metrics *metrics, const struct batch *batch,
                             int64_t now_us) {
-    int first = 0;
-    for (int i = 1; i <= batch->count; i++) {
+    for (int first = 0, next; first < batch->count; first = next) {
         int64_t received_us = batch->rows[first].received_us;
-        if (i == batch->count || batch->rows[i].received_us != received_us) {
-            metrics_observe(metrics, METRIC_JOB_LATENCY, 0, now_us - received_us,
-                            (uint64_t)(i - first));
-            first = i;
+        uint64_t count = 0;
+        for (next = first;
+             next < batch->count && batch->rows[next].received_us == received_us;
+             next++) {
+            count += batch->rows[next].parts == NULL;
         }
+        metrics_observe(metrics, METRIC_JOB_LATENCY, 0, now_us - received_us, count);
     }
 }
 
@@ -192,13 +204,25 @@ static void count_batch(struct pipeline *pipeline, const struct batch *batch,
     count_latencies(metrics, batch, clock_now_us());
 }
 
+static void expire_row(struct pipeline *pipeline, const struct batch_row *row,
+                       const char *model, int64_t late_us) {
+    struct error reason;
+    if (row->parts != NULL) { /* its other rows may be anywhere */
+        failure_late(late_us, &reason);
+        if (!parts_fail(row->parts, 1, CAUSE_DEADLINE, &reason)) {
+            return;
+        }
+        parts_give_back(row->parts);
+    }
+    failure_expire(&pipeline->failures, row->tag, model, late_us);
+}
+
 /* Takes out the rows that came too late while they waited. */
 static void expire_rows(struct pipeline *pipeline, struct batch *batch, int64_t now_us) {
     for (int i = batch->count - 1; i >= 0; i--) {
         const struct batch_row *row = &batch->rows[i];
         if (row->deadline_us <= now_us) {
-            failure_expire(&pipeline->failures, row->tag, batch->model->name,
-                           now_us - row->deadline_us);
+            expire_row(pipeline, row, batch->model->name, now_us - row->deadline_us);
             batch_drop(batch, i);
         }
     }
@@ -331,7 +355,7 @@ enum status pipeline_create(const struct pipeline_opts *opts, struct pipeline **
     enum status status;
     *out = NULL;
     if (pipeline == NULL || !later_init(&pipeline->failures.later) ||
-        !answers_pool_init(&pipeline->answers)) {
+        !answers_pool_init(&pipeline->answers) || !parts_pool_init(&pipeline->parts)) {
         free(pipeline);
         return error_set(err, STATUS_NO_MEMORY, "no memory for the pipeline");
     }
@@ -339,6 +363,7 @@ enum status pipeline_create(const struct pipeline_opts *opts, struct pipeline **
     pipeline->failures.config = opts->config;
     pipeline->failures.metrics = opts->metrics;
     intake.failure = &pipeline->failures;
+    intake.parts = &pipeline->parts;
     (void)pthread_mutex_init(&pipeline->failure_lock, NULL); /* cannot fail on Linux */
     pipeline->poll_stage = health_stage_add(opts->health, "poll");
     pipeline->commit_stage = health_stage_add(opts->health, "commit");
@@ -425,6 +450,7 @@ void pipeline_destroy(struct pipeline *pipeline) {
     queue_release(&pipeline->chains);
     queue_release(&pipeline->batches);
     answers_pool_release(&pipeline->answers);
+    parts_pool_release(&pipeline->parts);
     later_release(&pipeline->failures.later);
     (void)pthread_mutex_destroy(&pipeline->failure_lock); /* fails only while locked */
     free(pipeline);

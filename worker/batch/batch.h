@@ -32,6 +32,8 @@ struct row_shape {
     int64_t dims[TENSOR_RANK_MAX];
 };
 
+struct parts;
+
 /* Why a batch was run when it was. */
 enum batch_reason {
     BATCH_FULL,     /* it had the rows that are aimed at */
@@ -55,6 +57,8 @@ struct batch_row {
     int64_t deadline_us; /* by clock_now_us; INT64_MAX for none */
     int64_t run_us;      /* when it has to be run for that, INT64_MAX for its turn */
     bool urgent;         /* it waits for no company */
+    struct parts *parts; /* of a job that has several rows; otherwise NULL */
+    int part;            /* which of them this is */
 };
 
 struct batch {

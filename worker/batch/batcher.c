@@ -2,12 +2,13 @@
 #include "batch/batcher.h"
 
 #include <assert.h>
-#include <math.h>
-
-#include "base/size.h"
 
 void batcher_init(struct batcher *batcher, const struct batcher_opts *opts) {
     *batcher = (struct batcher){.opts = *opts};
+}
+
+void batcher_release(struct batcher *batcher) {
+    fill_stage_release(&batcher->stage);
 }
 
 static void emit_lane(struct batcher *batcher, int lane, enum batch_reason reason) {
@@ -83,96 +84,6 @@ static enum status find_lane(struct batcher *batcher, int model_index,
     return open_lane(batcher, model_index, shapes, lane, err);
 }
 
-/* Which of the job's tensors is which input: of_input[i] indexes job->inputs. */
-static enum status match_inputs(const struct batch_model *model, const struct job *job,
-                                int *of_input, struct error *err) {
-    int wanted = model_input_count(model->model);
-    if (job->input_count != wanted) {
-        return error_set(err, STATUS_POISON, "the job has %d inputs, model '%s' takes %d",
-                         job->input_count, model->name, wanted);
-    }
-    for (int i = 0; i < wanted; i++) {
-        of_input[i] = -1;
-    }
-    for (int i = 0; i < job->input_count; i++) {
-        int input = model_input_find(model->model, job->inputs[i].name);
-        if (input < 0 || of_input[input] >= 0) {
-            return error_set(err, STATUS_POISON,
-                             "input %d of the job has a name that model '%s' does not "
-                             "have, or has twice; its first input is '%s'",
-                             i, model->name, model_input(model->model, 0)->name);
-        }
-        of_input[input] = i;
-    }
-    return STATUS_OK;
-}
-
-static bool all_finite(const struct batch *batch, int input, int row) {
-    const struct tensor *x = &batch->inputs[input];
-    const void *data = batch_at(batch, input, row);
-    bool finite = true;
-    if (x->dtype == DTYPE_F32) {
-        const float *values = data;
-        for (size_t i = 0; i < batch->row_size[input] / sizeof(float); i++) {
-            finite &= isfinite(values[i]) != 0;
-        }
-    } else if (x->dtype == DTYPE_F64) {
-        const double *values = data;
-        for (size_t i = 0; i < batch->row_size[input] / sizeof(double); i++) {
-            finite &= isfinite(values[i]) != 0;
-        }
-    } else if (x->dtype == DTYPE_F16 || x->dtype == DTYPE_BF16) {
-        /* An exponent of all ones is an infinity or NaN (IEEE 754). */
-        const uint16_t *values = data;
-        uint16_t exponent = x->dtype == DTYPE_F16 ? 0x7c00 : 0x7f80;
-        for (size_t i = 0; i < batch->row_size[input] / sizeof(uint16_t); i++) {
-            finite &= (values[i] & exponent) != exponent;
-        }
-    }
-    return finite;
-}
-
-/* Copies the job's elements into the row after the last one, without counting it. */
-static enum status fill_row(const struct batch *batch, const struct job *job,
-                            const int *of_input, struct error *err) {
-    int inputs = model_input_count(batch->model->model);
-    for (int i = 0; i < inputs; i++) {
-        const struct tensor *x = &batch->inputs[i];
-        size_t count = batch->row_size[i] / dtype_size(x->dtype);
-        enum status status = job_fill(&job->inputs[of_input[i]], x->dtype, count,
-                                      batch_at(batch, i, batch->count), err);
-        if (status != STATUS_OK) {
-            return error_prefix(err, "input '%s'",
-                                model_input(batch->model->model, i)->name);
-        }
-        if (batch->model->nan_rejected && !all_finite(batch, i, batch->count)) {
-            return error_set(err, STATUS_POISON,
-                             "input '%s' holds NaN or an infinity, which model '%s' is "
-                             "configured to reject (nan = \"reject\")",
-                             model_input(batch->model->model, i)->name,
-                             batch->model->name);
-        }
-    }
-    return STATUS_OK;
-}
-
-/* The row's dimensions of every input, from the job's shapes and the model's. */
-static enum status row_shapes(const struct batch_model *model, const struct job *job,
-                              const int *of_input, struct row_shape *shapes,
-                              struct error *err) {
-    int inputs = model_input_count(model->model);
-    for (int i = 0; i < inputs; i++) {
-        const struct model_port *port = model_input(model->model, i);
-        enum status status =
-            job_shape_check(&job->inputs[of_input[i]], &port->type.dims[1],
-                            port->type.rank - 1, shapes[i].dims, err);
-        if (status != STATUS_OK) {
-            return error_prefix(err, "input '%s'", port->name);
-        }
-    }
-    return STATUS_OK;
-}
-
 /* Counts the row after the last one, which is filled. */
 static void count_row(struct batch *batch, const struct batch_row *row, int64_t now_us) {
     int64_t due_us = now_us + batch->model->linger_us;
@@ -195,40 +106,83 @@ static void count_row(struct batch *batch, const struct batch_row *row, int64_t 
     batch->rows[batch->count++] = *row;
 }
 
-enum status batcher_add(struct batcher *batcher, int model_index, const struct job *job,
-                        const struct batch_row *from, int64_t now_us, struct error *err) {
-    struct row_shape shapes[MODEL_INPUTS_MAX];
-    int of_input[MODEL_INPUTS_MAX];
-    const struct batch_model *model;
+/* The rows of the job behind its first *placed ones, as many as go into one batch; counts
+ * them there and in *placed. */
+static enum status place(struct batcher *batcher, int model_index,
+                         const struct fill *fill, struct batch_row *row, int64_t now_us,
+                         int *placed, struct error *err) {
     struct batch *batch;
-    struct batch_row row = *from;
-    enum status status;
-    int lane = 0;
-    assert(model_index >= 0);
-    assert(model_index < batcher->opts.model_count);
-    model = &batcher->opts.models[model_index];
-    status = match_inputs(model, job, of_input, err);
-    if (status == STATUS_OK) {
-        status = row_shapes(model, job, of_input, shapes, err);
-    }
-    if (status == STATUS_OK) {
-        status = find_lane(batcher, model_index, shapes, &lane, err);
-    }
+    int lane = 0, count;
+    enum status status = find_lane(batcher, model_index, fill->shapes, &lane, err);
     if (status != STATUS_OK) {
         return status;
     }
     batch = batcher->lanes[lane];
-    status = fill_row(batch, job, of_input, err);
+    count = fill->rows - *placed;
+    if (count > fill->model->rows_max - batch->count) {
+        count = fill->model->rows_max - batch->count;
+    }
+    status = fill_rows(fill, *placed, count, batch, err);
     if (status != STATUS_OK) {
         return status; /* an empty lane stays open; flushing skips it */
     }
-    row.id = job->id;
-    row.headers = job->headers;
-    count_row(batch, &row, now_us);
-    if (batch->count == model->rows_max) {
+    for (int i = 0; i < count; i++) {
+        row->part = *placed + i;
+        count_row(batch, row, now_us);
+    }
+    *placed += count;
+    if (batch->count == fill->model->rows_max) {
         emit_lane(batcher, lane, BATCH_FULL);
     }
     return STATUS_OK;
+}
+
+static enum status place_many(struct batcher *batcher, int model_index, struct fill *fill,
+                              struct batch_row *row, int64_t now_us, struct error *err) {
+    int placed = 0;
+    enum status status = fill_stage(fill, &batcher->stage, err);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    row->parts = parts_take(batcher->opts.parts, fill->rows);
+    if (row->parts == NULL) {
+        return error_set(err, STATUS_NO_MEMORY, "no memory for a job of %d rows",
+                         fill->rows);
+    }
+    while (placed < fill->rows) { /* once all are, the parts may be gone */
+        status = place(batcher, model_index, fill, row, now_us, &placed, err);
+        if (status == STATUS_AGAIN) {
+            return status;
+        }
+        if (status != STATUS_OK) {
+            /* Whoever brings the last row answers the job; that may be we. */
+            if (!parts_fail(row->parts, fill->rows - placed, 0, err)) {
+                return STATUS_OK;
+            }
+            parts_give_back(row->parts);
+            return status;
+        }
+    }
+    return STATUS_OK;
+}
+
+enum status batcher_add(struct batcher *batcher, int model_index, const struct job *job,
+                        const struct batch_row *from, int64_t now_us, struct error *err) {
+    struct batch_row row = *from;
+    struct fill fill;
+    enum status status;
+    int placed = 0;
+    assert(model_index >= 0);
+    assert(model_index < batcher->opts.model_count);
+    status = fill_open(&fill, &batcher->opts.models[model_index], job, err);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    row.id = job->id;
+    row.headers = job->headers;
+    row.parts = NULL;
+    return fill.many ? place_many(batcher, model_index, &fill, &row, now_us, err)
+                     : place(batcher, model_index, &fill, &row, now_us, &placed, err);
 }
 
 void batcher_flush(struct batcher *batcher, int64_t now_us, bool idle) {

@@ -4,20 +4,25 @@
  * job has waited for the model's linger time, when the deadline of one of its jobs is
  * near, or when the caller says that nothing more is waiting.
  *
- * Depends on: batch/batch.h, codec/job.h.  Knows no Kafka and has no clock.
+ * A job of several rows shares batches with others, and is split over several where it is
+ * larger than what is free in one.
+ *
+ * Depends on: batch/fill.h, batch/parts.h.  Knows no Kafka and has no clock.
  * Ownership: an open batch belongs to the batcher; emit() hands it on.
  * Threads: one thread. */
 #ifndef MILLRACE_BATCH_BATCHER_H
 #define MILLRACE_BATCH_BATCHER_H
 
 #include "batch/batch.h"
-#include "codec/job.h"
+#include "batch/fill.h"
+#include "batch/parts.h"
 
 #define BATCHER_LANES_MAX 64 /* batches open at once, over all models */
 
 struct batcher_opts {
     const struct batch_model *models; /* borrowed */
     int model_count;
+    struct parts_pool *parts; /* borrowed; for jobs of several rows */
     /* An unused batch of models[model_index]; NULL if there is none, after waiting for
      * one if `wait`; with `wait`, NULL means that the worker is stopping. */
     struct batch *(*take)(void *opaque, int model_index, bool wait);
@@ -32,11 +37,14 @@ struct batcher {
     struct batcher_opts opts;
     struct batch *lanes[BATCHER_LANES_MAX]; /* open batches, oldest first */
     int lane_count;
+    struct fill_stage stage; /* a job of several rows on its way */
 };
 
 void batcher_init(struct batcher *batcher, const struct batcher_opts *opts);
+/* Open batches are not touched: they are their owner's. */
+void batcher_release(struct batcher *batcher);
 
-/* Puts a parsed job into a batch of its model, which may emit batches.  `row` has tag
+/* Puts a parsed job into batches of its model, which may emit some.  `row` has tag
  * and times; the batch is run at latest at row->run_us, at once if row->urgent.
  * STATUS_POISON: the job does not fit the model, nothing was changed for others;
  * STATUS_AGAIN: the worker is stopping. */

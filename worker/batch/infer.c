@@ -47,11 +47,31 @@ static struct answers *answers_take(struct answers_pool *pool) {
     return answers;
 }
 
+/* The reason of a job of several rows says which one it was. */
+static void fail_part(struct run *run, const struct batch_row *row,
+                      const struct error *reason) {
+    struct parts *parts = row->parts;
+    struct error named = *reason;
+    (void)error_prefix(&named, "row %d of %d", row->part, parts->rows);
+    if (parts_fail(parts, 1, 0, &named)) {
+        struct error first = parts->reason;
+        int cause = parts->cause;
+        parts_give_back(parts);
+        run->sink->failed(run->sink->opaque, row, cause, &first);
+        run->times->failed++;
+    }
+}
+
 static void fail_range(struct run *run, struct range range, const struct error *reason) {
     for (int i = range.first; i < range.first + range.count; i++) {
-        run->sink->failed(run->sink->opaque, run->batch->rows[i].tag, reason);
+        const struct batch_row *row = &run->batch->rows[i];
+        if (row->parts != NULL) {
+            fail_part(run, row, reason);
+        } else {
+            run->sink->failed(run->sink->opaque, row, 0, reason);
+            run->times->failed++;
+        }
     }
-    run->times->failed += range.count;
 }
 
 /* Describes the outputs that answers carry, as one row each. */
@@ -74,6 +94,7 @@ static enum status bind_outputs(struct run *run, int rows, struct error *err) {
     return STATUS_OK;
 }
 
+/* Points the outputs at row `row` of the last run. */
 static void point_outputs(struct run *run, int row) {
     const struct batch_model *model = run->batch->model;
     for (int i = 0; i < model->output_count; i++) {
@@ -117,11 +138,18 @@ static bool reserve(struct answers *answers, size_t size) {
     return true;
 }
 
-static enum status reserve_range(struct run *run, struct range range, struct error *err) {
+/* How many rows are jobs of their own goes to *alone. */
+static enum status reserve_range(struct run *run, struct range range, int *alone,
+                                 struct error *err) {
     size_t size = 0;
+    *alone = 0;
     for (int i = 0; i < range.count; i++) {
         struct result result = describe(run, range.first + i);
         size_t one;
+        if (run->batch->rows[range.first + i].parts != NULL) {
+            continue;
+        }
+        ++*alone;
         point_outputs(run, i);
         one = result_size_max(&result, run->outputs, run->batch->model->output_count);
         if (!size_add(size, one, &size)) {
@@ -135,20 +163,108 @@ static enum status reserve_range(struct run *run, struct range range, struct err
     return STATUS_OK;
 }
 
-static void encode_range(struct run *run, struct range range) {
+/* ---- jobs of several rows ---------------------------------------------------------- */
+
+/* The answer of a job all of whose rows are there; NULL without memory. */
+static struct answers *encode_parts(struct run *run, const struct batch_row *row,
+                                    struct answers_pool *pool, struct span *encoded) {
+    const struct parts *parts = row->parts;
+    struct result result = describe(run, (int)(row - run->batch->rows));
+    struct result_output outputs[MODEL_OUTPUTS_MAX];
+    struct answers *answers = answers_take(pool);
+    result.batch_size = parts->batch_size;
+    result.wait_us = parts->wait_us;
+    result.compute_us = parts->compute_us;
+    for (int i = 0; i < parts->output_count; i++) {
+        outputs[i].name = run->outputs[i].name;
+        outputs[i].row = parts->outputs[i];
+    }
+    if (answers != NULL &&
+        !reserve(answers, result_size_max(&result, outputs, parts->output_count))) {
+        answers_unref(answers);
+        answers = NULL;
+    }
+    if (answers != NULL) {
+        *encoded =
+            span_of(answers->bytes,
+                    result_encode(&result, outputs, parts->output_count, answers->bytes));
+    }
+    return answers;
+}
+
+/* The last row is there: answers or fails the job, and gives its parts back. */
+static void end_parts(struct run *run, const struct batch_row *row,
+                      struct answers_pool *pool) {
+    struct error reason = row->parts->reason;
+    int cause = row->parts->cause;
+    struct answers *answers = NULL;
+    struct span encoded;
+    if (reason.status == STATUS_OK) {
+        cause = 0;
+        answers = encode_parts(run, row, pool, &encoded);
+        if (answers == NULL) {
+            (void)error_set(&reason, STATUS_NO_MEMORY, "no memory for the answer");
+        }
+    }
+    parts_give_back(row->parts);
+    if (answers != NULL) {
+        run->times->answered++;
+        run->sink->answered(run->sink->opaque, row, encoded, answers);
+    } else {
+        run->times->failed++;
+        run->sink->failed(run->sink->opaque, row, cause, &reason);
+    }
+}
+
+/* Row `i` of the range and those behind it that are of the same job; returns how many. */
+static int store_parts(struct run *run, struct range range, int i,
+                       struct answers_pool *pool) {
+    const struct batch_row *row = &run->batch->rows[range.first + i];
+    struct tensor outputs[MODEL_OUTPUTS_MAX];
+    struct parts_rows rows = {.first = row->part,
+                              .count = 1,
+                              .outputs = outputs,
+                              .strides = run->row_size,
+                              .output_count = run->batch->model->output_count,
+                              .batch_size = run->batch->count,
+                              .wait_us = run->started_us - row->received_us,
+                              .compute_us = run->times->compute_us};
+    while (i + rows.count < range.count && row[rows.count].parts == row->parts &&
+           row[rows.count].part == row->part + rows.count) {
+        rows.count++;
+    }
+    point_outputs(run, i);
+    for (int k = 0; k < rows.output_count; k++) {
+        outputs[k] = run->outputs[k].row;
+    }
+    if (parts_store(row->parts, &rows)) {
+        end_parts(run, row, pool);
+    }
+    return rows.count;
+}
+
+/* ---- a range ----------------------------------------------------------------------- */
+
+static void encode_range(struct run *run, struct range range, int alone,
+                         struct answers_pool *pool) {
     struct answers *answers = run->answers;
-    atomic_fetch_add_explicit(&answers->refs, range.count, memory_order_relaxed);
+    atomic_fetch_add_explicit(&answers->refs, alone, memory_order_relaxed);
     for (int i = 0; i < range.count; i++) {
-        struct result result = describe(run, range.first + i);
+        const struct batch_row *row = &run->batch->rows[range.first + i];
+        struct result result;
         uint8_t *to = answers->bytes + answers->used;
         size_t size;
+        if (row->parts != NULL) {
+            i += store_parts(run, range, i, pool) - 1;
+            continue;
+        }
+        result = describe(run, range.first + i);
         point_outputs(run, i);
         size = result_encode(&result, run->outputs, run->batch->model->output_count, to);
         answers->used += size;
-        run->sink->answered(run->sink->opaque, run->batch->rows[range.first + i].tag,
-                            span_of(to, size), answers);
+        run->times->answered++;
+        run->sink->answered(run->sink->opaque, row, span_of(to, size), answers);
     }
-    run->times->answered += range.count;
 }
 
 static enum status compute_range(struct run *run, struct range range, struct error *err) {
@@ -179,6 +295,7 @@ static enum status answer_range(struct run *run, struct answers_pool *pool,
                                 struct range range, struct error *err) {
     enum status status = compute_range(run, range, err);
     int64_t from_us = run->now_us();
+    int alone;
     if (status != STATUS_OK) {
         return status;
     }
@@ -186,9 +303,9 @@ static enum status answer_range(struct run *run, struct answers_pool *pool,
     if (run->answers == NULL) {
         return error_set(err, STATUS_NO_MEMORY, "no memory for answers");
     }
-    status = reserve_range(run, range, err);
+    status = reserve_range(run, range, &alone, err);
     if (status == STATUS_OK) {
-        encode_range(run, range);
+        encode_range(run, range, alone, pool);
     }
     answers_unref(run->answers);
     run->times->encode_us += run->now_us() - from_us;

@@ -1,7 +1,8 @@
 /* infer.h - runs a batch and turns its rows into encoded answers.
  *
  * A batch fails as a whole only at first: it is halved until the rows that make it fail
- * are alone, so that no job suffers for its neighbours.
+ * are alone, so that no job suffers for its neighbours.  The rows of a job that has
+ * several are put together; where one fails, the job does.
  *
  * Depends on: batch/batch.h, engine/session.h, codec/result.h.
  * Ownership: answers own the encoded bytes; each answered row holds one reference.
@@ -13,7 +14,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "batch/batch.h"
+#include "batch/parts.h"
 #include "engine/session.h"
 
 /* The encoded results of one batch, kept until the last of them is committed. */
@@ -39,23 +40,27 @@ void answers_pool_release(struct answers_pool *pool);
 /* Drops one reference; the last one gives the answers back to their pool. */
 void answers_unref(void *answers);
 
-/* What becomes of a row; each is called once, on the thread of infer_run. */
+/* What becomes of a job; one of the two is called, once, on the thread of the infer_run
+ * that did its last row.  `row` is that one. */
 struct infer_sink {
     /* `result` stays until answers_unref(holder), which the receiver owes. */
-    void (*answered)(void *opaque, void *tag, struct span result, void *holder);
-    void (*failed)(void *opaque, void *tag, const struct error *reason);
+    void (*answered)(void *opaque, const struct batch_row *row, struct span result,
+                     void *holder);
+    /* `cause` is 0, or what parts_fail was told. */
+    void (*failed)(void *opaque, const struct batch_row *row, int cause,
+                   const struct error *reason);
     void *opaque;
 };
 
 struct infer_times {
     int64_t compute_us; /* all runs of this batch */
     int64_t encode_us;
-    int answered;
+    int answered; /* jobs */
     int failed;
     int runs; /* of the model: 1 where nothing failed */
 };
 
-/* Runs all rows of the batch and hands each to the sink, in order.  `now_us` is the
+/* Runs all rows of the batch and hands their jobs to the sink, in order.  `now_us` is the
  * clock to measure with.  Never fails as a whole: what cannot be answered is failed. */
 void infer_run(struct session *session, const struct batch *batch,
                struct answers_pool *pool, const struct infer_sink *sink,

@@ -25,6 +25,7 @@
 #define JOB_VERSION_SIZE_MAX 128
 #define JOB_NAME_SIZE_MAX 256 /* of a tensor */
 #define JOB_INPUTS_MAX 64
+#define JOB_ROWS_MAX 65536 /* of one job */
 #define JOB_HEADERS_MAX 64
 #define JOB_HEADERS_SIZE_MAX (16 * 1024) /* encoded bytes */
 
@@ -82,12 +83,14 @@ MUST_CHECK enum status job_fill(const struct job_tensor *tensor, enum dtype dtyp
 bool job_fill_converts(enum job_data kind, enum dtype dtype);
 
 /* The row shape that the tensor stands for, given the model's `row_dims` (negative where
- * free): an empty shape is the model's own if that has no free dimension, and a leading 1
- * in the batch's place is dropped.  Writes `rank` dimensions to `out_dims`; STATUS_POISON
- * where rank, a fixed dimension or the number of elements disagrees. */
+ * free): an empty shape is the model's own if that has no free dimension, and one more
+ * dimension in front is that of the rows.  Writes `rank` dimensions to `out_dims`, and to
+ * *rows how many rows, -1 for one without that dimension; STATUS_POISON where rank, a
+ * fixed dimension or the number of elements disagrees, or there are no rows or too many.
+ */
 MUST_CHECK enum status job_shape_check(const struct job_tensor *tensor,
                                        const int64_t *row_dims, int rank,
-                                       int64_t *out_dims, struct error *err);
+                                       int64_t *out_dims, int *rows, struct error *err);
 
 /* Most bytes that job_encode needs; string contents are counted. */
 size_t job_size_max(struct span id, struct span model, const struct span *names,

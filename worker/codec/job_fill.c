@@ -255,11 +255,19 @@ static enum status check_count(const struct job_tensor *x, const int64_t *dims, 
 }
 
 enum status job_shape_check(const struct job_tensor *tensor, const int64_t *row_dims,
-                            int rank, int64_t *out_dims, struct error *err) {
+                            int rank, int64_t *out_dims, int *rows, struct error *err) {
     char given[TENSOR_SHAPE_TEXT_MAX], wanted[TENSOR_SHAPE_TEXT_MAX];
     const int64_t *dims = tensor->rank == 0 ? row_dims : tensor->dims;
     bool same = tensor->rank == 0 || tensor->rank == rank;
-    if (tensor->rank == rank + 1 && dims[0] == 1) {
+    *rows = -1;
+    if (tensor->rank == rank + 1) {
+        if (dims[0] < 1 || dims[0] > JOB_ROWS_MAX) {
+            return error_set(
+                err, STATUS_POISON, "the shape %s has %lld rows, but a job has 1 to %d",
+                tensor_shape_text(tensor->dims, tensor->rank, given, sizeof(given)),
+                (long long)dims[0], JOB_ROWS_MAX);
+        }
+        *rows = (int)dims[0];
         dims++;
         same = true;
     }
@@ -273,5 +281,6 @@ enum status job_shape_check(const struct job_tensor *tensor, const int64_t *row_
             tensor_shape_text(tensor->dims, tensor->rank, given, sizeof(given)),
             tensor_shape_text(row_dims, rank, wanted, sizeof(wanted)));
     }
-    return check_count(tensor, out_dims, rank, err);
+    return *rows < 0 ? check_count(tensor, out_dims, rank, err)
+                     : check_count(tensor, tensor->dims, rank + 1, err);
 }

@@ -69,6 +69,11 @@ write("twofold", [helper.make_node("Relu", ["x"], ["y"]),
       [value("x", F32, ["batch", 2])],
       [value("y", F32, ["batch", 2]), value("z", F32, ["batch", 2])])
 
+# Rows of texts, given back.
+write("echo", [helper.make_node("Identity", ["x"], ["y"])],
+      [value("x", TensorProto.STRING, ["batch", 2])],
+      [value("y", TensorProto.STRING, ["batch", 2])])
+
 
 # Trees that must be refused: the nodes of the first are each other's children, those of
 # the second form two trees under one name.

@@ -31,17 +31,20 @@ static void emit(void *opaque, struct batch *batch) {
     ready = batch;
 }
 
-static void on_answered(void *opaque, void *tag, struct span result, void *holder) {
+static void on_answered(void *opaque, const struct batch_row *from, struct span result,
+                        void *holder) {
     struct heard *heard = opaque;
-    int row = *(int *)tag;
+    int row = *(int *)from->tag;
     heard->answered[row]++;
     heard->results[row] = result;
     heard->holders[row] = holder;
 }
 
-static void on_failed(void *opaque, void *tag, const struct error *reason) {
+static void on_failed(void *opaque, const struct batch_row *row, int cause,
+                      const struct error *reason) {
     struct heard *heard = opaque;
-    heard->failed[*(int *)tag]++;
+    ck_assert_int_eq(cause, 0);
+    heard->failed[*(int *)row->tag]++;
     (void)snprintf(heard->reason, sizeof(heard->reason), "%s", reason->text);
 }
 

@@ -228,13 +228,15 @@ END_TEST
 
 /* ---- shapes ---------------------------------------------------------------------- */
 
+static int rows; /* that the last shape spoke of */
+
 static enum status check(int job_rank, int64_t d0, int64_t d1, size_t count, int rank,
                          const int64_t *row, int64_t *out) {
     struct job_tensor x = tensor_of(DTYPE_F32, JOB_DATA_FLOATS, NULL, 0, count);
     x.rank = job_rank;
     x.dims[0] = d0;
     x.dims[1] = d1;
-    return job_shape_check(&x, row, rank, out, &err);
+    return job_shape_check(&x, row, rank, out, &rows, &err);
 }
 
 START_TEST(a_shape_agrees_with_the_model_row) {
@@ -243,14 +245,28 @@ START_TEST(a_shape_agrees_with_the_model_row) {
     ck_assert_int_eq(check(1, 3, 0, 3, 1, fixed, out), STATUS_OK);
     ck_assert_int_eq(out[0], 3);
     ck_assert_int_eq(check(0, 0, 0, 3, 1, fixed, out), STATUS_OK);
+    ck_assert_int_eq(rows, -1);
     ck_assert_int_eq(check(2, 1, 3, 3, 1, fixed, out), STATUS_OK);
+    ck_assert_int_eq(rows, 1);
     ck_assert_int_eq(out[0], 3);
     ck_assert_int_eq(check(2, 1, 5, 5, 1, open, out), STATUS_OK);
     ck_assert_int_eq(out[0], 5);
     ck_assert_int_eq(check(1, 0, 0, 0, 1, open, out), STATUS_OK);
     ck_assert_int_eq(check(0, 0, 0, 1, 0, NULL, out), STATUS_OK);
     ck_assert_int_eq(check(1, 1, 0, 1, 0, NULL, out), STATUS_OK);
-    ck_assert_int_eq(check(2, 2, 3, 6, 1, fixed, out), STATUS_POISON);
+    ck_assert_int_eq(check(2, 2, 3, 6, 1, fixed, out), STATUS_OK);
+    ck_assert_int_eq(out[0], 3);
+    ck_assert_int_eq(rows, 2);
+    ck_assert_int_eq(check(1, 7, 0, 7, 0, NULL, out), STATUS_OK);
+    ck_assert_int_eq(rows, 7);
+    ck_assert_int_eq(check(2, 2, 3, 5, 1, fixed, out), STATUS_POISON);
+    ck_assert_str_eq(err.text, "5 floats do not make the shape [2,3] of float32");
+    ck_assert_int_eq(check(2, 2, 4, 8, 1, fixed, out), STATUS_POISON);
+    ck_assert_str_eq(err.text, "the shape is [2,4], but the model takes [3] a row");
+    ck_assert_int_eq(check(2, 0, 3, 0, 1, fixed, out), STATUS_POISON);
+    ck_assert_str_eq(err.text, "the shape [0,3] has 0 rows, but a job has 1 to 65536");
+    ck_assert_int_eq(check(2, 65537, 0, 0, 1, open, out), STATUS_POISON);
+    ck_assert_int_eq(check(2, INT64_MAX, 3, 3, 1, fixed, out), STATUS_POISON);
     ck_assert_int_eq(check(1, 4, 0, 4, 1, fixed, out), STATUS_POISON);
     ck_assert_str_eq(err.text, "the shape is [4], but the model takes [3] a row");
     ck_assert_int_eq(check(1, 3, 0, 2, 1, fixed, out), STATUS_POISON);
@@ -263,9 +279,9 @@ START_TEST(a_shape_counts_bytes_by_their_dtype) {
     const int64_t row[] = {2};
     int64_t out[1];
     struct job_tensor x = tensor_of(DTYPE_F64, JOB_DATA_BYTES, NULL, 0, 16);
-    ck_assert_int_eq(job_shape_check(&x, row, 1, out, &err), STATUS_OK);
+    ck_assert_int_eq(job_shape_check(&x, row, 1, out, &rows, &err), STATUS_OK);
     x.count = 2;
-    ck_assert_int_eq(job_shape_check(&x, row, 1, out, &err), STATUS_POISON);
+    ck_assert_int_eq(job_shape_check(&x, row, 1, out, &rows, &err), STATUS_POISON);
 }
 END_TEST
 

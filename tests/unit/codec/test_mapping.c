@@ -197,12 +197,13 @@ START_TEST(a_list_alone_is_noted_and_may_have_any_length) {
                                   .sources = &source,
                                   .source_count = 1};
     int64_t dims[TENSOR_RANK_MAX];
+    int count;
     float x[6];
     ck_assert_int_eq(open_mapping(&input, 1), STATUS_OK);
     put_order("CH", 6);
     parsed();
     ck_assert_int_eq(job.inputs[0].kind, JOB_DATA_FLOATS);
-    ck_assert_int_eq(job_shape_check(&job.inputs[0], input.dims, 2, dims, &err),
+    ck_assert_int_eq(job_shape_check(&job.inputs[0], input.dims, 2, dims, &count, &err),
                      STATUS_OK);
     ck_assert_int_eq(dims[0], 3);
     ck_assert_int_eq(job_fill(&job.inputs[0], DTYPE_F32, 6, x, &err), STATUS_OK);
