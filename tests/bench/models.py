@@ -246,6 +246,7 @@ def parse():
                         help="batches 1 and 16, one thread, two short turns, no loading")
     parser.add_argument("--no-load", dest="load", action="store_false",
                         help="leave out loading and memory")
+    parser.add_argument("--load-only", action="store_true", help="only loading and memory")
     parser.add_argument("--json", metavar="FILE", default=str(ROOT / "build/bench/models.json"),
                         help="also write the figures there (default build/bench/models.json)")
     parser.add_argument("--add", action="store_true",
@@ -258,6 +259,8 @@ def parse():
     if arguments.quick:
         arguments.batches, arguments.threads, arguments.load = [1, 16], [1], False
         arguments.seconds, arguments.repetitions = 0.15, 2
+    if arguments.load_only:
+        arguments.load, arguments.threads = True, []
     return arguments
 
 

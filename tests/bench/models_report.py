@@ -82,9 +82,10 @@ def summary(models):
 
 
 def tables(models):
-    models = [model for model in models if model["cells"]]
-    if not models:
-        return "nothing was measured"
+    measured = [model for model in models if model["cells"]]
+    if not measured:
+        return "\n".join(load_table(models)[1:]) or "nothing was measured"
+    models = measured
     columns = sorted({(c["threads"], c["batch"]) for m in models for c in m["cells"]})
     lines = []
     for threads in sorted({threads for threads, _ in columns}):

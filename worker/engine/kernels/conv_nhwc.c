@@ -52,19 +52,35 @@ void conv_direct_run(const struct conv *conv, const float *x, const float *packe
 
 /* B [kernel_h, kernel_w, inputs; outputs] of each group, from w [outputs, inputs,
  * kernel_h, kernel_w]. */
+/* One panel of `wide` outputs, `width` with what is padded. */
+static void pack_rows_panel(int64_t inputs, int64_t kernel, int64_t wide, int64_t width,
+                            const float *w, float *packed) {
+    const int64_t taps = inputs * kernel;
+    if (kernel == 1) {
+        kernels_current()->transpose(wide, taps, w, taps, packed, width);
+        return;
+    }
+    for (int64_t c = 0; c < inputs; c++) { /* a channel's taps lie `inputs` rows apart */
+        kernels_current()->transpose(wide, kernel, w + c * kernel, taps,
+                                     packed + c * width, inputs * width);
+    }
+}
+
 void conv_rows_pack(const struct conv *conv, const float *w, float *packed) {
     const int64_t inputs = conv->channels_in / conv->groups;
     const int64_t outputs = conv->channels_out / conv->groups;
     const int64_t columns = conv_rows_columns(conv);
     const int64_t kernel = conv->kernel_h * conv->kernel_w, taps = conv_taps(conv);
     const size_t size = gemm_pack_size(taps, columns);
-    for (int64_t g = 0; g < conv->groups; g++) {
-        memset(packed, 0, size);
-        for (int64_t o = 0; o < outputs; o++, w += taps) {
-            for (int64_t k = 0; k < taps; k++) {
-                const int64_t from = k % inputs * kernel + k / inputs;
-                packed[gemm_packed_index(taps, columns, k, o)] = w[from];
-            }
+    for (int64_t g = 0; g < conv->groups; g++, w += outputs * taps) {
+        if (columns % GEMM_PANEL_STEP != 0) {
+            memset(packed, 0, size);
+        }
+        for (int64_t o = 0; o < outputs; o += GEMM_PANEL) {
+            const int64_t at = gemm_packed_index(taps, columns, 0, o);
+            const int64_t width = gemm_packed_index(taps, columns, 1, o) - at;
+            pack_rows_panel(inputs, kernel, min64(outputs - o, GEMM_PANEL), width,
+                            w + o * taps, packed + at);
         }
         packed += size / sizeof(*packed);
     }

@@ -9,7 +9,6 @@
  * are 4 times as large.  Where that is too much memory to stream, a tile of 4 x 4 gives
  * 2 x 2: 16 products instead of 36, and weights of 16/9.  The sums are exact to about
  * 1e-5 of the largest term.  An infinite pixel makes its whole tile NaN. */
-#include <math.h>
 #include <string.h>
 
 #include "engine/kernels/conv_impl.h"
@@ -64,51 +63,29 @@ size_t conv_winograd_scratch(const struct conv *conv) {
 
 /* ---- weights ----------------------------------------------------------------------- */
 
-/* out[i] = row i of G times (x[0], x[step], x[2 step]). */
-static void weights_line(int tile, const float *x, int step, float *out, int out_step) {
-    const double a = (double)x[0], b = (double)x[step], c = (double)x[2 * step];
-    if (tile == SMALL_TILE) {
-        out[0] = (float)a;
-        out[out_step] = (float)((a + b + c) / 2);
-        out[2 * out_step] = (float)((a - b + c) / 2);
-        out[3 * out_step] = (float)c;
-        return;
-    }
-    out[0] = (float)(a / 4);
-    out[out_step] = (float)(-(a + b + c) / 6);
-    out[2 * out_step] = (float)(-(a - b + c) / 6);
-    out[3 * out_step] = (float)(a / 24 + b / 12 + c / 6);
-    out[4 * out_step] = (float)(a / 24 - b / 12 + c / 6);
-    out[5 * out_step] = (float)c;
-}
-
-static void transform_weights(int tile, const float *g, float *u) {
-    float half[LARGE_TILE * 3];
-    for (int j = 0; j < 3; j++) {
-        weights_line(tile, g + j, 3, half + j, 3);
-    }
-    for (int i = 0; i < tile; i++) {
-        weights_line(tile, half + 3 * i, 1, u + i * tile, 1);
-    }
-}
+/* Input channels whose weights are turned at a time: they stay in the first cache. */
+#define TURNED_CHANNELS 16
 
 void conv_winograd_pack(const struct conv *conv, const float *w, float *packed) {
+    const struct kernels *kernels = kernels_current();
     const int64_t inputs = conv->channels_in, outputs = conv->channels_out;
     const int tile = tile_of(conv), points = tile * tile;
     const size_t each = gemm_pack_size(inputs, outputs);
-    const size_t step = each / sizeof(*packed);
-    memset(packed, 0, each * (size_t)points);
-    /* A row of a panel at a time, so that what is written lies together. */
+    const int64_t step = (int64_t)(each / sizeof(*packed));
+    float turned[TURNED_CHANNELS * 9 * GEMM_PANEL]; /* [channels, 9, outputs] */
+    if (outputs % GEMM_PANEL_STEP != 0) {
+        memset(packed, 0, each * (size_t)points);
+    }
     for (int64_t first = 0; first < outputs; first += GEMM_PANEL) {
         const int64_t wide = min64(outputs - first, GEMM_PANEL);
-        for (int64_t c = 0; c < inputs; c++) {
-            float *to = packed + gemm_packed_index(inputs, outputs, c, first);
-            for (int64_t o = 0; o < wide; o++) {
-                float u[POINTS_MAX];
-                transform_weights(tile, w + ((first + o) * inputs + c) * 9, u);
-                for (int p = 0; p < points; p++) {
-                    to[(size_t)p * step + (size_t)o] = u[p];
-                }
+        for (int64_t c = 0; c < inputs; c += TURNED_CHANNELS) {
+            const int64_t channels = min64(inputs - c, TURNED_CHANNELS);
+            kernels->transpose(wide, channels * 9, w + (first * inputs + c) * 9,
+                               inputs * 9, turned, GEMM_PANEL);
+            for (int64_t i = 0; i < channels; i++) {
+                float *to = packed + gemm_packed_index(inputs, outputs, c + i, first);
+                kernels->winograd_weights(tile, wide, turned + i * 9 * GEMM_PANEL,
+                                          GEMM_PANEL, to, step);
             }
         }
     }

@@ -126,6 +126,10 @@ struct kernels {
                            float *v, int64_t v_step);
     void (*winograd_output)(int tile, const struct winograd_out *o, const float *m,
                             float *const *pixels);
+    /* The weights of `count` outputs, g [9, g_step], for the points of a tile: u[p * u_step
+     * + o]. */
+    void (*winograd_weights)(int tile, int64_t count, const float *g, int64_t g_step,
+                             float *u, int64_t u_step);
 
     /* y[c] = maximum (sum) of pixels[k][c] over 0 <= k < count, at least 1. */
     void (*pool_max_pixels)(int64_t channels, int64_t count, const float *const *pixels,
