@@ -87,6 +87,12 @@ size_t graph_data_size(const void *data) {
     return block_at(data)->size;
 }
 
+void graph_data_keep(void *data) {
+    struct graph_block *block = block_at(data);
+    assert(block->is_data);
+    block->is_data = false;
+}
+
 void graph_data_free(struct graph *graph, void *data) {
     struct graph_block *block = block_at(data);
     assert(block->is_data);

@@ -98,6 +98,9 @@ MUST_CHECK void *graph_data(struct graph *graph, size_t size);
 void graph_data_free(struct graph *graph, void *data);
 size_t graph_data_size(const void *data);
 
+/* It becomes graph_memory instead. */
+void graph_data_keep(void *data);
+
 /* The block of graph_data behind `data`, the first for NULL; NULL behind the last. */
 void *graph_data_next(const struct graph *graph, const void *data);
 

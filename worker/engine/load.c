@@ -3,6 +3,7 @@
 
 #include <assert.h>
 
+#include "engine/kernels/blas.h"
 #include "engine/op.h"
 #include "engine/prepare.h"
 #include "engine/passes/passes.h"
@@ -26,7 +27,8 @@ static enum status pack_nodes(struct graph *graph, struct error *err) {
         return error_set(err, STATUS_NO_MEMORY, "out of memory");
     }
     for (int n = 0; status == STATUS_OK && n < graph->node_count; n++) {
-        struct load load = {.graph = graph, .node = &graph->nodes[n]};
+        struct load load = {
+            .graph = graph, .node = &graph->nodes[n], .weights = &weights};
         if (load.node->op->pack != NULL) {
             status = load_status(load.node->op->pack(&load, err), err);
             weights_consumed(&weights, load.node, load.consumed);
@@ -78,10 +80,21 @@ static enum status separate_outputs(struct graph *graph, struct error *err) {
     return STATUS_OK;
 }
 
+/* Opening the library takes longer than many a model does, and run is no time for it. */
+static void load_blas(const struct graph *graph) {
+    for (int v = 0; v < graph->value_count; v++) {
+        if (graph->values[v].dtype == DTYPE_F64) {
+            (void)blas_load(); /* without it the kernels' own loops are used */
+            return;
+        }
+    }
+}
+
 enum status load_graph(struct graph *graph, unsigned passes, struct error *err) {
     enum status status;
     graph->passes = passes;
     status = prepare_nodes(graph, err);
+    load_blas(graph);
     if (status == STATUS_OK) {
         status = separate_outputs(graph, err);
     }

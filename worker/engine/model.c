@@ -4,7 +4,6 @@
 #include <assert.h>
 #include <onnx.pb-c.h>
 
-#include "engine/kernels/blas.h"
 #include "engine/model_impl.h"
 #include "engine/op.h"
 #include "engine/passes/passes.h"
@@ -166,7 +165,6 @@ enum status model_open_with(const char *path, const struct model_options *option
     if (model == NULL) {
         return no_memory(err);
     }
-    (void)blas_load(); /* without it the kernels' own loops are used */
     model->path = strdup(path);
     status = model->path == NULL ? no_memory(err) : STATUS_OK;
     if (status == STATUS_OK) {

@@ -72,11 +72,13 @@ enum op_flag {
 
 struct exec;
 struct session;
+struct weights;
 
 /* What prepare and pack may use. */
 struct load {
     struct graph *graph;
     struct node *node;
+    struct weights *weights; /* for weights_take; NULL in prepare */
     unsigned consumed; /* set by pack: bit i for a constant input whose data run and shape
                           do not read, since its packed form stands for it */
 };

@@ -113,6 +113,24 @@ void weights_consumed(struct weights *weights, const struct node *node,
     }
 }
 
+void *weights_take(struct weights *weights, const struct node *node, int input,
+                   size_t size) {
+    const int v = node->inputs[input];
+    const struct tensor *constant =
+        weights->blocks == NULL ? NULL : weights->graph->values[v].constant;
+    struct weights_block *block = constant == NULL ? NULL : block_of(weights, constant);
+    void *data;
+    if (block == NULL || block->data != constant->data || block->size < size ||
+        block->users != 1 || weights->readers[v] != 1) {
+        return NULL;
+    }
+    data = constant->data;
+    graph_data_keep(data);
+    forget(constant);
+    block->size = 0;
+    return data;
+}
+
 void weights_end(struct weights *weights) {
     free(weights->blocks);
     free(weights->readers);

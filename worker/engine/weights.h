@@ -36,6 +36,12 @@ MUST_CHECK bool weights_begin(struct weights *weights, struct graph *graph);
 void weights_consumed(struct weights *weights, const struct node *node,
                       unsigned consumed);
 
+/* The memory of the constant behind input `input`, to be packed in place: from now on
+ * graph_memory of at least `size` bytes.  NULL where it is smaller, or something else
+ * reads it too; otherwise the caller reports the input as consumed. */
+void *weights_take(struct weights *weights, const struct node *node, int input,
+                   size_t size);
+
 /* Accepts a zeroed one. */
 void weights_end(struct weights *weights);
 

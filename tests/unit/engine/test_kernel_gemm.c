@@ -237,6 +237,25 @@ START_TEST(nan_stays_in_its_row) {
 }
 END_TEST
 
+START_TEST(packing_in_place_gives_the_same_bytes) {
+    FOR_EACH_LEVEL(level) {
+        for (int round = 0; round < 50; round++) {
+            const struct sizes s = sizes_random();
+            const size_t size = gemm_pack_size(s.k, s.n);
+            const float *b = floats_random(s.n * s.k);
+            float *there = memory_aligned(size), *apart = memory_aligned(size);
+            float *scratch = memory_aligned(gemm_panel_count(s.k) * sizeof(float));
+            memset(there, 0, size);
+            memset(apart, 0, size);
+            memcpy(there, b, (size_t)(s.n * s.k) * sizeof(*b));
+            gemm_pack_in_place(s.k, s.n, there, scratch);
+            gemm_pack(s.k, s.n, b, s.k, true, apart);
+            ck_assert_int_eq(memcmp(there, apart, size), 0);
+        }
+    }
+}
+END_TEST
+
 START_TEST(size_beyond_memory_is_told) {
     ck_assert_uint_eq(gemm_pack_size(INT64_MAX, INT64_MAX / 2), SIZE_MAX);
 }
@@ -244,10 +263,15 @@ END_TEST
 
 int main(void) {
     const TTest *const tests[] = {
-        packed_product_is_the_product,   row_has_the_same_bits_in_any_batch,
-        vector_levels_agree_to_the_bit,  dynamic_product_takes_every_form,
-        double_product_takes_every_form, integer_product_wraps,
-        empty_product_is_the_bias,       nan_stays_in_its_row,
+        packed_product_is_the_product,
+        row_has_the_same_bits_in_any_batch,
+        vector_levels_agree_to_the_bit,
+        dynamic_product_takes_every_form,
+        double_product_takes_every_form,
+        integer_product_wraps,
+        empty_product_is_the_bias,
+        nan_stays_in_its_row,
+        packing_in_place_gives_the_same_bytes,
         size_beyond_memory_is_told,
     };
     return suite_run_kernels("engine kernels: gemm", tests, ARRAY_COUNT(tests));

@@ -70,6 +70,53 @@ START_TEST(packed_weights_are_not_held_twice) {
 }
 END_TEST
 
+/* Gemm with transB. */
+static void put_turned_gemm(const char *x, const char *w, const char *y) {
+    struct bytes node = {0}, attribute = {0};
+    put_text(&attribute, 1, "transB");
+    put_int(&attribute, 3, 1);
+    put_int(&attribute, 20, 2); /* INT */
+    put_node_fields(&node, "Gemm", x, w, y);
+    put_message(&node, 5, &attribute);
+    put_message(&graph, 1, &node);
+}
+
+static void turn_weights(void) {
+    for (int i = 0; i < SIDE; i++) {
+        for (int j = 0; j < i; j++) {
+            float swapped = weights[i * SIDE + j];
+            weights[i * SIDE + j] = weights[j * SIDE + i];
+            weights[j * SIDE + i] = swapped;
+        }
+    }
+}
+
+START_TEST(turned_weights_are_packed_where_they_lie) {
+    const struct model_options options = {.memory_max = sizeof(weights) * 3 / 2};
+    struct error err;
+    put_turned_gemm("x", "w", "y");
+    put_model(&file, 17, &graph);
+    ck_assert_msg(model_open_bytes_with(span_of(file.data, file.size), PASSES_ALL,
+                                        &options, &opened_models[0], &err) == STATUS_OK,
+                  "%s", err.text);
+    model_count = 1;
+    ck_assert_ptr_null(constant_named(opened_models[0], "w")->data);
+    turn_weights(); /* what the product is compared with */
+    check_product(opened_models[0], 0);
+}
+END_TEST
+
+START_TEST(turned_weights_that_others_read_are_left_alone) {
+    put_turned_gemm("x", "w", "turned");
+    put_node(&graph, "MatMul", "x", "w", "straight");
+    put_node(&graph, "Sub", "turned", "straight", "difference");
+    put_node(&graph, "Add", "difference", "straight", "y");
+    struct model *model = open_written();
+    turn_weights();
+    check_product(model, 0);
+}
+END_TEST
+
 START_TEST(weights_that_somebody_reads_stay) {
     static const int64_t first = 0;
     put_weight(&graph, "first", DTYPE_I64, NULL, 0, &first, sizeof(first));
@@ -120,6 +167,8 @@ END_TEST
 int main(void) {
     const TTest *const tests[] = {
         packed_weights_are_not_held_twice,
+        turned_weights_are_packed_where_they_lie,
+        turned_weights_that_others_read_are_left_alone,
         weights_that_somebody_reads_stay,
         weights_are_read_through_views_of_them,
         weights_only_folded_into_others_go,

@@ -83,6 +83,19 @@ void gemm_pack(int64_t k, int64_t n, const float *b, int64_t ldb, bool trans,
     }
 }
 
+size_t gemm_panel_count(int64_t k) {
+    return (size_t)(k * GEMM_PANEL);
+}
+
+/* A panel's rows of [n,k] lie just where the packed panel is to be. */
+void gemm_pack_in_place(int64_t k, int64_t n, float *b, float *scratch) {
+    for (int64_t col = 0; n > 1 && col < n; col += GEMM_PANEL) {
+        const int64_t cols = min64(n - col, GEMM_PANEL);
+        memcpy(scratch, b + col * k, (size_t)(cols * k) * sizeof(*b));
+        pack_panel(k, cols, panel_width(n, col), scratch, k, true, b + col * k);
+    }
+}
+
 /* A product as the loops below see it: A may be transposed, B packed. */
 struct product {
     int64_t m, n, k;

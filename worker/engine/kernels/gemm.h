@@ -43,6 +43,11 @@ size_t gemm_pack_size(int64_t k, int64_t n);
 void gemm_pack(int64_t k, int64_t n, const float *b, int64_t ldb, bool trans,
                float *packed);
 
+/* Packs [n,k] where it lies: `b` has gemm_pack_size bytes, `scratch` gemm_panel_count
+ * floats. */
+size_t gemm_panel_count(int64_t k);
+void gemm_pack_in_place(int64_t k, int64_t n, float *b, float *scratch);
+
 /* As the formula above says; `tail` may be NULL for a plain product. */
 void gemm_run(int64_t m, int64_t n, int64_t k, const float *a, int64_t lda,
               const float *packed, const struct gemm_tail *tail, float *c, int64_t ldc);

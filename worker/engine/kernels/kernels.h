@@ -126,7 +126,8 @@ struct kernels {
                            float *v, int64_t v_step);
     void (*winograd_output)(int tile, const struct winograd_out *o, const float *m,
                             float *const *pixels);
-    /* The weights of `count` outputs, g [9, g_step], for the points of a tile: u[p * u_step
+    /* The weights of `count` outputs, g [9, g_step], for the points of a tile: u[p *
+     * u_step
      * + o]. */
     void (*winograd_weights)(int tile, int64_t count, const float *g, int64_t g_step,
                              float *u, int64_t u_step);
