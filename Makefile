@@ -20,7 +20,7 @@ endif
 CLANG_FORMAT ?= clang-format-14
 FUZZ_CC ?= clang-14
 AARCH64_CC ?= aarch64-linux-gnu-gcc
-PKGS := rdkafka openblas libconfig libmicrohttpd jansson libprotobuf-c libcurl
+PKGS := rdkafka openblas libconfig libmicrohttpd jansson libprotobuf-c libcurl libcrypto
 
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion \
   -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition -Wpointer-arith \
@@ -101,6 +101,8 @@ $(BUILD)/millrace: $(BUILD)/worker/main.o $(call layer_libs,$(deps_tools))
 # sched_getaffinity, which knows what a container allows, is not POSIX.
 $(BUILD)/worker/base/cpu.o: CPPFLAGS += -D_GNU_SOURCE \
   $(if $(filter simde,$(SAN)),-DCPU_AVX512_EMULATED)
+# OpenSSL calls an argument `rand`, which is banned: its header comes before that.
+$(BUILD)/worker/app/digest.o: CPPFLAGS := -include openssl/evp.h $(CPPFLAGS)
 # Nor is madvise.
 $(BUILD)/worker/engine/pages.o: CPPFLAGS += -D_DEFAULT_SOURCE
 ifeq ($(MACHINE),x86_64)

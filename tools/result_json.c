@@ -70,6 +70,18 @@ static json_t *tensor_json(const struct tensor *y) {
                      "data", data);
 }
 
+/* Hexadecimal digits, or null. */
+static json_t *hex_json(struct span bytes) {
+    char text[2 * RESULT_SHA256_SIZE + 1];
+    if (bytes.data == NULL) {
+        return json_null();
+    }
+    for (size_t i = 0; i < bytes.size; i++) {
+        (void)snprintf(text + 2 * i, sizeof(text) - 2 * i, "%02x", bytes.data[i]);
+    }
+    return json_string(text);
+}
+
 json_t *result_json(const struct result *result, int64_t timestamp_ms,
                     const struct job_tensor *outputs, const struct tensor *tensors,
                     int output_count) {
@@ -80,11 +92,11 @@ json_t *result_json(const struct result *result, int64_t timestamp_ms,
     }
     json_t *version =
         result->version.data != NULL ? text_json(result->version) : json_null();
-    return json_pack("{s:o, s:o, s:o, s:I, s:I, s:i, s:I, s:I, s:o}", "id",
+    return json_pack("{s:o, s:o, s:o, s:o, s:I, s:I, s:i, s:I, s:I, s:o}", "id",
                      text_json(result->id), "model", text_json(result->model), "version",
-                     version, "timestamp_ms", (json_int_t)timestamp_ms,
-                     "job_timestamp_ms", (json_int_t)result->job_timestamp_ms,
-                     "batch_size", (int)result->batch_size, "wait_us",
-                     (json_int_t)result->wait_us, "compute_us",
-                     (json_int_t)result->compute_us, "outputs", values);
+                     version, "model_sha256", hex_json(result->model_sha256),
+                     "timestamp_ms", (json_int_t)timestamp_ms, "job_timestamp_ms",
+                     (json_int_t)result->job_timestamp_ms, "batch_size",
+                     (int)result->batch_size, "wait_us", (json_int_t)result->wait_us,
+                     "compute_us", (json_int_t)result->compute_us, "outputs", values);
 }

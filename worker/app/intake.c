@@ -13,7 +13,8 @@
 struct intake {
     struct intake_opts opts;
     struct batcher batcher;
-    struct queue *unused; /* one per model: batches to be filled */
+    const struct batch_model **serving; /* owned; by model: what batches are made for */
+    struct queue *unused;               /* one per model: batches to be filled */
     int queue_count;
     struct batch **all; /* every batch, to be freed at the end */
     int all_count;
@@ -67,7 +68,9 @@ static enum status create_batches(struct intake *intake, struct error *err) {
     intake->unused = calloc((size_t)models->count, sizeof(*intake->unused));
     intake->all = calloc((size_t)models->count * (size_t)each, sizeof(struct batch *));
     intake->costs_us = calloc((size_t)models->count, sizeof(*intake->costs_us));
-    if (intake->unused == NULL || intake->all == NULL || intake->costs_us == NULL) {
+    intake->serving = calloc((size_t)models->count, sizeof(*intake->serving));
+    if (intake->serving == NULL || intake->unused == NULL || intake->all == NULL ||
+        intake->costs_us == NULL) {
         return error_set(err, STATUS_NO_MEMORY, "no memory for batches");
     }
     for (int m = 0; m < models->count; m++) {
@@ -105,7 +108,10 @@ enum status intake_create(const struct intake_opts *opts, struct intake **out,
         intake_destroy(intake);
         return status;
     }
-    batcher = (struct batcher_opts){.models = opts->models->items,
+    for (int i = 0; i < opts->models->count; i++) {
+        intake->serving[i] = &opts->models->items[i];
+    }
+    batcher = (struct batcher_opts){.models = intake->serving,
                                     .model_count = opts->models->count,
                                     .parts = opts->parts,
                                     .take = on_take,
@@ -128,6 +134,7 @@ void intake_destroy(struct intake *intake) {
         batch_destroy(intake->all[i]);
     }
     batcher_release(&intake->batcher);
+    free(intake->serving);
     free(intake->costs_us);
     free(intake->unused);
     free(intake->all);

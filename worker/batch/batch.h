@@ -13,15 +13,17 @@
 #include "engine/model.h"
 
 #define BATCH_ROWS_MAX 4096
+#define BATCH_SHA256_SIZE 32
 #define BATCH_TENSOR_SIZE_MAX ((size_t)1 << 30) /* bytes of one input, all rows */
 
 /* How one model is batched; made at start, read-only afterwards. */
 struct batch_model {
     const struct model *model;
-    const char *name;    /* as configured */
-    const char *version; /* as configured, "" if none */
-    int rows_max;        /* 1 .. BATCH_ROWS_MAX */
-    int64_t linger_us;   /* longest wait of a batch's oldest job while others compute */
+    const char *name;      /* as configured */
+    const char *version;   /* as configured, "" if none */
+    const uint8_t *sha256; /* of its file, BATCH_SHA256_SIZE bytes; NULL: not known */
+    int rows_max;          /* 1 .. BATCH_ROWS_MAX */
+    int64_t linger_us;     /* longest wait of a batch's oldest job while others compute */
     bool nan_rejected;
     int outputs[MODEL_OUTPUTS_MAX]; /* indexes of the outputs that answers carry */
     int output_count;

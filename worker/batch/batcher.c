@@ -11,12 +11,16 @@ void batcher_release(struct batcher *batcher) {
     fill_stage_release(&batcher->stage);
 }
 
-static void emit_lane(struct batcher *batcher, int lane, enum batch_reason reason) {
-    struct batch *batch = batcher->lanes[lane];
-    int inputs = model_input_count(batch->model->model);
+static void close_lane(struct batcher *batcher, int lane) {
     batcher->lane_count--;
     memmove(&batcher->lanes[lane], &batcher->lanes[lane + 1],
             sizeof(batcher->lanes[0]) * (size_t)(batcher->lane_count - lane));
+}
+
+static void emit_lane(struct batcher *batcher, int lane, enum batch_reason reason) {
+    struct batch *batch = batcher->lanes[lane];
+    int inputs = model_input_count(batch->model->model);
+    close_lane(batcher, lane);
     for (int i = 0; i < inputs; i++) {
         batch->inputs[i].dims[0] = batch->count;
     }
@@ -174,7 +178,7 @@ enum status batcher_add(struct batcher *batcher, int model_index, const struct j
     int placed = 0;
     assert(model_index >= 0);
     assert(model_index < batcher->opts.model_count);
-    status = fill_open(&fill, &batcher->opts.models[model_index], job, err);
+    status = fill_open(&fill, batcher->opts.models[model_index], job, err);
     if (status != STATUS_OK) {
         return status;
     }
@@ -195,6 +199,19 @@ void batcher_flush(struct batcher *batcher, int64_t now_us, bool idle) {
             emit_lane(batcher, lane, due ? batch->due_reason : BATCH_IDLE);
         } else {
             lane++;
+        }
+    }
+}
+
+void batcher_empty(struct batcher *batcher, int model_index) {
+    int lane;
+    while ((lane = oldest_lane(batcher, model_index)) < batcher->lane_count) {
+        struct batch *batch = batcher->lanes[lane];
+        if (batch->count > 0) {
+            emit_lane(batcher, lane, BATCH_ROOM);
+        } else {
+            close_lane(batcher, lane);
+            batcher->opts.give_back(batcher->opts.opaque, batch);
         }
     }
 }

@@ -20,7 +20,9 @@
 #define BATCHER_LANES_MAX 64 /* batches open at once, over all models */
 
 struct batcher_opts {
-    const struct batch_model *models; /* borrowed */
+    /* Borrowed; may be exchanged after batcher_empty, for ones of the same inputs,
+     * outputs and rows_max. */
+    const struct batch_model *const *models;
     int model_count;
     struct parts_pool *parts; /* borrowed; for jobs of several rows */
     /* An unused batch of models[model_index]; NULL if there is none, after waiting for
@@ -55,6 +57,10 @@ MUST_CHECK enum status batcher_add(struct batcher *batcher, int model_index,
 /* Emits what is due at now_us; everything if `idle`, because then waiting wins nothing.
  */
 void batcher_flush(struct batcher *batcher, int64_t now_us, bool idle);
+
+/* No batch of the model is open any more: emits those with rows, gives back the others.
+ */
+void batcher_empty(struct batcher *batcher, int model_index);
 
 /* When the next open batch is due, INT64_MAX if none is open. */
 int64_t batcher_due_us(const struct batcher *batcher);

@@ -117,6 +117,8 @@ static struct result describe(const struct run *run, int row) {
         .batch_size = batch->count,
         .wait_us = run->started_us - job->received_us,
         .compute_us = run->times->compute_us,
+        .model_sha256 = span_of(batch->model->sha256,
+                                batch->model->sha256 == NULL ? 0 : BATCH_SHA256_SIZE),
     };
 }
 

@@ -12,8 +12,8 @@
 size_t result_size_max(const struct result *result, const struct result_output *outputs,
                        int output_count) {
     /* The version's branch, empty headers, batch_size, three longs, the outputs' count
-     * and end. */
-    size_t size = 3 + WRITER_INT_SIZE_MAX + 4 * WRITER_LONG_SIZE_MAX;
+     * and end, the digest and its branch. */
+    size_t size = 4 + RESULT_SHA256_SIZE + WRITER_INT_SIZE_MAX + 4 * WRITER_LONG_SIZE_MAX;
     size += writer_bytes_size_max(result->id) + writer_bytes_size_max(result->model);
     size += writer_bytes_size_max(result->version) + result->headers.size;
     for (int i = 0; i < output_count; i++) {
@@ -43,7 +43,12 @@ size_t result_encode(const struct result *result, const struct result_output *ou
             at = tensors_write(at, outputs[i].name, &outputs[i].row);
         }
     }
-    *at++ = 0; /* end of the outputs */
+    *at++ = 0;                                         /* end of the outputs */
+    *at++ = result->model_sha256.data == NULL ? 0 : 2; /* the branch of the union */
+    if (result->model_sha256.data != NULL) {
+        assert(result->model_sha256.size == RESULT_SHA256_SIZE);
+        at = writer_raw(at, result->model_sha256.data, RESULT_SHA256_SIZE);
+    }
     return (size_t)(at - to);
 }
 
@@ -92,6 +97,28 @@ static bool read_outputs(struct reader *r, struct reading *to) {
     return tensors_read(r, "outputs", to->outputs, to->output_count);
 }
 
+static bool read_sha256(struct reader *r, struct reading *to) {
+    const uint8_t *at = r->at;
+    int64_t branch = 0;
+    to->result->model_sha256 = span_of(NULL, 0);
+    if (r->at == r->end) {
+        return true; /* an older worker's */
+    }
+    if (!reader_long(r, &branch)) {
+        return false;
+    }
+    if (branch < 0 || branch > 1 ||
+        (branch == 1 && reader_left(r) < RESULT_SHA256_SIZE)) {
+        reader_report(r, at, "must be null or %d bytes", RESULT_SHA256_SIZE);
+        return false;
+    }
+    if (branch == 1) {
+        to->result->model_sha256 = span_of(r->at, RESULT_SHA256_SIZE);
+        r->at += RESULT_SHA256_SIZE;
+    }
+    return true;
+}
+
 /* The fields of an InferenceResult, in the schema's order. */
 struct step {
     const char *field;
@@ -108,6 +135,7 @@ static const struct step steps[] = {
     {"wait_us", read_wait},
     {"compute_us", read_compute},
     {"outputs", read_outputs},
+    {"model_sha256", read_sha256},
 };
 
 enum status result_parse(struct span message, struct result *result,

@@ -10,6 +10,8 @@
 #include "base/status.h"
 #include "codec/job.h"
 
+#define RESULT_SHA256_SIZE 32
+
 struct result {
     struct span id;
     struct span model;
@@ -19,6 +21,7 @@ struct result {
     int32_t batch_size;
     int64_t wait_us;
     int64_t compute_us;
+    struct span model_sha256; /* RESULT_SHA256_SIZE bytes, data NULL for null */
 };
 
 /* One output as rows of a batch: dims without the batch dimension. */
@@ -36,7 +39,8 @@ size_t result_encode(const struct result *result, const struct result_output *ou
                      int output_count, uint8_t *to);
 
 /* Reads a result (tools, tests): fields into *result, outputs into `outputs` of
- * JOB_INPUTS_MAX entries.  STATUS_POISON for anything malformed. */
+ * JOB_INPUTS_MAX entries.  One that ends before model_sha256, as older workers wrote
+ * them, is fine.  STATUS_POISON for anything malformed. */
 MUST_CHECK enum status result_parse(struct span message, struct result *result,
                                     struct job_tensor *outputs, int *output_count,
                                     struct error *err);

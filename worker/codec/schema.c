@@ -33,7 +33,8 @@
     "\"type\":\"map\",\"values\":\"string\"}},{\"name\":\"job_timestamp_ms\",\"type\":" \
     "\"long\"},{\"name\":\"batch_size\",\"type\":\"int\"},{\"name\":\"wait_us\","       \
     "\"type\":\"long\"},{\"name\":\"compute_us\",\"type\":\"long\"},{\"name\":"         \
-    "\"outputs\",\"type\":" CANONICAL_TENSORS "}]}"
+    "\"outputs\",\"type\":" CANONICAL_TENSORS "},{\"name\":\"model_sha256\",\"type\":"  \
+    "[\"null\",{\"name\":\"millrace.Sha256\",\"type\":\"fixed\",\"size\":32}]}]}"
 
 static const struct schema schemas[] = {
     [SCHEMA_JOB] = {"inference_job",

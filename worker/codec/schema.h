@@ -28,6 +28,6 @@ const struct schema *schema_get(enum schema_id id);
 #define SCHEMA_FRAME_SIZE 10 /* bytes before the record */
 
 #define SCHEMA_JOB_FINGERPRINT UINT64_C(0xa009724c21068144)
-#define SCHEMA_RESULT_FINGERPRINT UINT64_C(0x3d269cad5958c0b5)
+#define SCHEMA_RESULT_FINGERPRINT UINT64_C(0x379c41c0b4bda78b)
 
 #endif

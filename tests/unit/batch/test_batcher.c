@@ -9,6 +9,7 @@ enum { SPARE = 3, EMITTED_MAX = 32 };
 
 struct world {
     struct batch_model models[2];
+    const struct batch_model *serving[2];
     struct batch *spare[2][EMITTED_MAX];
     int spare_count[2];
     struct batch *all[2][SPARE];
@@ -38,7 +39,7 @@ static void give_back(void *opaque, struct batch *batch) {
 }
 
 static void world_init(struct world *world) {
-    struct batcher_opts opts = {.models = world->models,
+    struct batcher_opts opts = {.models = world->serving,
                                 .model_count = 2,
                                 .take = take,
                                 .emit = emit,
@@ -48,6 +49,8 @@ static void world_init(struct world *world) {
     *world = (struct world){0};
     world->models[0] = fixture_model("tests/data/models/lookup.onnx", 4);
     world->models[1] = fixture_model("tests/data/models/pair.onnx", 4);
+    world->serving[0] = &world->models[0];
+    world->serving[1] = &world->models[1];
     for (int m = 0; m < 2; m++) {
         for (int i = 0; i < SPARE; i++) {
             ck_assert_int_eq(batch_create(&world->models[m], m, &world->all[m][i], &err),
@@ -291,6 +294,36 @@ START_TEST(nan_is_refused_only_where_the_model_says_so) {
 }
 END_TEST
 
+/* Batches of the old version leave before another one may take its place. */
+START_TEST(a_model_is_exchanged_between_two_batches) {
+    struct world world;
+    struct batch_model next;
+    struct job pair, lookup, unfit;
+    struct error err;
+    world_init(&world);
+    next = world.models[1];
+    fixture_pair_job(&pair, "a", 3, 1.0F);
+    fixture_pair_job(&unfit, "nan", 5, NAN);
+    fixture_lookup_job(&lookup, "b", 2, 2, 2);
+    world.models[1].nan_rejected = true;
+    ck_assert_int_eq(add(&world, 1, &pair, 0, INT64_MAX, &err), STATUS_OK);
+    ck_assert_int_eq(add(&world, 0, &lookup, 0, INT64_MAX, &err), STATUS_OK);
+    ck_assert_int_eq(add(&world, 1, &unfit, 0, INT64_MAX, &err), STATUS_POISON);
+    batcher_empty(&world.batcher, 1);
+    ck_assert_int_eq(world.emitted_count, 1);
+    ck_assert_ptr_eq(world.emitted[0]->model, &world.models[1]);
+    ck_assert_int_eq(world.emitted[0]->count, 1);
+    ck_assert_int_eq(world.batcher.lane_count, 1); /* that of the other model */
+    ck_assert_int_eq(world.spare_count[1], SPARE - 1);
+    world.serving[1] = &next;
+    for (int i = 0; i < world.spare_count[1]; i++) {
+        world.spare[1][i]->model = &next;
+    }
+    ck_assert_int_eq(add(&world, 1, &unfit, 0, INT64_MAX, &err), STATUS_OK);
+    world_release(&world);
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("batcher");
     TCase *tests = tcase_create("all");
@@ -306,6 +339,7 @@ int main(void) {
     tcase_add_test(tests, more_shapes_than_batches_send_off_the_oldest);
     tcase_add_test(tests, a_job_that_does_not_fit_leaves_its_neighbours_alone);
     tcase_add_test(tests, nan_is_refused_only_where_the_model_says_so);
+    tcase_add_test(tests, a_model_is_exchanged_between_two_batches);
     suite_add_tcase(suite, tests);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

@@ -51,8 +51,9 @@ static void on_failed(void *opaque, const struct batch_row *row, int cause,
 /* Runs ROWS lookups; row i is bad where bad[i]. Returns how often the model ran. */
 static int run(const bool *bad, struct heard *heard, struct answers_pool *pool) {
     static struct batch_model model; /* answers do not point into it */
+    static const struct batch_model *const serving[] = {&model};
     struct batcher_opts opts = {
-        .models = &model, .model_count = 1, .take = take, .emit = emit};
+        .models = serving, .model_count = 1, .take = take, .emit = emit};
     struct batcher batcher;
     struct session *session;
     struct infer_sink sink = {on_answered, on_failed, heard};

@@ -61,7 +61,8 @@ static void give_back(void *opaque, struct batch *batch) {
 }
 
 static void open_world(const char *path, int rows_max) {
-    struct batcher_opts opts = {.models = &model,
+    static const struct batch_model *const serving[] = {&model};
+    struct batcher_opts opts = {.models = serving,
                                 .model_count = 1,
                                 .parts = &parts,
                                 .take = take,

@@ -290,6 +290,10 @@ static void result_init(struct result *result, uint8_t *headers) {
         .batch_size = (int32_t)random_next(),
         .wait_us = (int64_t)random_next(),
         .compute_us = INT64_MIN,
+        .model_sha256 =
+            random_next() % 2 == 0
+                ? span_of(NULL, 0)
+                : span_of("0123456789abcdef0123456789ABCDEF", RESULT_SHA256_SIZE),
     };
 }
 
@@ -309,6 +313,17 @@ static void same_result(const avro_value_t *value, const struct result *want) {
     same_long(value, "job_timestamp_ms", want->job_timestamp_ms);
     same_long(value, "wait_us", want->wait_us);
     same_long(value, "compute_us", want->compute_us);
+    field = field_of(value, "model_sha256");
+    ck_assert_int_eq(avro_value_get_discriminant(&field, &branch), 0);
+    ck_assert_int_eq(branch, want->model_sha256.data != NULL);
+    if (want->model_sha256.data != NULL) {
+        const void *bytes;
+        avro_value_t fixed;
+        ck_assert_int_eq(avro_value_get_current_branch(&field, &fixed), 0);
+        ck_assert_int_eq(avro_value_get_fixed(&fixed, &bytes, &headers), 0);
+        ck_assert_uint_eq(headers, RESULT_SHA256_SIZE);
+        ck_assert_mem_eq(bytes, want->model_sha256.data, headers);
+    }
 }
 
 START_TEST(results_pass_between_the_two_unchanged) {
@@ -356,6 +371,7 @@ END_TEST
 
 START_TEST(a_result_fits_its_bound_whatever_its_values) {
     for (size_t d = 0; d < ARRAY_COUNT(dtypes); d++) {
+        static const uint8_t digest[RESULT_SHA256_SIZE];
         uint8_t ones[64];
         struct span words[4] = {span_text("a"), span_text("b"), span_text(""),
                                 span_text("dd")};
@@ -369,7 +385,8 @@ START_TEST(a_result_fits_its_bound_whatever_its_values) {
                                 .job_timestamp_ms = INT64_MIN,
                                 .batch_size = INT32_MIN,
                                 .wait_us = INT64_MIN,
-                                .compute_us = INT64_MIN};
+                                .compute_us = INT64_MIN,
+                                .model_sha256 = span_of(digest, sizeof(digest))};
         uint8_t *to = malloc(result_size_max(&result, &output, 1));
         for (int pattern = 0; pattern < 4; pattern++) { /* extremes of either sign */
             memset(ones, pattern == 0 ? 0xff : pattern == 1 ? 0x7f : 0x80, sizeof(ones));
@@ -393,16 +410,20 @@ START_TEST(every_truncation_of_a_result_is_poison) {
     uint8_t headers[64], bytes[2048];
     int count;
     for (int round = 0; round < 50; round++) {
-        size_t size;
+        size_t size, older; /* what ends where results ended before they had a digest */
         sample_init(&sample, round);
         output = (struct result_output){sample.name, sample.x};
         result_init(&result, headers);
         size = result_encode(&result, &output, 1, bytes);
+        older = size - 1 - result.model_sha256.size;
         for (size_t cut = 0; cut <= size; cut++) {
             uint8_t *copy = exact_copy(bytes, cut);
             ck_assert_int_eq(
                 result_parse(span_of(copy, cut), &back, tensors, &count, &err),
-                cut < size ? STATUS_POISON : STATUS_OK);
+                cut < size && cut != older ? STATUS_POISON : STATUS_OK);
+            if (cut == older) {
+                ck_assert_ptr_null(back.model_sha256.data);
+            }
             free(copy);
         }
         bytes[size] = 0;
