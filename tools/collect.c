@@ -349,7 +349,7 @@ static int run(int argc, char **argv) {
         return cli_exit(outcome);
     }
     if (kafka_io_bootstrap(options.bootstrap) == NULL) {
-        return cli_misuse(&collect_cli, "--bootstrap HOST:PORT,... is needed");
+        return kafka_io_no_bootstrap(&collect_cli);
     }
     if (options.expects.count == 0 && options.count == 0) {
         return cli_misuse(&collect_cli, "--expect or --count is needed");

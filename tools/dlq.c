@@ -98,6 +98,28 @@ void dlq_filter_release(struct dlq_filter *filter) {
     filter->offsets = NULL;
 }
 
+bool dlq_begin(const struct cli_command *command, int argc, char **argv,
+               enum dlq_choice choice, struct dlq_options *options,
+               struct dlq_filter *filter, int *code) {
+    struct error err;
+    int operands;
+    enum cli_outcome outcome = cli_parse(command, argc, argv, options, &operands);
+    if (outcome != CLI_RUN) {
+        *code = cli_exit(outcome);
+    } else if (kafka_io_bootstrap(options->bootstrap) == NULL) {
+        *code = kafka_io_no_bootstrap(command);
+    } else if (dlq_filter_make(options, filter, &err) != STATUS_OK) {
+        *code = cli_misuse(command, "%s", err.text);
+    } else if (choice == DLQ_CHOICE_NEEDED && !filter->given && !options->all) {
+        *code =
+            cli_misuse(command, "say which letters, by --reason, --stage, --model, "
+                                "--partition, --offsets, --since or --until; or --all");
+    } else {
+        return true;
+    }
+    return false;
+}
+
 static bool header_is(const struct letter *letter, const char *name, const char *wanted) {
     struct span value;
     return wanted == NULL ||
@@ -151,9 +173,6 @@ enum status dlq_each(const struct dlq_options *options, const struct dlq_filter 
     struct letter letter;
     bool end = false;
     enum status status;
-    if (kafka.bootstrap == NULL) {
-        return error_set(err, STATUS_INVALID, "--bootstrap is needed");
-    }
     status = letters_open(&kafka, options->topic, &letters, err);
     while (status == STATUS_OK && !end) {
         status = letters_next(letters, &letter, &end, err);

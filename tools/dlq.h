@@ -104,6 +104,14 @@ MUST_CHECK enum status dlq_filter_make(const struct dlq_options *options,
                                        struct dlq_filter *filter, struct error *err);
 void dlq_filter_release(struct dlq_filter *filter);
 
+/* How every command begins: takes the flags and makes the filter.  False if that is the
+ * end, with the exit code in *code: help, wrong use, no brokers named, or no choice made
+ * where one is needed, because the command changes things. */
+enum dlq_choice { DLQ_ALL_UNLESS_CHOSEN, DLQ_CHOICE_NEEDED };
+MUST_CHECK bool dlq_begin(const struct cli_command *command, int argc, char **argv,
+                          enum dlq_choice choice, struct dlq_options *options,
+                          struct dlq_filter *filter, int *code);
+
 bool dlq_matches(const struct dlq_filter *filter, const struct letter *letter);
 
 /* What reading needs of the options. */

@@ -91,14 +91,10 @@ static int run(int argc, char **argv) {
     struct dlq_filter filter;
     struct error err;
     enum status status;
-    int operands;
-    enum cli_outcome outcome = cli_parse(&dlq_list_cli, argc, argv, &options, &operands);
-    if (outcome != CLI_RUN) {
-        return cli_exit(outcome);
-    }
-    status = dlq_filter_make(&options, &filter, &err);
-    if (status != STATUS_OK) {
-        return cli_misuse(&dlq_list_cli, "%s", err.text);
+    int code;
+    if (!dlq_begin(&dlq_list_cli, argc, argv, DLQ_ALL_UNLESS_CHOSEN, &options, &filter,
+                   &code)) {
+        return code;
     }
     status = dlq_each(&options, &filter, see, &list, &err);
     dlq_filter_release(&filter);

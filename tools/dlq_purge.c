@@ -119,17 +119,10 @@ static int run(int argc, char **argv) {
     struct purge purge = {.filter = &filter};
     struct error err;
     enum status status;
-    int operands;
-    enum cli_outcome outcome = cli_parse(&dlq_purge_cli, argc, argv, &options, &operands);
-    if (outcome != CLI_RUN) {
-        return cli_exit(outcome);
-    }
-    status = dlq_filter_make(&options, &filter, &err);
-    if (status != STATUS_OK) {
-        return cli_misuse(&dlq_purge_cli, "%s", err.text);
-    }
-    if (!filter.given && !options.all) {
-        return cli_misuse(&dlq_purge_cli, "say which letters to delete, or --all");
+    int code;
+    if (!dlq_begin(&dlq_purge_cli, argc, argv, DLQ_CHOICE_NEEDED, &options, &filter,
+                   &code)) {
+        return code;
     }
     status = purge_all(&options, &purge, &err);
     dlq_filter_release(&filter);

@@ -112,9 +112,6 @@ static enum status replay_all(struct run *run, const struct dlq_filter *filter,
                               struct error *err) {
     struct kafka_io_opts kafka = dlq_kafka(run->options);
     enum status status;
-    if (kafka.bootstrap == NULL) {
-        return error_set(err, STATUS_INVALID, "--bootstrap is needed");
-    }
     status = replay_open(&kafka, run->options->topic, &run->replay, err);
     if (status == STATUS_OK) {
         status = dlq_each(run->options, filter, see, run, err);
@@ -132,18 +129,10 @@ static int run(int argc, char **argv) {
     struct dlq_filter filter;
     struct error err;
     enum status status;
-    int operands;
-    enum cli_outcome outcome =
-        cli_parse(&dlq_replay_cli, argc, argv, &options, &operands);
-    if (outcome != CLI_RUN) {
-        return cli_exit(outcome);
-    }
-    status = dlq_filter_make(&options, &filter, &err);
-    if (status != STATUS_OK) {
-        return cli_misuse(&dlq_replay_cli, "%s", err.text);
-    }
-    if (!filter.given && !options.all) {
-        return cli_misuse(&dlq_replay_cli, "say which letters, or --all");
+    int code;
+    if (!dlq_begin(&dlq_replay_cli, argc, argv, DLQ_CHOICE_NEEDED, &options, &filter,
+                   &code)) {
+        return code;
     }
     status = replay_all(&run, &filter, &err);
     dlq_filter_release(&filter);

@@ -163,6 +163,9 @@ static int run(int argc, char **argv) {
     if (outcome != CLI_RUN) {
         return cli_exit(outcome);
     }
+    if (kafka_io_bootstrap(options.bootstrap) == NULL) {
+        return kafka_io_no_bootstrap(&dlq_show_cli);
+    }
     char *colon = strchr(argv[1], ':');
     if (colon == NULL || sscanf(argv[1], "%6" SCNd64, &options.partition) != 1 ||
         options.partition < 0) {

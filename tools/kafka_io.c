@@ -49,6 +49,12 @@ const char *kafka_io_bootstrap(const char *flag) {
     return flag != NULL ? flag : getenv(BOOTSTRAP_VARIABLE);
 }
 
+int kafka_io_no_bootstrap(const struct cli_command *command) {
+    return cli_misuse(command,
+                      "which brokers? --bootstrap HOST:PORT,... is needed, or the "
+                      "variable " BOOTSTRAP_VARIABLE);
+}
+
 /* ---- clients ---------------------------------------------------------------------- */
 
 static void on_error(rd_kafka_t *client, int code, const char *reason, void *opaque) {

@@ -23,6 +23,8 @@ const char *kafka_io_version(void);
 
 /* The flag's value, or the variable MILLRACE_KAFKA_BOOTSTRAP_SERVERS, or NULL. */
 const char *kafka_io_bootstrap(const char *flag);
+/* Says that neither is there; returns EXIT_WRONG_USE. */
+int kafka_io_no_bootstrap(const struct cli_command *command);
 
 /* ---- sending --------------------------------------------------------------------- */
 

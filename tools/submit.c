@@ -311,7 +311,7 @@ static int run(int argc, char **argv) {
         return cli_exit(outcome);
     }
     if (kafka_io_bootstrap(options.bootstrap) == NULL) {
-        return cli_misuse(&submit_cli, "--bootstrap HOST:PORT,... is needed");
+        return kafka_io_no_bootstrap(&submit_cli);
     }
     if (strcmp(options.key, "none") != 0 && strcmp(options.key, "id") != 0) {
         return cli_misuse(&submit_cli, "--key %s: none or id is needed", options.key);

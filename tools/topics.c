@@ -67,7 +67,7 @@ static int run(int argc, char **argv) {
                                   .properties = &options.properties,
                                   .wait_s = options.wait_s};
     if (kafka.bootstrap == NULL) {
-        return cli_misuse(&topics_cli, "--bootstrap HOST:PORT,... is needed");
+        return kafka_io_no_bootstrap(&topics_cli);
     }
     for (int i = 0; i < operand_count; i++) {
         if (kafka_io_create_topics(&kafka, argv[1 + i], (int)options.replicas, &err) !=
