@@ -3,6 +3,8 @@
 
 static const struct cli_entry entries[] = {
     {"worker", "the daemon: consume, batch, infer, publish", .command = &worker_cli},
+    {"check-config", "what would run, every setting and where it came from",
+     .command = &check_config_cli},
     {"submit", "send rows of a file as jobs", .command = &submit_cli},
     {"collect", "read results back and check them", .command = &collect_cli},
     {"dlq", "dead letters: list, show, replay, purge", .group = &dlq_group},

@@ -9,6 +9,7 @@
 #include "tools/commands.h"
 #include "tools/model_file.h"
 #include "tools/model_inputs.h"
+#include "tools/ports.h"
 
 struct options {
     int64_t batch;
@@ -54,18 +55,6 @@ const struct cli_command model_inspect_cli = {
 
 /* ---- gathering ------------------------------------------------------------------ */
 
-static json_t *port_facts(const struct model_port *port) {
-    json_t *shape = json_array();
-    for (int i = 0; i < port->type.rank; i++) {
-        json_t *dim = port->type.dims[i] >= 0    ? json_integer(port->type.dims[i])
-                      : port->symbols[i] != NULL ? json_string(port->symbols[i])
-                                                 : json_null();
-        json_array_append_new(shape, dim);
-    }
-    return json_pack("{s:s, s:s, s:o}", "name", port->name, "dtype",
-                     dtype_name(port->type.dtype), "shape", shape);
-}
-
 static void add_operators(json_t *facts, const struct model_file *file) {
     json_t *operators = json_array();
     json_t *unsupported = json_array();
@@ -93,10 +82,10 @@ static void add_model(json_t *facts, const struct model *model) {
     json_t *outputs = json_array();
     model_info(model, &info);
     for (int i = 0; i < model_input_count(model); i++) {
-        json_array_append_new(inputs, port_facts(model_input(model, i)));
+        json_array_append_new(inputs, port_json(model_input(model, i)));
     }
     for (int i = 0; i < model_output_count(model); i++) {
-        json_array_append_new(outputs, port_facts(model_output(model, i)));
+        json_array_append_new(outputs, port_json(model_output(model, i)));
     }
     json_object_set_new(facts, "opset", json_integer(info.opset));
     json_object_set_new(facts, "parameters",

@@ -1,6 +1,7 @@
 /* worker.c - millrace worker: the flags of the daemon. */
 #include "app/worker.h"
 #include "config/config.h"
+#include "tools/check_config.h"
 #include "tools/cli.h"
 #include "tools/commands.h"
 
@@ -22,7 +23,8 @@ static const struct cli_flag flags[] = {
      .type = CLI_LIST,
      .offset = offsetof(struct options, overrides)},
     {.name = "--check",
-     .help = "read the configuration and the models, tell what is wrong, and end",
+     .help = "tell what is wrong with configuration and models, and end; see\n"
+             "also millrace check-config",
      .type = CLI_SWITCH,
      .offset = offsetof(struct options, check)},
     {.name = "--reference",
@@ -64,12 +66,5 @@ static int run(int argc, char **argv) {
     struct worker_opts opts = {.config_path = options.config,
                                .overrides = options.overrides.items,
                                .override_count = (size_t)options.overrides.count};
-    if (!options.check) {
-        return worker_run(&opts);
-    }
-    int code = worker_check(&opts);
-    if (code == EXIT_FINE) {
-        printf("%s: fine\n", options.config);
-    }
-    return code;
+    return options.check ? check_config_run(&opts, false) : worker_run(&opts);
 }

@@ -158,13 +158,21 @@ static void log_model(const struct batch_model *item, int64_t started_us) {
               LOG_INT("load_ms", (clock_now_us() - started_us) / 1000));
 }
 
-enum status models_open(const struct config *config, struct models *models,
-                        struct error *err) {
+static enum status make_items(const struct config *config, struct models *models,
+                              struct error *err) {
     *models = (struct models){.count = 0};
     models->items = calloc(config->model_count, sizeof(*models->items));
-    if (models->items == NULL) {
-        return error_set(err, STATUS_NO_MEMORY, "no memory for %zu models",
-                         config->model_count);
+    return models->items != NULL
+               ? STATUS_OK
+               : error_set(err, STATUS_NO_MEMORY, "no memory for %zu models",
+                           config->model_count);
+}
+
+enum status models_open(const struct config *config, struct models *models,
+                        struct error *err) {
+    enum status made = make_items(config, models, err);
+    if (made != STATUS_OK) {
+        return made;
     }
     for (size_t i = 0; i < config->model_count; i++) {
         int64_t started_us = clock_now_us();
@@ -180,14 +188,59 @@ enum status models_open(const struct config *config, struct models *models,
     return STATUS_OK;
 }
 
+static void close_one(struct batch_model *item) {
+    /* Owned here; everyone else may only read it. */
+    union {
+        const struct model *borrowed;
+        struct model *owned;
+    } model = {.borrowed = item->model};
+    model_close(model.owned);
+    item->model = NULL;
+}
+
+/* Loads a model and runs it, as a compute thread would at its start. */
+static enum status try_one(const struct config_model *from, struct batch_model *item,
+                           struct error *err) {
+    struct models alone = {.items = item, .count = 1};
+    struct session **sessions = NULL;
+    enum status status = open_one(from, item, err);
+    if (status == STATUS_OK) {
+        status = models_sessions(&alone, &sessions, err);
+        models_sessions_destroy(&alone, sessions);
+    } else {
+        (void)error_prefix(err, "model '%s'", from->name);
+    }
+    if (status != STATUS_OK) {
+        close_one(item);
+    }
+    return status;
+}
+
+enum status models_check(const struct config *config, config_problem_fn *on_problem,
+                         void *opaque, struct models *models) {
+    struct error err;
+    enum status worst = make_items(config, models, &err);
+    if (worst != STATUS_OK) {
+        on_problem(opaque, err.text);
+        return worst;
+    }
+    for (size_t i = 0; i < config->model_count; i++) {
+        enum status status = try_one(&config->models[i], &models->items[i], &err);
+        models->count++;
+        if (status != STATUS_OK) {
+            char key[64];
+            (void)snprintf(key, sizeof(key), "models[%zu].path", i);
+            (void)error_prefix(&err, "%s", config_origin(config, key));
+            on_problem(opaque, err.text);
+            worst = status;
+        }
+    }
+    return worst;
+}
+
 void models_close(struct models *models) {
     for (int i = 0; i < models->count; i++) {
-        /* Owned here; everyone else may only read it. */
-        union {
-            const struct model *borrowed;
-            struct model *owned;
-        } model = {.borrowed = models->items[i].model};
-        model_close(model.owned);
+        close_one(&models->items[i]);
     }
     free(models->items);
     *models = (struct models){0};

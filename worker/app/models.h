@@ -22,6 +22,12 @@ struct models {
 /* Loads all; the error names the model. */
 MUST_CHECK enum status models_open(const struct config *config, struct models *models,
                                    struct error *err);
+/* The same for a report: loads each and runs its largest batch once, tells `on_problem`
+ * of every model that cannot be served, and goes on; that model is NULL in its item.  The
+ * status is that of the last such, or STATUS_OK. */
+MUST_CHECK enum status models_check(const struct config *config,
+                                    config_problem_fn *on_problem, void *opaque,
+                                    struct models *models);
 /* Accepts a zeroed struct and leaves one. */
 void models_close(struct models *models);
 

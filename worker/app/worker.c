@@ -327,18 +327,19 @@ static void print_problem(void *opaque, const char *problem) {
 }
 
 /* Reads the configuration; EXIT_FINE, or what to end with. */
-static int read_config(const struct worker_opts *opts, struct config **config) {
+static int read_config(const struct worker_opts *opts, config_problem_fn *on_problem,
+                       void *opaque, struct config **config) {
     struct error err;
     enum status status =
-        config_load(opts->config_path, opts->overrides, opts->override_count,
-                    print_problem, NULL, config, &err);
+        config_load(opts->config_path, opts->overrides, opts->override_count, on_problem,
+                    opaque, config, &err);
     if (status == STATUS_OK) {
         return EXIT_FINE;
     }
-    if (status == STATUS_INVALID) { /* print_problem has said it all */
+    if (status == STATUS_INVALID) { /* on_problem was told it all */
         return EXIT_WRONG;
     }
-    print_problem(NULL, err.text);
+    on_problem(opaque, err.text);
     return EXIT_FAILED;
 }
 
@@ -347,25 +348,73 @@ static int exit_code(enum status status) {
                                                                     : EXIT_FAILED;
 }
 
-int worker_check(const struct worker_opts *opts) {
+/* One property alone, so that each mistake is told and its place is known. */
+static enum status check_property(const struct stream_opts *opts, size_t section,
+                                  const struct stream_property *property,
+                                  struct error *err) {
+    static const struct stream_property brokers = {"bootstrap.servers", "localhost"};
+    struct stream_property common[2] = {brokers, *property};
+    struct stream_opts alone = *opts;
+    alone.common = common;
+    alone.common_count = section == 0 ? 2 : 1;
+    alone.consumer = alone.producer = property;
+    alone.consumer_count = section == 1;
+    alone.producer_count = section == 2;
+    return stream_check(&alone, err);
+}
+
+static enum status check_properties(const struct worker_check *check,
+                                    const struct config *config,
+                                    const struct stream_opts *opts) {
+    static const char *const names[] = {"kafka", "consumer", "producer"};
+    const struct stream_property *const lists[] = {opts->common, opts->consumer,
+                                                   opts->producer};
+    const size_t counts[] = {opts->common_count, opts->consumer_count,
+                             opts->producer_count};
+    enum status worst = STATUS_OK;
+    struct error err;
+    for (size_t s = 0; s < ARRAY_COUNT(lists); s++) {
+        for (size_t i = 0; i < counts[s]; i++) {
+            enum status status = check_property(opts, s, &lists[s][i], &err);
+            char key[320];
+            if (status != STATUS_OK) {
+                (void)snprintf(key, sizeof(key), "%s.%s", names[s], lists[s][i].name);
+                (void)error_prefix(&err, "%s", config_origin(config, key));
+                check->on_problem(check->opaque, err.text);
+                worst = status;
+            }
+        }
+    }
+    if (worst == STATUS_OK) { /* and together? */
+        worst = stream_check(opts, &err);
+        if (worst != STATUS_OK) {
+            check->on_problem(check->opaque, err.text);
+        }
+    }
+    return worst;
+}
+
+int worker_check(const struct worker_opts *opts, const struct worker_check *check) {
     static struct stream_lists lists; /* too large for a stack */
     struct worker w = {0};
     struct stream_opts stream;
-    struct error err;
     enum status status;
-    int code = read_config(opts, &w.config);
+    int code = read_config(opts, check->on_problem, check->opaque, &w.config);
     if (code != EXIT_FINE) {
         return code;
     }
     log_setup(LOG_ERROR, w.config->log.format); /* no news of what is being loaded */
     stream = stream_opts(w.config, &lists);
-    status = stream_check(&stream, &err);
-    if (status == STATUS_OK) {
-        status = models_open(w.config, &w.models, &err);
-    }
+    status = check_properties(check, w.config, &stream);
     if (status != STATUS_OK) {
-        print_problem(NULL, err.text);
         code = exit_code(status);
+    }
+    status = models_check(w.config, check->on_problem, check->opaque, &w.models);
+    if (status != STATUS_OK && code != EXIT_WRONG) {
+        code = exit_code(status);
+    }
+    if (check->on_read != NULL) {
+        check->on_read(check->opaque, w.config, &w.models);
     }
     models_close(&w.models);
     config_free(w.config);
@@ -384,7 +433,7 @@ int worker_run(const struct worker_opts *opts) {
     (void)sigaddset(&set, SIGINT);
     (void)pthread_sigmask(SIG_BLOCK, &set, NULL);
     (void)signal(SIGPIPE, SIG_IGN);
-    code = read_config(opts, &w.config);
+    code = read_config(opts, print_problem, NULL, &w.config);
     if (code != EXIT_FINE) {
         return code;
     }

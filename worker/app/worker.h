@@ -6,6 +6,9 @@
 
 #include <stddef.h>
 
+#include "app/models.h"
+#include "config/config.h"
+
 /* What the command line asked for. */
 struct worker_opts {
     const char *config_path;
@@ -20,9 +23,19 @@ struct worker_opts {
  */
 int worker_run(const struct worker_opts *opts);
 
-/* Reads the configuration, loads the models and tries librdkafka's properties, and says
- * on standard error what is wrong; touches no broker.  Returns the exit code: 0 fine, 1
- * failed, 2 something is wrong. */
-int worker_check(const struct worker_opts *opts);
+/* Who hears of a check. */
+struct worker_check {
+    config_problem_fn *on_problem; /* for each mistake */
+    /* Once, if the configuration could be read; may be NULL.  A model that could not be
+     * loaded is NULL among the models. */
+    void (*on_read)(void *opaque, const struct config *config,
+                    const struct models *models);
+    void *opaque;
+};
+
+/* Reads the configuration, tries librdkafka's properties, loads every model and runs it
+ * once: all that a worker refuses to start for, but for what the brokers say; none is
+ * touched.  Returns the exit code: 0 fine, 1 failed, 2 something is wrong. */
+int worker_check(const struct worker_opts *opts, const struct worker_check *check);
 
 #endif

@@ -138,6 +138,10 @@ MUST_CHECK enum status config_load(const char *path, const char *const *override
                                    size_t count, config_problem_fn *on_problem,
                                    void *opaque, struct config **out, struct error *err);
 
+/* Where the setting "models[0].path" came from, as in struct config_value; "" if there is
+ * none of that name. */
+const char *config_origin(const struct config *config, const char *key);
+
 /* Accepts NULL. */
 void config_free(struct config *config);
 

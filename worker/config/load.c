@@ -260,6 +260,15 @@ enum status config_load(const char *path, const char *const *overrides, size_t c
     return status;
 }
 
+const char *config_origin(const struct config *config, const char *key) {
+    for (size_t i = 0; i < config->value_count; i++) {
+        if (strcmp(config->values[i].key, key) == 0) {
+            return config->values[i].origin;
+        }
+    }
+    return "";
+}
+
 void config_free(struct config *config) {
     struct config_box *box = (struct config_box *)config; /* its first field */
     if (box == NULL) {

@@ -5,9 +5,11 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/text.h"
 
 #define VALUE_TEXT_MAX 64
 #define REASON_TEXT_MAX 512
+#define PROPERTIES_KNOWN_MAX 512
 
 /* Cooperative rebalancing is sound from this librdkafka on. */
 #define COOPERATIVE_SINCE 0x020601ff
@@ -117,6 +119,25 @@ static bool is_secret(const char *name) {
     return false;
 }
 
+/* The name that librdkafka knows and that may have been meant. */
+static enum status unknown_property(rd_kafka_conf_t *conf, const char *name,
+                                    struct error *err) {
+    const char *names[PROPERTIES_KNOWN_MAX];
+    size_t count = 0, size = 0;
+    const char **dump = rd_kafka_conf_dump(conf, &size); /* name, value, name, ... */
+    const char *nearest;
+
+    for (size_t i = 0; i < size && count < PROPERTIES_KNOWN_MAX; i += 2) {
+        names[count++] = dump[i];
+    }
+    nearest = text_nearest(name, names, count);
+    (void)error_set(err, STATUS_INVALID, "librdkafka knows no property %s%s%s%s", name,
+                    nearest != NULL ? "; is " : "", nearest != NULL ? nearest : "",
+                    nearest != NULL ? " meant?" : "");
+    rd_kafka_conf_dump_free(dump, size);
+    return STATUS_INVALID;
+}
+
 static enum status set_property(rd_kafka_conf_t *conf, const char *name,
                                 const char *value, struct error *err) {
     char reason[REASON_TEXT_MAX];
@@ -125,7 +146,7 @@ static enum status set_property(rd_kafka_conf_t *conf, const char *name,
     case RD_KAFKA_CONF_OK:
         return STATUS_OK;
     case RD_KAFKA_CONF_UNKNOWN:
-        return error_set(err, STATUS_INVALID, "librdkafka knows no property %s", name);
+        return unknown_property(conf, name, err);
     case RD_KAFKA_CONF_INVALID:
         break;
     }
