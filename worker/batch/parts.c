@@ -84,7 +84,7 @@ void parts_give_back(struct parts *parts) {
 /* Makes room for all rows' outputs, of the shapes that the first ones have. */
 static enum status lay_out(struct parts *parts, const struct parts_rows *rows,
                            struct error *err) {
-    size_t offsets[MODEL_OUTPUTS_MAX];
+    size_t offsets[MODEL_OUTPUTS_MAX] = {0};
     size_t size = 0;
     for (int i = 0; i < rows->output_count; i++) {
         size_t all;
