@@ -59,14 +59,20 @@ static void print_ports(const char *title, const struct model *model, int count,
     }
 }
 
+/* NULL for one that could not be loaded. */
+static const struct batch_model *item_of(const struct models *models, size_t index) {
+    const struct loaded *loaded =
+        (int)index < models->count ? models->items[index] : NULL;
+    return loaded == NULL ? NULL : &loaded->item;
+}
+
 static void print_models(const struct config *config, const struct models *models) {
     puts("\nModels");
     for (size_t i = 0; i < config->model_count; i++) {
         const struct config_model *from = &config->models[i];
-        const struct batch_model *item =
-            (int)i < models->count ? &models->items[i] : NULL;
+        const struct batch_model *item = item_of(models, i);
         printf("  %s, version %s: %s\n", from->name, from->version, from->path);
-        if (item == NULL || item->model == NULL) {
+        if (item == NULL) {
             puts("    cannot be served");
             continue;
         }
@@ -142,10 +148,10 @@ static json_t *ports(const struct model *model, int count,
 
 static json_t *model_facts(const struct config_model *from,
                            const struct batch_model *item) {
-    json_t *facts = json_pack("{s:s, s:s, s:s, s:b}", "name", from->name, "version",
-                              from->version, "path", from->path, "loaded",
-                              (int)(item != NULL && item->model != NULL));
-    if (item != NULL && item->model != NULL) {
+    json_t *facts =
+        json_pack("{s:s, s:s, s:s, s:b}", "name", from->name, "version", from->version,
+                  "path", from->path, "loaded", (int)(item != NULL));
+    if (item != NULL) {
         json_object_set_new(facts, "batch_max", json_integer(item->rows_max));
         json_object_set_new(
             facts, "inputs",
@@ -171,9 +177,8 @@ static void add_report(void *opaque, const struct config *config,
                        const struct models *models) {
     json_t *model_list = json_array(), *routes = json_array(), *values = json_array();
     for (size_t i = 0; i < config->model_count; i++) {
-        json_array_append_new(
-            model_list, model_facts(&config->models[i],
-                                    (int)i < models->count ? &models->items[i] : NULL));
+        json_array_append_new(model_list,
+                              model_facts(&config->models[i], item_of(models, i)));
     }
     for (size_t i = 0; i < config->route_count; i++) {
         json_array_append_new(routes, route_facts(&config->routes[i]));

@@ -40,6 +40,7 @@ const struct cli_command worker_cli = {
     .operands = "",
     .summary = "Consumes jobs, runs them in batches, and publishes the results.",
     .details = "Ends after SIGTERM or SIGINT, once the jobs it has begun are answered.\n"
+               "Takes up other files and versions of its models after SIGHUP.\n"
                "Exit code 2 if the configuration or a model is wrong.",
     .operands_min = 0,
     .operands_max = 0,

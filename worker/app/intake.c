@@ -13,8 +13,9 @@
 struct intake {
     struct intake_opts opts;
     struct batcher batcher;
-    const struct batch_model **serving; /* owned; by model: what batches are made for */
-    struct queue *unused;               /* one per model: batches to be filled */
+    struct serving serving; /* which version of each model batches are made for */
+    struct queue *unused;   /* one per model: batches to be filled */
+    int batches_each;       /* of them */
     int queue_count;
     struct batch **all; /* every batch, to be freed at the end */
     int all_count;
@@ -37,6 +38,9 @@ static struct batch *on_take(void *opaque, int model_index, bool wait) {
     struct batch *batch =
         queue_pop(&intake->unused[model_index], wait ? QUEUE_FOREVER : 0);
     intake->stopped = intake->stopped || (wait && batch == NULL);
+    if (batch != NULL) {
+        serving_rebind(&intake->serving, batch);
+    }
     return batch;
 }
 
@@ -63,14 +67,12 @@ static int batches_per_model(const struct config *config) {
 }
 
 static enum status create_batches(struct intake *intake, struct error *err) {
-    int each = batches_per_model(intake->opts.config);
+    int each = intake->batches_each = batches_per_model(intake->opts.config);
     const struct models *models = intake->opts.models;
     intake->unused = calloc((size_t)models->count, sizeof(*intake->unused));
     intake->all = calloc((size_t)models->count * (size_t)each, sizeof(struct batch *));
     intake->costs_us = calloc((size_t)models->count, sizeof(*intake->costs_us));
-    intake->serving = calloc((size_t)models->count, sizeof(*intake->serving));
-    if (intake->serving == NULL || intake->unused == NULL || intake->all == NULL ||
-        intake->costs_us == NULL) {
+    if (intake->unused == NULL || intake->all == NULL || intake->costs_us == NULL) {
         return error_set(err, STATUS_NO_MEMORY, "no memory for batches");
     }
     for (int m = 0; m < models->count; m++) {
@@ -80,15 +82,59 @@ static enum status create_batches(struct intake *intake, struct error *err) {
         intake->queue_count++;
         for (int i = 0; i < each; i++) {
             struct batch **batch = &intake->all[intake->all_count];
-            enum status status = batch_create(&models->items[m], m, batch, err);
+            enum status status = batch_create(&models->items[m]->item, m, batch, err);
             if (status != STATUS_OK) {
                 return status;
             }
             intake->all_count++;
+            serving_adopt(&intake->serving, *batch);
             intake_give_back(intake, *batch);
         }
     }
     return STATUS_OK;
+}
+
+/* ---- versions ---- */
+
+/* Unused batches are made for the current version, so that an old one can leave though no
+ * job comes. */
+static void rebind_unused(struct intake *intake) {
+    for (int m = 0; m < intake->queue_count; m++) {
+        for (int i = 0; i < intake->batches_each; i++) {
+            struct batch *batch = queue_pop(&intake->unused[m], 0);
+            if (batch == NULL) {
+                break;
+            }
+            serving_rebind(&intake->serving, batch);
+            intake_give_back(intake, batch);
+        }
+    }
+}
+
+static void log_change(const struct loaded *from, const struct loaded *to) {
+    log_event(LOG_INFO, "model_exchanged", LOG_TEXT("model", to->item.name),
+              LOG_TEXT("version", to->version), LOG_TEXT("sha256", to->sha256_text),
+              LOG_TEXT("before", from->version),
+              LOG_TEXT("before_sha256", from->sha256_text));
+}
+
+static void change_versions(struct intake *intake) {
+    struct loaded *next;
+    while ((next = serving_next(&intake->serving)) != NULL) {
+        batcher_empty(&intake->batcher, next->index);
+        log_change(intake->opts.models->items[next->index], next);
+        serving_change(&intake->serving, next);
+        if (intake->opts.changed != NULL) {
+            intake->opts.changed(intake->opts.version_opaque, next);
+        }
+    }
+    if (serving_sweep(&intake->serving)) {
+        rebind_unused(intake);
+    }
+}
+
+void intake_offer(struct intake *intake, struct loaded *loaded) {
+    serving_offer(&intake->serving, loaded);
 }
 
 /* ---- life ---- */
@@ -103,15 +149,16 @@ enum status intake_create(const struct intake_opts *opts, struct intake **out,
         return error_set(err, STATUS_NO_MEMORY, "no memory for the intake");
     }
     intake->opts = *opts;
-    status = create_batches(intake, err);
+    status = serving_init(&intake->serving, opts->models, opts->retire,
+                          opts->version_opaque, err);
+    if (status == STATUS_OK) {
+        status = create_batches(intake, err);
+    }
     if (status != STATUS_OK) {
         intake_destroy(intake);
         return status;
     }
-    for (int i = 0; i < opts->models->count; i++) {
-        intake->serving[i] = &opts->models->items[i];
-    }
-    batcher = (struct batcher_opts){.models = intake->serving,
+    batcher = (struct batcher_opts){.models = intake->serving.items,
                                     .model_count = opts->models->count,
                                     .parts = opts->parts,
                                     .take = on_take,
@@ -134,7 +181,7 @@ void intake_destroy(struct intake *intake) {
         batch_destroy(intake->all[i]);
     }
     batcher_release(&intake->batcher);
-    free(intake->serving);
+    serving_release(&intake->serving);
     free(intake->costs_us);
     free(intake->unused);
     free(intake->all);
@@ -164,14 +211,14 @@ static enum status choose_model(const struct intake *intake, const struct record
         return error_set(err, STATUS_POISON,
                          "the job names a model that is not configured (a name of %zu "
                          "bytes); configured is '%s'%s",
-                         job->model.size, intake->opts.models->items[0].name,
+                         job->model.size, intake->opts.models->items[0]->item.name,
                          intake->opts.models->count > 1 ? " and others" : "");
     }
-    version = intake->opts.models->items[*model].version;
+    version = intake->opts.models->items[*model]->version;
     if (job->version.data != NULL && !span_is(job->version, version)) {
         return error_set(err, STATUS_POISON,
                          "the job asks for another version of model '%s' than '%s'",
-                         intake->opts.models->items[*model].name, version);
+                         intake->opts.models->items[*model]->item.name, version);
     }
     return STATUS_OK;
 }
@@ -230,7 +277,7 @@ static enum status place(struct intake *intake, struct record *record, int64_t n
         status = choose_model(intake, record, job, model, err);
     }
     if (status == STATUS_OK) {
-        record->model = intake->opts.models->items[*model].name;
+        record->model = intake->opts.models->items[*model]->item.name;
         row.deadline_us = deadline_us(record, job, now_us);
         if (row.deadline_us <= now_us) {
             failure_expire(intake->opts.failure, record, record->model,
@@ -271,6 +318,7 @@ void intake_chain(struct intake *intake, struct record *chain) {
 }
 
 void intake_flush(struct intake *intake, bool idle) {
+    change_versions(intake);
     batcher_flush(&intake->batcher, clock_now_us(), idle);
     atomic_store(&intake->open, batcher_due_us(&intake->batcher) != INT64_MAX);
 }

@@ -5,24 +5,28 @@
  * Depends on: app/models.h, batch/batcher.h, codec/job.h, stream/record.h.
  * Ownership: owns the batches and hands them out to be run; what is borrowed in
  * struct intake_opts outlives it.
- * Threads: one intake thread; intake_note_cost, intake_give_back, intake_has_open,
- * intake_nudge and intake_stop on any. */
+ * Threads: one intake thread; intake_note_cost, intake_give_back, intake_offer,
+ * intake_has_open, intake_nudge and intake_stop on any. */
 #ifndef MILLRACE_APP_INTAKE_H
 #define MILLRACE_APP_INTAKE_H
 
 #include "app/failure.h"
 #include "app/metrics.h"
-#include "app/models.h"
+#include "app/serving.h"
 #include "base/queue.h"
 #include "stream/stream.h"
 
 struct intake_opts {
     const struct config *config;
-    const struct models *models;
+    struct models *models; /* the current versions; changed by the intake thread alone */
     struct metrics *metrics;
     struct failure *failure;
     struct stream *stream;
     struct parts_pool *parts;
+    /* A version serves from now on; one is not used any more, and taken.  May be NULL. */
+    void (*changed)(void *opaque, const struct loaded *loaded);
+    void (*retire)(void *opaque, struct loaded *loaded);
+    void *version_opaque;
     struct queue *batches; /* where full batches go; intake waits while it is full */
 };
 
@@ -36,7 +40,10 @@ void intake_destroy(struct intake *intake);
 /* Places a chain of records. */
 void intake_chain(struct intake *intake, struct record *chain);
 
-/* Sends off what is due, and everything if `idle`. */
+/* Takes the version, which is like the current one, to serve between two batches. */
+void intake_offer(struct intake *intake, struct loaded *loaded);
+
+/* Sends off what is due, and everything if `idle`; changes versions. */
 void intake_flush(struct intake *intake, bool idle);
 
 /* Microseconds until a batch is due, 0 if one is. */

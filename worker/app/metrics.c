@@ -6,6 +6,7 @@
 #include "app/metrics.h"
 
 #include <assert.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 
@@ -25,6 +26,7 @@ enum label {
     LABEL_DEAD,
     LABEL_OUTCOME,
     LABEL_REASON,
+    LABEL_RELOAD,
     LABEL_COUNT
 };
 
@@ -174,6 +176,11 @@ static const struct metric_entry table[] = {
                                       .labels = {LABEL_MODEL},
                                       .help = "Memory planned for the model's batches, "
                                               "over all threads."},
+    [METRIC_MODEL_RELOADS] = {.name = "millrace_model_reloads_total",
+                              .type = TYPE_COUNTER,
+                              .labels = {LABEL_MODEL, LABEL_RELOAD},
+                              .help = "Wishes for another version of the model, by "
+                                      "SIGHUP or the control topic."},
     [METRIC_COMPUTE_THREADS] = {.name = "millrace_compute_threads",
                                 .type = TYPE_GAUGE,
                                 .help = "Threads that run batches."},
@@ -206,10 +213,17 @@ static const char *const outcome_names[] = {
 };
 _Static_assert(ARRAY_COUNT(outcome_names) == METRIC_OUTCOME_COUNT, "both are named");
 
+static const char *const reload_names[] = {
+    [METRIC_RELOAD_LOADED] = "loaded",
+    [METRIC_RELOAD_UNCHANGED] = "unchanged",
+    [METRIC_RELOAD_REFUSED] = "refused",
+};
+_Static_assert(ARRAY_COUNT(reload_names) == METRIC_RELOAD_COUNT, "every one is named");
+
 static const char *const label_names[] = {
-    [LABEL_NONE] = "",         [LABEL_ROUTE] = "route", [LABEL_MODEL] = "model",
-    [LABEL_STAGE] = "stage",   [LABEL_DEAD] = "stage",  [LABEL_OUTCOME] = "outcome",
-    [LABEL_REASON] = "reason",
+    [LABEL_NONE] = "",         [LABEL_ROUTE] = "route",    [LABEL_MODEL] = "model",
+    [LABEL_STAGE] = "stage",   [LABEL_DEAD] = "stage",     [LABEL_OUTCOME] = "outcome",
+    [LABEL_REASON] = "reason", [LABEL_RELOAD] = "outcome",
 };
 _Static_assert(ARRAY_COUNT(label_names) == LABEL_COUNT, "every label is named");
 
@@ -226,9 +240,15 @@ struct label_values {
     size_t count;
 };
 
+/* What serves of a model; owned texts, under lock. */
+struct version {
+    char *version, *path, *sha256;
+};
+
 struct metrics {
-    struct arena arena; /* owns all below */
-    const struct metrics_model *models;
+    struct arena arena;       /* owns all below, but for the versions' texts */
+    pthread_mutex_t lock;     /* of the versions */
+    struct version *versions; /* by model */
     size_t model_count;
     struct label_values labels[LABEL_COUNT];
     const char *version;
@@ -258,6 +278,33 @@ static size_t series_of(const struct metrics *metrics, enum metric metric) {
     return metrics->labels[labels[0]].count * metrics->labels[labels[1]].count;
 }
 
+/* ---- versions ------------------------------------------------------------------- */
+
+static void free_version(struct version *version) {
+    free(version->version);
+    free(version->path);
+    free(version->sha256);
+    *version = (struct version){NULL};
+}
+
+void metrics_set_model(struct metrics *metrics, size_t index,
+                       const struct metrics_model *model) {
+    struct version next = {.version = strdup(model->version),
+                           .path = strdup(model->path),
+                           .sha256 = strdup(model->sha256 == NULL ? "" : model->sha256)};
+    struct version *place = &metrics->versions[index];
+    assert(index < metrics->model_count);
+    if (next.version != NULL && next.path != NULL && next.sha256 != NULL) {
+        struct version before;
+        (void)pthread_mutex_lock(&metrics->lock); /* fails only on misuse */
+        before = *place;
+        *place = next;
+        (void)pthread_mutex_unlock(&metrics->lock);
+        next = before;
+    }
+    free_version(&next);
+}
+
 /* ---- life ----------------------------------------------------------------------- */
 
 static const char *copy(struct metrics *metrics, const char *text) {
@@ -266,24 +313,20 @@ static const char *copy(struct metrics *metrics, const char *text) {
 
 static bool copy_models(struct metrics *metrics, const struct metrics_opts *opts) {
     size_t count = opts->model_count;
-    struct metrics_model *models =
-        arena_alloc(&metrics->arena, count, sizeof(*metrics->models));
     const char **names = arena_alloc(&metrics->arena, count, sizeof(*names));
-    if (models == NULL || names == NULL) {
+    metrics->versions = arena_alloc(&metrics->arena, count, sizeof(*metrics->versions));
+    if (names == NULL || metrics->versions == NULL) {
         return false;
     }
+    metrics->model_count = count;
+    metrics->labels[LABEL_MODEL] = (struct label_values){names, count};
     for (size_t i = 0; i < count; i++) {
-        models[i].name = names[i] = copy(metrics, opts->models[i].name);
-        models[i].version = copy(metrics, opts->models[i].version);
-        models[i].path = copy(metrics, opts->models[i].path);
-        if (models[i].name == NULL || models[i].version == NULL ||
-            models[i].path == NULL) {
+        names[i] = copy(metrics, opts->models[i].name);
+        metrics_set_model(metrics, i, &opts->models[i]);
+        if (names[i] == NULL || metrics->versions[i].version == NULL) {
             return false;
         }
     }
-    metrics->models = models;
-    metrics->model_count = count;
-    metrics->labels[LABEL_MODEL] = (struct label_values){names, count};
     return true;
 }
 
@@ -321,10 +364,12 @@ enum status metrics_create(const struct metrics_opts *opts, struct metrics **met
     if (m == NULL) {
         goto no_memory;
     }
+    (void)pthread_mutex_init(&m->lock, NULL); /* cannot fail on Linux */
     arena_init(&m->arena, 0);
     m->labels[LABEL_NONE] = (struct label_values){NULL, 1};
     m->labels[LABEL_STAGE] = (struct label_values){stage_names, METRIC_STAGE_COUNT};
     m->labels[LABEL_DEAD] = (struct label_values){dead_names, METRIC_DEAD_COUNT};
+    m->labels[LABEL_RELOAD] = (struct label_values){reload_names, METRIC_RELOAD_COUNT};
     m->labels[LABEL_REASON] =
         (struct label_values){batch_reason_names, BATCH_REASON_COUNT};
     m->labels[LABEL_OUTCOME] = (struct label_values){outcome_names, METRIC_OUTCOME_COUNT};
@@ -345,7 +390,11 @@ void metrics_destroy(struct metrics *metrics) {
     if (metrics == NULL) {
         return;
     }
+    for (size_t i = 0; i < metrics->model_count; i++) {
+        free_version(&metrics->versions[i]);
+    }
     arena_release(&metrics->arena);
+    (void)pthread_mutex_destroy(&metrics->lock); /* fails only while locked */
     free(metrics);
 }
 
@@ -494,20 +543,24 @@ static void write_metric(const struct metrics *metrics, enum metric metric, FILE
     }
 }
 
-static void write_info(const struct metrics *metrics, FILE *to) {
+static void write_info(struct metrics *metrics, FILE *to) {
     write_head(to, "millrace_build_info", "gauge", "What runs; always 1.");
     (void)fputs("millrace_build_info", to);
     write_pair(to, "{", "version", metrics->version);
     write_pair(to, ",", "cpu", cpu_level_name(cpu_level()));
     (void)fputs("} 1\n", to);
     write_head(to, "millrace_model_info", "gauge", "The models served; always 1.");
+    (void)pthread_mutex_lock(&metrics->lock); /* fails only on misuse */
     for (size_t i = 0; i < metrics->model_count; i++) {
+        const struct version *version = &metrics->versions[i];
         (void)fputs("millrace_model_info", to);
-        write_pair(to, "{", "model", metrics->models[i].name);
-        write_pair(to, ",", "version", metrics->models[i].version);
-        write_pair(to, ",", "path", metrics->models[i].path);
+        write_pair(to, "{", "model", metrics->labels[LABEL_MODEL].names[i]);
+        write_pair(to, ",", "version", version->version);
+        write_pair(to, ",", "path", version->path);
+        write_pair(to, ",", "sha256", version->sha256);
         (void)fputs("} 1\n", to);
     }
+    (void)pthread_mutex_unlock(&metrics->lock);
 }
 
 void metrics_write(struct metrics *metrics, FILE *to) {

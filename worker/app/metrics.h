@@ -55,6 +55,7 @@ enum metric {
     METRIC_READY,                 /* gauge, 0 or 1: what /readyz answers */
     METRIC_MODEL_WEIGHT_BYTES,    /* gauge{model} */
     METRIC_MODEL_WORKSPACE_BYTES, /* gauge{model}, over all threads */
+    METRIC_MODEL_RELOADS,         /* counter{model, outcome}: enum metric_reload */
     METRIC_COMPUTE_THREADS,       /* gauge */
     METRIC_COUNT
 };
@@ -79,10 +80,19 @@ enum metric_dead {
 
 enum metric_outcome { METRIC_COMMITTED, METRIC_ABORTED, METRIC_OUTCOME_COUNT };
 
+/* What came of the wish for another version of a model. */
+enum metric_reload {
+    METRIC_RELOAD_LOADED, /* it serves, or is about to */
+    METRIC_RELOAD_UNCHANGED,
+    METRIC_RELOAD_REFUSED, /* the one before goes on */
+    METRIC_RELOAD_COUNT
+};
+
 struct metrics_model {
     const char *name;
     const char *version;
     const char *path;
+    const char *sha256; /* of the file, in hexadecimal; "" while it is not known */
 };
 
 struct metrics_opts {
@@ -104,6 +114,11 @@ void metrics_destroy(struct metrics *metrics);
  * the others the index is that of the model, route, stage or outcome, or 0. */
 size_t metrics_label(const struct metrics *metrics, enum metric metric, size_t first,
                      size_t second);
+
+/* Which version of the model serves now: all but its name is copied from `model`. Without
+ * memory the page goes on naming the one before. */
+void metrics_set_model(struct metrics *metrics, size_t index,
+                       const struct metrics_model *model);
 
 /* Adds `n` to a counter. */
 void metrics_add(struct metrics *metrics, enum metric metric, size_t label, uint64_t n);

@@ -1,7 +1,7 @@
 /* models.c - see models.h. */
 #include "app/models.h"
 
-#include <assert.h>
+#include <strings.h>
 
 #include "base/clock.h"
 
@@ -130,33 +130,179 @@ static enum status warm_up(const struct batch_model *item, struct session *sessi
     return status;
 }
 
-static enum status open_one(const struct config_model *from, struct batch_model *item,
-                            struct error *err) {
+static void log_model(const struct loaded *loaded, int64_t started_us) {
+    struct model_info info;
+    model_info(loaded->item.model, &info);
+    log_event(LOG_INFO, "model_loaded", LOG_TEXT("model", loaded->item.name),
+              LOG_TEXT("path", info.path), LOG_TEXT("version", loaded->version),
+              LOG_TEXT("sha256", loaded->sha256_text), LOG_INT("opset", info.opset),
+              LOG_INT("parameters", (int64_t)info.parameter_count),
+              LOG_INT("weight_bytes", (int64_t)info.weight_size),
+              LOG_INT("batch_max", loaded->item.rows_max),
+              LOG_INT("load_ms", (clock_now_us() - started_us) / 1000));
+}
+
+/* ---- a version ---- */
+
+/* Loads the file, and makes sure that what was loaded is what the digest is of. */
+static enum status read_file(struct loaded *loaded, const char *expected,
+                             struct error *err) {
+    uint8_t after[DIGEST_SIZE];
     struct model *model;
-    enum status status = model_open(from->path, &model, err);
+    enum status status = digest_file(loaded->path, loaded->sha256, err);
     if (status != STATUS_OK) {
         return status;
     }
-    *item = (struct batch_model){.model = model,
-                                 .name = from->name,
-                                 .version = from->version == NULL ? "" : from->version,
-                                 .rows_max = from->batch_max,
-                                 .linger_us = (int64_t)from->linger_ms * 1000,
-                                 .nan_rejected = from->nan == CONFIG_NAN_REJECT};
-    status = check_ports(item, err);
-    return status == STATUS_OK ? choose_outputs(item, from, err) : status;
+    digest_text(loaded->sha256, loaded->sha256_text);
+    if (expected != NULL && expected[0] != 0 &&
+        strcasecmp(expected, loaded->sha256_text) != 0) {
+        return error_set(err, STATUS_INVALID, "%s has the SHA-256 %s, not %.64s",
+                         loaded->path, loaded->sha256_text, expected);
+    }
+    status = model_open(loaded->path, &model, err);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    loaded->item.model = model;
+    status = digest_file(loaded->path, after, err);
+    if (status == STATUS_OK && memcmp(after, loaded->sha256, DIGEST_SIZE) != 0) {
+        status = error_set(err, STATUS_INVALID,
+                           "%s changed while it was read: write a new file and rename it "
+                           "into place",
+                           loaded->path);
+    }
+    return status;
 }
 
-static void log_model(const struct batch_model *item, int64_t started_us) {
-    struct model_info info;
-    model_info(item->model, &info);
-    log_event(LOG_INFO, "model_loaded", LOG_TEXT("model", item->name),
-              LOG_TEXT("path", info.path), LOG_INT("opset", info.opset),
-              LOG_INT("parameters", (int64_t)info.parameter_count),
-              LOG_INT("weight_bytes", (int64_t)info.weight_size),
-              LOG_INT("batch_max", item->rows_max),
-              LOG_INT("load_ms", (clock_now_us() - started_us) / 1000));
+static enum status open_sessions(struct loaded *loaded, int threads, struct error *err) {
+    enum status status = STATUS_OK;
+    if (threads == 0) {
+        return STATUS_OK;
+    }
+    loaded->sessions = calloc((size_t)threads, sizeof(*loaded->sessions));
+    if (loaded->sessions == NULL) {
+        return error_set(err, STATUS_NO_MEMORY, "no memory for sessions");
+    }
+    for (int i = 0; i < threads && status == STATUS_OK; i++) {
+        status = session_create(loaded->item.model, 0, &loaded->sessions[i], err);
+        if (status == STATUS_OK) {
+            loaded->session_count++;
+            status = warm_up(&loaded->item, loaded->sessions[i], err);
+        }
+    }
+    return status;
 }
+
+static enum status fill(struct loaded *loaded, const struct loaded_source *source,
+                        struct error *err) {
+    const struct config_model *config = source->config;
+    enum status status;
+    loaded->index = source->index;
+    loaded->path = strdup(source->path);
+    loaded->version = strdup(source->version == NULL ? "" : source->version);
+    if (loaded->path == NULL || loaded->version == NULL) {
+        return error_set(err, STATUS_NO_MEMORY, "no memory for a name");
+    }
+    loaded->item = (struct batch_model){.name = config->name,
+                                        .version = loaded->version,
+                                        .sha256 = loaded->sha256,
+                                        .rows_max = config->batch_max,
+                                        .linger_us = (int64_t)config->linger_ms * 1000,
+                                        .nan_rejected = config->nan == CONFIG_NAN_REJECT};
+    status = read_file(loaded, source->sha256, err);
+    if (status == STATUS_OK) {
+        status = check_ports(&loaded->item, err);
+    }
+    if (status == STATUS_OK) {
+        status = choose_outputs(&loaded->item, config, err);
+    }
+    return status == STATUS_OK ? open_sessions(loaded, source->threads, err) : status;
+}
+
+enum status loaded_open(const struct loaded_source *source, struct loaded **out,
+                        struct error *err) {
+    int64_t started_us = clock_now_us();
+    struct loaded *loaded = calloc(1, sizeof(*loaded));
+    enum status status;
+    *out = NULL;
+    if (loaded == NULL) {
+        return error_set(err, STATUS_NO_MEMORY, "no memory for a model");
+    }
+    status = fill(loaded, source, err);
+    if (status != STATUS_OK) {
+        loaded_close(loaded);
+        return status;
+    }
+    log_model(loaded, started_us);
+    *out = loaded;
+    return STATUS_OK;
+}
+
+void loaded_close(struct loaded *loaded) {
+    /* Owned here; everyone else may only read it. */
+    union {
+        const struct model *borrowed;
+        struct model *owned;
+    } model;
+    if (loaded == NULL) {
+        return;
+    }
+    for (int i = 0; i < loaded->session_count; i++) {
+        session_destroy(loaded->sessions[i]);
+    }
+    free(loaded->sessions);
+    model.borrowed = loaded->item.model;
+    model_close(model.owned);
+    free(loaded->path);
+    free(loaded->version);
+    free(loaded);
+}
+
+static enum status check_port_like(const struct model_port *old,
+                                   const struct model_port *next, const char *kind,
+                                   struct error *err) {
+    char shape[2][TENSOR_SHAPE_TEXT_MAX];
+    size_t size = sizeof(old->type.dims[0]) * (size_t)old->type.rank;
+    if (strcmp(old->name, next->name) == 0 && old->type.dtype == next->type.dtype &&
+        old->type.rank == next->type.rank &&
+        (size == 0 || memcmp(old->type.dims, next->type.dims, size) == 0)) {
+        return STATUS_OK;
+    }
+    return error_set(
+        err, STATUS_INVALID,
+        "its %s '%s' is %s%s, where '%s' is %s%s now: restart to "
+        "serve it",
+        kind, next->name, dtype_name(next->type.dtype),
+        tensor_shape_text(next->type.dims, next->type.rank, shape[0], sizeof(shape[0])),
+        old->name, dtype_name(old->type.dtype),
+        tensor_shape_text(old->type.dims, old->type.rank, shape[1], sizeof(shape[1])));
+}
+
+enum status loaded_check_like(const struct loaded *old, const struct loaded *next,
+                              struct error *err) {
+    const struct model *a = old->item.model, *b = next->item.model;
+    enum status status = STATUS_OK;
+    if (model_input_count(a) != model_input_count(b) ||
+        old->item.output_count != next->item.output_count ||
+        old->item.rows_max != next->item.rows_max) {
+        return error_set(
+            err, STATUS_INVALID,
+            "it has %d inputs, %d outputs and batches of %d, where there are "
+            "%d, %d and %d now: restart to serve it",
+            model_input_count(b), next->item.output_count, next->item.rows_max,
+            model_input_count(a), old->item.output_count, old->item.rows_max);
+    }
+    for (int i = 0; i < model_input_count(a) && status == STATUS_OK; i++) {
+        status = check_port_like(model_input(a, i), model_input(b, i), "input", err);
+    }
+    for (int i = 0; i < old->item.output_count && status == STATUS_OK; i++) {
+        status = check_port_like(model_output(a, old->item.outputs[i]),
+                                 model_output(b, next->item.outputs[i]), "output", err);
+    }
+    return status;
+}
+
+/* ---- all of them ---- */
 
 static enum status make_items(const struct config *config, struct models *models,
                               struct error *err) {
@@ -168,50 +314,30 @@ static enum status make_items(const struct config *config, struct models *models
                            config->model_count);
 }
 
-enum status models_open(const struct config *config, struct models *models,
-                        struct error *err) {
-    enum status made = make_items(config, models, err);
-    if (made != STATUS_OK) {
-        return made;
-    }
-    for (size_t i = 0; i < config->model_count; i++) {
-        int64_t started_us = clock_now_us();
-        enum status status = open_one(&config->models[i], &models->items[i], err);
-        models->count++;
-        if (status != STATUS_OK) {
-            (void)error_prefix(err, "model '%s'", config->models[i].name);
-            models_close(models);
-            return status;
-        }
-        log_model(&models->items[i], started_us);
-    }
-    return STATUS_OK;
-}
-
-static void close_one(struct batch_model *item) {
-    /* Owned here; everyone else may only read it. */
-    union {
-        const struct model *borrowed;
-        struct model *owned;
-    } model = {.borrowed = item->model};
-    model_close(model.owned);
-    item->model = NULL;
-}
-
-/* Loads a model and runs it, as a compute thread would at its start. */
-static enum status try_one(const struct config_model *from, struct batch_model *item,
-                           struct error *err) {
-    struct models alone = {.items = item, .count = 1};
-    struct session **sessions = NULL;
-    enum status status = open_one(from, item, err);
-    if (status == STATUS_OK) {
-        status = models_sessions(&alone, &sessions, err);
-        models_sessions_destroy(&alone, sessions);
-    } else {
+static enum status open_configured(const struct config *config, size_t index, int threads,
+                                   struct loaded **loaded, struct error *err) {
+    const struct config_model *from = &config->models[index];
+    const struct loaded_source source = {.config = from,
+                                         .index = (int)index,
+                                         .path = from->path,
+                                         .version = from->version,
+                                         .threads = threads};
+    enum status status = loaded_open(&source, loaded, err);
+    if (status != STATUS_OK) {
         (void)error_prefix(err, "model '%s'", from->name);
     }
+    return status;
+}
+
+enum status models_open(const struct config *config, int threads, struct models *models,
+                        struct error *err) {
+    enum status status = make_items(config, models, err);
+    for (size_t i = 0; i < config->model_count && status == STATUS_OK; i++) {
+        status = open_configured(config, i, threads, &models->items[i], err);
+        models->count++;
+    }
     if (status != STATUS_OK) {
-        close_one(item);
+        models_close(models);
     }
     return status;
 }
@@ -225,7 +351,7 @@ enum status models_check(const struct config *config, config_problem_fn *on_prob
         return worst;
     }
     for (size_t i = 0; i < config->model_count; i++) {
-        enum status status = try_one(&config->models[i], &models->items[i], &err);
+        enum status status = open_configured(config, i, 1, &models->items[i], &err);
         models->count++;
         if (status != STATUS_OK) {
             char key[64];
@@ -240,7 +366,7 @@ enum status models_check(const struct config *config, config_problem_fn *on_prob
 
 void models_close(struct models *models) {
     for (int i = 0; i < models->count; i++) {
-        close_one(&models->items[i]);
+        loaded_close(models->items[i]);
     }
     free(models->items);
     *models = (struct models){0};
@@ -248,45 +374,9 @@ void models_close(struct models *models) {
 
 int models_find(const struct models *models, struct span name) {
     for (int i = 0; i < models->count; i++) {
-        if (span_is(name, models->items[i].name)) {
+        if (span_is(name, models->items[i]->item.name)) {
             return i;
         }
     }
     return -1;
-}
-
-enum status models_sessions(const struct models *models, struct session ***out,
-                            struct error *err) {
-    struct session **sessions = calloc((size_t)models->count, sizeof(struct session *));
-    enum status status = STATUS_OK;
-    *out = NULL;
-    if (sessions == NULL) {
-        return error_set(err, STATUS_NO_MEMORY, "no memory for sessions");
-    }
-    for (int i = 0; i < models->count && status == STATUS_OK; i++) {
-        const struct batch_model *item = &models->items[i];
-        status = session_create(item->model, 0, &sessions[i], err);
-        if (status == STATUS_OK) {
-            status = warm_up(item, sessions[i], err);
-        }
-        if (status != STATUS_OK) {
-            (void)error_prefix(err, "model '%s'", item->name);
-        }
-    }
-    if (status != STATUS_OK) {
-        models_sessions_destroy(models, sessions);
-        return status;
-    }
-    *out = sessions;
-    return STATUS_OK;
-}
-
-void models_sessions_destroy(const struct models *models, struct session **sessions) {
-    if (sessions == NULL) {
-        return;
-    }
-    for (int i = 0; i < models->count; i++) {
-        session_destroy(sessions[i]);
-    }
-    free(sessions);
 }

@@ -2,29 +2,72 @@
  *
  * A model serves jobs row by row: the first dimension of every input and output is the
  * batch, free in the file, or 1, in which case its jobs are run one at a time.  Each is
- * run once at start with its largest batch, so that what does not fit shows then.
+ * run once with its largest batch before it serves, so that what does not fit shows then.
  *
- * Depends on: config, batch/batch.h, engine.
- * Ownership: models own what they load; the config must outlive them.
- * Threads: immutable after models_open. */
+ * A model may be loaded again, from another file or the same one: struct loaded is one
+ * such version, with sessions of its own, and is kept for as long as a batch is made for
+ * it.
+ *
+ * Depends on: config, app/digest.h, batch/batch.h, engine.
+ * Ownership: models own the versions they hold; the config must outlive them.
+ * Threads: a version is immutable once loaded, but for `batches`. */
 #ifndef MILLRACE_APP_MODELS_H
 #define MILLRACE_APP_MODELS_H
 
+#include "app/digest.h"
 #include "batch/batch.h"
 #include "config/config.h"
 #include "engine/session.h"
 
+/* One version of a model. */
+struct loaded {
+    struct batch_model item;   /* first: a batch's version is found by its model */
+    int index;                 /* of the model */
+    struct session **sessions; /* owned; one for each compute thread */
+    int session_count;
+    char *path, *version; /* owned */
+    uint8_t sha256[DIGEST_SIZE];
+    char sha256_text[DIGEST_TEXT_SIZE];
+    int batches; /* made for it; written by the intake thread alone */
+};
+
+/* What to load. */
+struct loaded_source {
+    const struct config_model *config; /* outlives the version */
+    int index;
+    const char *path, *version; /* copied */
+    const char *sha256;         /* expected, in hexadecimal; NULL or "": any */
+    int threads;                /* sessions, each warmed up; 0: none */
+};
+
 struct models {
-    struct batch_model *items; /* in the configuration's order */
+    struct loaded **items; /* in the configuration's order */
     int count;
 };
 
-/* Loads all; the error names the model. */
-MUST_CHECK enum status models_open(const struct config *config, struct models *models,
-                                   struct error *err);
+/* Loads a version; the error does not name the model.  A file that changes while it is
+ * read is refused. */
+MUST_CHECK enum status loaded_open(const struct loaded_source *source,
+                                   struct loaded **loaded, struct error *err);
+/* Accepts NULL.  No batch is made for it any more. */
+void loaded_close(struct loaded *loaded);
+
+/* Whether jobs, mappings and batches of `old` fit `next` too: the same inputs and
+ * answered outputs, by name, type and shape. */
+MUST_CHECK enum status loaded_check_like(const struct loaded *old,
+                                         const struct loaded *next, struct error *err);
+
+/* The version that a batch is made for. */
+static inline const struct loaded *loaded_of(const struct batch *batch) {
+    return (const struct loaded *)batch->model;
+}
+
+/* Loads all, with sessions for `threads` compute threads; the error names the model. */
+MUST_CHECK enum status models_open(const struct config *config, int threads,
+                                   struct models *models, struct error *err);
 /* The same for a report: loads each and runs its largest batch once, tells `on_problem`
- * of every model that cannot be served, and goes on; that model is NULL in its item.  The
- * status is that of the last such, or STATUS_OK. */
+ * of every model that cannot be served, and goes on; that item is NULL.  The status is
+ * that of the last such, or STATUS_OK. */
 MUST_CHECK enum status models_check(const struct config *config,
                                     config_problem_fn *on_problem, void *opaque,
                                     struct models *models);
@@ -33,11 +76,5 @@ void models_close(struct models *models);
 
 /* The index of the model of this name, or -1. */
 int models_find(const struct models *models, struct span name);
-
-/* One session per model, each prepared for its largest batch where the model fixes the
- * rows' shape; for one compute thread. */
-MUST_CHECK enum status models_sessions(const struct models *models,
-                                       struct session ***sessions, struct error *err);
-void models_sessions_destroy(const struct models *models, struct session **sessions);
 
 #endif

@@ -20,8 +20,8 @@ enum {
 
 struct compute {
     struct pipeline *pipeline;
-    struct session **sessions; /* one per model; owned */
-    size_t stage;              /* of health */
+    int index;    /* of its sessions, in every version of a model */
+    size_t stage; /* of health */
     pthread_t thread;
     bool started;
 };
@@ -243,8 +243,8 @@ static void compute_batch(struct compute *compute, struct batch *batch) {
         if (fail_job_is_set()) {
             crash_if_asked(batch);
         }
-        infer_run(compute->sessions[batch->model_index], batch, &pipeline->answers, &sink,
-                  clock_now_us, &times);
+        infer_run(loaded_of(batch)->sessions[compute->index], batch, &pipeline->answers,
+                  &sink, clock_now_us, &times);
         stream_wake(pipeline->opts.stream);
         intake_note_cost(pipeline->intake, batch->model_index, times.compute_us);
         count_batch(pipeline, batch, &times, wait_us);
@@ -303,24 +303,6 @@ static void *commit_main(void *opaque) {
 
 /* ---- life ---- */
 
-/* What the models take, over all threads; rows of a free shape may add to it later. */
-static void count_memory(const struct pipeline *pipeline) {
-    const struct models *models = pipeline->opts.models;
-    struct metrics *metrics = pipeline->opts.metrics;
-    for (int m = 0; m < models->count; m++) {
-        struct model_info info;
-        size_t workspace = 0;
-        model_info(models->items[m].model, &info);
-        for (int i = 0; i < pipeline->compute_count; i++) {
-            workspace += session_workspace_size(pipeline->computes[i].sessions[m]);
-        }
-        metrics_set(metrics, METRIC_MODEL_WEIGHT_BYTES, (size_t)m,
-                    (int64_t)info.weight_size);
-        metrics_set(metrics, METRIC_MODEL_WORKSPACE_BYTES, (size_t)m, (int64_t)workspace);
-    }
-    metrics_set(metrics, METRIC_COMPUTE_THREADS, 0, pipeline->compute_count);
-}
-
 static enum status create_computes(struct pipeline *pipeline, struct error *err) {
     int count = pipeline->opts.config->worker.threads;
     pipeline->computes = calloc((size_t)count, sizeof(*pipeline->computes));
@@ -331,17 +313,13 @@ static enum status create_computes(struct pipeline *pipeline, struct error *err)
     for (int i = 0; i < count; i++) {
         struct compute *compute = &pipeline->computes[i];
         char name[24];
-        enum status status;
         (void)snprintf(name, sizeof(name), "compute-%d", i);
         compute->pipeline = pipeline;
+        compute->index = i;
         compute->stage = health_stage_add(pipeline->opts.health, name);
-        status = models_sessions(pipeline->opts.models, &compute->sessions, err);
-        if (status != STATUS_OK) {
-            return status;
-        }
         pipeline->compute_count++;
     }
-    count_memory(pipeline);
+    metrics_set(pipeline->opts.metrics, METRIC_COMPUTE_THREADS, 0, count);
     return STATUS_OK;
 }
 
@@ -350,6 +328,9 @@ enum status pipeline_create(const struct pipeline_opts *opts, struct pipeline **
     struct pipeline *pipeline = calloc(1, sizeof(*pipeline));
     struct intake_opts intake = {.config = opts->config,
                                  .models = opts->models,
+                                 .changed = opts->changed,
+                                 .retire = opts->retire,
+                                 .version_opaque = opts->version_opaque,
                                  .metrics = opts->metrics,
                                  .stream = opts->stream};
     enum status status;
@@ -384,6 +365,10 @@ done:
     }
     *out = pipeline;
     return STATUS_OK;
+}
+
+void pipeline_offer(struct pipeline *pipeline, struct loaded *loaded) {
+    intake_offer(pipeline->intake, loaded);
 }
 
 static enum status start(pthread_t *thread, bool *started, void *(*thread_main)(void *),
@@ -441,9 +426,6 @@ void pipeline_stop(struct pipeline *pipeline) {
 void pipeline_destroy(struct pipeline *pipeline) {
     if (pipeline == NULL) {
         return;
-    }
-    for (int i = 0; i < pipeline->compute_count; i++) {
-        models_sessions_destroy(pipeline->opts.models, pipeline->computes[i].sessions);
     }
     free(pipeline->computes);
     intake_destroy(pipeline->intake);

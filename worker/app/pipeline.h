@@ -7,8 +7,8 @@
  *
  * Depends on: all layers.
  * Ownership: the pipeline borrows models, stream, metrics and health, and owns its
- * threads, queues, sessions and batches.
- * Threads: pipeline_* on the main thread. */
+ * threads, queues and batches.
+ * Threads: pipeline_* on the main thread, pipeline_offer on any. */
 #ifndef MILLRACE_APP_PIPELINE_H
 #define MILLRACE_APP_PIPELINE_H
 
@@ -20,20 +20,28 @@
 
 struct pipeline_opts {
     const struct config *config;
-    const struct models *models;
+    struct models *models; /* loaded with a session for each of worker.threads */
     struct metrics *metrics;
     struct health *health;
+    void (*changed)(void *opaque, const struct loaded *loaded); /* see intake.h */
+    void (*retire)(void *opaque, struct loaded *loaded);
+    void *version_opaque;
     struct stream *stream; /* opened with pipeline_release as its release hook */
 };
 
 struct pipeline;
 
-/* Creates sessions and queues; no thread runs yet, and health gets its stages. */
+/* Creates queues and batches; no thread runs yet, and health gets its stages. */
 MUST_CHECK enum status pipeline_create(const struct pipeline_opts *opts,
                                        struct pipeline **pipeline, struct error *err);
 
 /* Starts the threads. */
 MUST_CHECK enum status pipeline_start(struct pipeline *pipeline, struct error *err);
+
+/* Takes a version of a model, which is like the current one, to serve between two
+ * batches.
+ */
+void pipeline_offer(struct pipeline *pipeline, struct loaded *loaded);
 
 /* Why a thread had to end the worker, or NULL while all is well. */
 const char *pipeline_failure(struct pipeline *pipeline);

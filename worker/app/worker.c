@@ -9,6 +9,7 @@
 #include "app/http.h"
 #include "app/metrics.h"
 #include "app/pipeline.h"
+#include "app/reload.h"
 #include "base/clock.h"
 #include "base/cpu.h"
 #include "base/fail_job.h"
@@ -21,6 +22,7 @@ enum {
 };
 
 struct worker {
+    const struct worker_opts *opts;
     struct config *config;
     struct models models;
     struct metrics *metrics;
@@ -29,6 +31,7 @@ struct worker {
     struct http *http;
     struct stream *stream;
     struct pipeline *pipeline;
+    struct reload *reload;
 };
 
 /* ---- start ---- */
@@ -84,8 +87,39 @@ static const struct stream_property *properties(const struct config_properties *
     return to;
 }
 
+/* What a model takes, over all threads; rows of a free shape may add to it later. */
+static void on_changed(void *opaque, const struct loaded *loaded) {
+    struct worker *w = opaque;
+    size_t index = (size_t)loaded->index;
+    struct metrics_model named = {
+        .version = loaded->version, .path = loaded->path, .sha256 = loaded->sha256_text};
+    struct model_info info;
+    size_t workspace = 0;
+    model_info(loaded->item.model, &info);
+    for (int i = 0; i < loaded->session_count; i++) {
+        workspace += session_workspace_size(loaded->sessions[i]);
+    }
+    metrics_set_model(w->metrics, index, &named);
+    metrics_set(w->metrics, METRIC_MODEL_WEIGHT_BYTES, index, (int64_t)info.weight_size);
+    metrics_set(w->metrics, METRIC_MODEL_WORKSPACE_BYTES, index, (int64_t)workspace);
+}
+
+static void on_retired(void *opaque, struct loaded *loaded) {
+    struct worker *w = opaque;
+    reload_retire(w->reload, loaded);
+}
+
+static void on_offer(void *opaque, struct loaded *loaded) {
+    struct worker *w = opaque;
+    pipeline_offer(w->pipeline, loaded);
+}
+
 static enum status start_models(struct worker *w, struct error *err) {
-    enum status status = models_open(w->config, &w->models, err);
+    enum status status =
+        models_open(w->config, w->config->worker.threads, &w->models, err);
+    for (int i = 0; i < w->models.count; i++) {
+        on_changed(w, w->models.items[i]);
+    }
     if (status == STATUS_OK) {
         health_meet(&w->health, HEALTH_MODELS);
     }
@@ -153,12 +187,24 @@ static enum status start_pipeline(struct worker *w, struct error *err) {
                                  .models = &w->models,
                                  .metrics = w->metrics,
                                  .health = &w->health,
+                                 .changed = on_changed,
+                                 .retire = on_retired,
+                                 .version_opaque = w,
                                  .stream = w->stream};
     enum status status = pipeline_create(&opts, &w->pipeline, err);
     if (status == STATUS_OK) {
         status = pipeline_start(w->pipeline, err);
     }
     return status;
+}
+
+static enum status start_reload(struct worker *w, struct error *err) {
+    const struct reload_opts opts = {.config = w->config,
+                                     .models = &w->models,
+                                     .metrics = w->metrics,
+                                     .offer = on_offer,
+                                     .opaque = w};
+    return reload_create(&opts, &w->reload, err);
 }
 
 static void log_start(const struct config *config) {
@@ -183,7 +229,8 @@ static void start_fail_job(void) {
 
 static enum status start(struct worker *w, struct error *err) {
     static enum status (*const steps[])(struct worker *, struct error *) = {
-        start_metrics, start_http, start_models, start_stream, start_pipeline};
+        start_metrics, start_http,     start_models,
+        start_stream,  start_pipeline, start_reload};
     enum status status = STATUS_OK;
     log_setup(w->config->log.level, w->config->log.format);
     log_start(w->config);
@@ -251,11 +298,19 @@ static int wait_signal(const sigset_t *set) {
     return number > 0 ? number : 0;
 }
 
+static bool is_stop(int number) {
+    return number == SIGTERM || number == SIGINT;
+}
+
 /* Returns when a signal asks to stop (true) or a thread has failed (false). */
 static bool serve(struct worker *w, const sigset_t *set) {
     for (;;) {
         struct stream_stats stats;
-        if (wait_signal(set) != 0) {
+        int number = wait_signal(set);
+        if (number == SIGHUP) {
+            reload_configured(w->reload, w->opts->config_path, w->opts->overrides,
+                              w->opts->override_count);
+        } else if (is_stop(number)) {
             return true;
         }
         if (pipeline_failure(w->pipeline) != NULL) {
@@ -277,7 +332,7 @@ static bool drain(struct worker *w, const sigset_t *set) {
         if (stats.records_in_flight == 0) {
             return true;
         }
-        if (wait_signal(set) != 0) {
+        if (is_stop(wait_signal(set))) {
             /* A second signal: at once.  What is uncommitted is answered by others. */
             log_event(LOG_WARN, "stopped_at_once",
                       LOG_INT("uncommitted", (int64_t)stats.records_in_flight));
@@ -308,11 +363,13 @@ static void release(struct worker *w) {
     if (w->pipeline != NULL) {
         pipeline_stop(w->pipeline);
     }
+    reload_stop(w->reload);
     if (w->stream != NULL) {
         stream_close(w->stream, CLOSE_TIMEOUT_MS);
     }
     http_close(w->http);
     pipeline_destroy(w->pipeline);
+    reload_destroy(w->reload);
     models_close(&w->models);
     metrics_destroy(w->metrics);
     if (w->health_made) {
@@ -422,7 +479,7 @@ int worker_check(const struct worker_opts *opts, const struct worker_check *chec
 }
 
 int worker_run(const struct worker_opts *opts) {
-    struct worker w = {0};
+    struct worker w = {.opts = opts};
     struct error err;
     enum status status;
     sigset_t set;
@@ -431,6 +488,7 @@ int worker_run(const struct worker_opts *opts) {
     (void)sigemptyset(&set);
     (void)sigaddset(&set, SIGTERM);
     (void)sigaddset(&set, SIGINT);
+    (void)sigaddset(&set, SIGHUP);
     (void)pthread_sigmask(SIG_BLOCK, &set, NULL);
     (void)signal(SIGPIPE, SIG_IGN);
     code = read_config(opts, print_problem, NULL, &w.config);

@@ -154,7 +154,14 @@ START_TEST(the_page_says_what_runs_and_how_the_process_is) {
     struct metrics *metrics = create();
     read_page(metrics);
     ck_assert_double_eq(value("millrace_model_info{model=\"digits\",version=\"1\","
-                              "path=\"models/digits/model.onnx\"}"),
+                              "path=\"models/digits/model.onnx\",sha256=\"\"}"),
+                        1);
+    metrics_set_model(
+        metrics, 0,
+        &(struct metrics_model){.version = "2", .path = "next.onnx", .sha256 = "00ff"});
+    read_page(metrics);
+    ck_assert_double_eq(value("millrace_model_info{model=\"digits\",version=\"2\","
+                              "path=\"next.onnx\",sha256=\"00ff\"}"),
                         1);
     ck_assert_double_gt(value("process_resident_memory_bytes"), 100000);
     ck_assert_double_ge(value("process_open_fds"), 3);

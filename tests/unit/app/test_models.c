@@ -9,10 +9,11 @@
 
 static struct models models;
 static struct error err;
+static int threads; /* sessions of each model */
 
 static enum status open_all(const struct config_model *items, size_t count) {
     struct config config = {.models = items, .model_count = count};
-    return models_open(&config, &models, &err);
+    return models_open(&config, threads, &models, &err);
 }
 
 /* What must not load, and what the error says. */
@@ -32,12 +33,12 @@ START_TEST(models_are_found_by_their_configured_name) {
     ck_assert_int_eq(models_find(&models, span_text("a")), 0);
     ck_assert_int_eq(models_find(&models, span_text("b")), 1);
     ck_assert_int_eq(models_find(&models, span_text("c")), -1);
-    ck_assert_str_eq(models.items[0].version, "7");
-    ck_assert_str_eq(models.items[1].version, "");
-    ck_assert_int_eq(models.items[0].rows_max, 8);
-    ck_assert_int_eq(models.items[0].linger_us, 3000);
-    ck_assert(!models.items[0].nan_rejected);
-    ck_assert(models.items[1].nan_rejected);
+    ck_assert_str_eq(models.items[0]->item.version, "7");
+    ck_assert_str_eq(models.items[1]->item.version, "");
+    ck_assert_int_eq(models.items[0]->item.rows_max, 8);
+    ck_assert_int_eq(models.items[0]->item.linger_us, 3000);
+    ck_assert(!models.items[0]->item.nan_rejected);
+    ck_assert(models.items[1]->item.nan_rejected);
     models_close(&models);
     models_close(&models); /* a closed one is a zeroed one */
 }
@@ -48,13 +49,14 @@ START_TEST(only_the_wanted_outputs_are_answered) {
     const char *const unknown[] = {"w"};
     struct config_model item = {.name = "m", .path = TWOFOLD, .batch_max = 8};
     ck_assert_msg(open_all(&item, 1) == STATUS_OK, "%s", err.text);
-    ck_assert_int_eq(models.items[0].output_count, 2); /* all, unless some are named */
+    ck_assert_int_eq(models.items[0]->item.output_count,
+                     2); /* all, unless some are named */
     models_close(&models);
     item.outputs = known;
     item.output_count = 1;
     ck_assert_msg(open_all(&item, 1) == STATUS_OK, "%s", err.text);
-    ck_assert_int_eq(models.items[0].output_count, 1);
-    ck_assert_int_eq(models.items[0].outputs[0], 1);
+    ck_assert_int_eq(models.items[0]->item.output_count, 1);
+    ck_assert_int_eq(models.items[0]->item.outputs[0], 1);
     models_close(&models);
     item.outputs = unknown;
     refuses(item, STATUS_INVALID, "no output 'w'; its first one is 'y'");
@@ -64,11 +66,9 @@ END_TEST
 START_TEST(a_batch_of_one_in_the_file_is_the_largest) {
     struct config_model item = {
         .name = "m", .path = "tests/data/models/single.onnx", .batch_max = 8};
-    struct session **sessions;
+    threads = 1;
     ck_assert_msg(open_all(&item, 1) == STATUS_OK, "%s", err.text);
-    ck_assert_int_eq(models.items[0].rows_max, 1);
-    ck_assert_msg(models_sessions(&models, &sessions, &err) == STATUS_OK, "%s", err.text);
-    models_sessions_destroy(&models, sessions);
+    ck_assert_int_eq(models.items[0]->item.rows_max, 1);
     models_close(&models);
 }
 END_TEST
@@ -93,12 +93,11 @@ END_TEST
 START_TEST(sessions_are_ready_for_the_largest_batch) {
     struct config_model items[] = {{.name = "a", .path = LOOKUP, .batch_max = 8},
                                    {.name = "b", .path = PAIR, .batch_max = 4}};
-    struct session **sessions;
+    threads = 2;
     ck_assert_msg(open_all(items, 2) == STATUS_OK, "%s", err.text);
-    ck_assert_msg(models_sessions(&models, &sessions, &err) == STATUS_OK, "%s", err.text);
-    ck_assert_int_eq(session_output(sessions[0], 0)->dims[0], 8);
-    models_sessions_destroy(&models, sessions);
-    models_sessions_destroy(&models, NULL);
+    ck_assert_int_eq(models.items[0]->session_count, 2);
+    ck_assert_int_eq(session_output(models.items[0]->sessions[0], 0)->dims[0], 8);
+    ck_assert_int_eq(session_output(models.items[0]->sessions[1], 0)->dims[0], 8);
     models_close(&models);
 }
 END_TEST
@@ -106,13 +105,8 @@ END_TEST
 START_TEST(outputs_without_a_row_for_each_job_are_refused) {
     struct config_model item = {
         .name = "m", .path = "tests/data/models/rowless.onnx", .batch_max = 8};
-    struct session **sessions;
-    enum status status = open_all(&item, 1);
-    if (status == STATUS_OK) { /* the file does not give it away, the first run does */
-        status = models_sessions(&models, &sessions, &err);
-        models_close(&models);
-    }
-    ck_assert_int_eq(status, STATUS_UNSUPPORTED);
+    threads = 1; /* the file does not give it away, the first run does */
+    ck_assert_int_eq(open_all(&item, 1), STATUS_UNSUPPORTED);
     ck_assert_msg(strstr(err.text, "output 'sizes' has the shape [2]") != NULL, "%s",
                   err.text);
 }
