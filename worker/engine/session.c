@@ -18,6 +18,7 @@
 #include "base/size.h"
 #include "engine/model_impl.h"
 #include "engine/op.h"
+#include "engine/pages.h"
 #include "engine/plan.h"
 
 #define WORKSPACE_DEFAULT_MAX ((size_t)4 << 30)
@@ -484,7 +485,7 @@ static enum status grow_workspace(struct session *session, size_t total,
                          "a batch of this shape needs %zu bytes, the limit is %zu", total,
                          memory->max);
     }
-    session->workspace = aligned_alloc(PLAN_ALIGN, total);
+    session->workspace = pages_alloc(total);
     if (session->workspace == NULL) {
         budget_give(memory, total);
         return no_memory(err);

@@ -223,6 +223,23 @@ START_TEST(three_by_three_of_stride_one) {
 }
 END_TEST
 
+/* Rows of any width, tiles of any number of outputs. */
+START_TEST(few_taps_with_pixels_innermost) {
+    FOR_EACH_LEVEL(level) {
+        for (int64_t outputs = 1; outputs <= 34; outputs++) {
+            struct conv v = conv_square(number_between(1, 8), outputs, 6, 3, 1);
+            v.in_w = number_between(3, 75);
+            v.out_w = v.in_w;
+            v.stride_h = number_between(1, 2);
+            v.out_h = output_size(v.in_h, 3, v.stride_h, 1, 2);
+            v.act.kind = (enum act_kind)number_between(0, ACT_KIND_COUNT - 1);
+            v.act.alpha = v.act.beta = 0.25F;
+            check_conv(&v);
+        }
+    }
+}
+END_TEST
+
 /* Several blocks of taps and several pieces of pixels. */
 START_TEST(one_by_one_to_any_number_of_channels) {
     FOR_EACH_LEVEL(level) {
@@ -402,6 +419,7 @@ int main(void) {
         one_row_is_a_1d_convolution,          empty_batch_writes_nothing,
         convolution_relu_and_pool_in_one,     image_has_the_same_bits_in_any_batch,
         col2im_is_the_adjoint_of_convolution, pooling_takes_every_window,
+        few_taps_with_pixels_innermost,
     };
     return suite_run_kernels("engine kernels: conv and pool", tests, ARRAY_COUNT(tests));
 }

@@ -104,7 +104,7 @@ static void check_conv(void) {
     const struct conv_volume v = conv_of(a, channels, outputs);
     float *x = floats_random(batch * x_size), *w = floats_random(outputs * taps);
     float *bias = floats_random(outputs), *y = floats_unaligned(batch * y_size);
-    float *packed = memory_aligned(conv_pack_size(&v.plane)), *at = y;
+    float *packed = memory_aligned(conv_volume_pack_size(&v)), *at = y;
     void *scratch = memory_aligned(conv_volume_scratch_size(&v));
     conv_volume_pack(&v, w, floats_unaligned(outputs * taps), packed);
     conv_volume_run(&v, batch, x, packed, bias, y, scratch);

@@ -95,7 +95,10 @@ enum conv_way conv_way(const struct conv *conv) {
     const bool depthwise = conv->groups > 1 && conv->groups == conv->channels_in;
     if (conv->y_layout == LAYOUT_NCHW) {
         assert(!conv->pool_2x2);
-        return depthwise ? CONV_DEPTHWISE_NCHW : CONV_COLUMNS;
+        if (depthwise) {
+            return CONV_DEPTHWISE_NCHW;
+        }
+        return conv_shift_suits(conv, conv_taps(conv)) ? CONV_SHIFT : CONV_COLUMNS;
     }
     if (depthwise) {
         return CONV_DEPTHWISE_NHWC;
@@ -141,6 +144,7 @@ size_t conv_pack_size(const struct conv *conv) {
             return SIZE_MAX;
         }
         return size;
+    case CONV_SHIFT:
     case CONV_DEPTHWISE_NCHW:
     case CONV_DEPTHWISE_NHWC:
     case CONV_WAY_COUNT:
@@ -164,6 +168,7 @@ void conv_pack(const struct conv *conv, const float *w, float *packed) {
     case CONV_WINOGRAD:
         conv_winograd_pack(conv, w, packed);
         return;
+    case CONV_SHIFT:
     case CONV_DEPTHWISE_NHWC:
         transpose_f32(outputs, taps, w, packed);
         return;
@@ -172,6 +177,18 @@ void conv_pack(const struct conv *conv, const float *w, float *packed) {
         break;
     }
     memcpy(packed, w, (size_t)(outputs * taps) * sizeof(*packed));
+}
+
+static struct conv_volume one_plane(const struct conv *conv) {
+    return (struct conv_volume){
+        .plane = *conv,
+        .channels = conv->channels_in,
+        .in_d = 1,
+        .out_d = 1,
+        .kernel_d = 1,
+        .stride_d = 1,
+        .dilation_d = 1,
+    };
 }
 
 static struct conv_scratch scratch_of(const struct conv *conv) {
@@ -184,7 +201,10 @@ static struct conv_scratch scratch_of(const struct conv *conv) {
         conv->x_layout == LAYOUT_NCHW && conv->channels_in > 1) {
         s.image = floats(conv->channels_in, conv->in_h, conv->in_w);
     }
-    if (way == CONV_WINOGRAD) {
+    if (way == CONV_SHIFT) {
+        const struct conv_volume plane = one_plane(conv);
+        s.piece = conv_shift_scratch(&plane);
+    } else if (way == CONV_WINOGRAD) {
         s.piece = size_align(conv_winograd_scratch(conv), FLOATS_PER_LINE);
     } else if (way == CONV_COLUMNS) {
         s.piece = floats(GEMM_K_BLOCK, CONV_COLUMNS_STRIDE, 1);
@@ -208,9 +228,8 @@ size_t conv_scratch_size(const struct conv *conv) {
     return bytes(count);
 }
 
-/* `planes` planes x [in_h, in_w] of pixels of `size` floats, with zeros around them. */
-static void pad_planes(const struct conv *conv, int64_t planes, int64_t size,
-                       const float *x, float *padded) {
+void conv_pad_planes(const struct conv *conv, int64_t planes, int64_t size,
+                     const float *x, float *padded) {
     const int64_t height = conv_padded_h(conv), width = conv_padded_w(conv) * size;
     const int64_t left = conv->pad_left * size, middle = conv->in_w * size;
     const int64_t right = width - left - middle;
@@ -229,9 +248,9 @@ static void pad_planes(const struct conv *conv, int64_t planes, int64_t size,
 
 static void pad_image(const struct conv *conv, const float *x, float *padded) {
     if (conv->x_layout == LAYOUT_NHWC) {
-        pad_planes(conv, 1, conv->channels_in, x, padded);
+        conv_pad_planes(conv, 1, conv->channels_in, x, padded);
     } else {
-        pad_planes(conv, conv->channels_in, 1, x, padded);
+        conv_pad_planes(conv, conv->channels_in, 1, x, padded);
     }
 }
 
@@ -274,7 +293,11 @@ static void widen_image(const struct conv *conv, const float *x, float *wide) {
 
 static void run_image(const struct conv *conv, enum conv_way way, const float *x,
                       const float *packed, const float *bias, float *y, float *piece) {
+    const struct conv_volume plane = one_plane(conv);
     switch (way) {
+    case CONV_SHIFT:
+        conv_shift_run(&plane, x, packed, bias, y, piece);
+        return;
     case CONV_DIRECT:
         conv_direct_run(conv, x, packed, bias, y);
         finish_image(conv, y);

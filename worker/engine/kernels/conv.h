@@ -14,7 +14,8 @@
  * NHWC input are the same bytes.
  *
  *     x_layout  y_layout
- *     NCHW      NCHW       any groups: im2col in cache-sized pieces + gemm; depthwise
+ *     NCHW      NCHW       few taps: shifted rows of the image; depthwise; any groups:
+ *                          im2col in cache-sized pieces + gemm
  *     NCHW      NHWC       direct, meant for few input channels; any groups are right
  *     NHWC      NHWC       3x3 of stride 1 by Winograd; depthwise; direct for few input
  *                          channels; else rows gathered in cache-sized pieces + gemm

@@ -1,7 +1,7 @@
 /* conv_impl.h - inside convolution: the ways to compute one, and what they share.
  *
- * conv.c chooses a way and lays out the scratch; conv_nchw.c and conv_nhwc.c compute
- * one image each.
+ * conv.c chooses a way and lays out the scratch; conv_nchw.c, conv_nhwc.c and
+ * conv_shift.c compute one image each.
  *
  * Depends on: engine/kernels/conv.h.
  * Ownership, threads: as conv.h. */
@@ -9,9 +9,11 @@
 #define MILLRACE_ENGINE_KERNELS_CONV_IMPL_H
 
 #include "engine/kernels/conv.h"
+#include "engine/kernels/conv_volume.h"
 
 enum conv_way {
     CONV_DIRECT,         /* to NHWC, few taps: tiles read the image itself */
+    CONV_SHIFT,          /* NCHW, few taps: rows of the image, shifted and weighted */
     CONV_COLUMNS,        /* NCHW: weights times columns of pixels */
     CONV_ROWS,           /* to NHWC: rows of pixels times packed weights */
     CONV_WINOGRAD,       /* NHWC, 3x3: tiles of pixels, transformed */
@@ -20,7 +22,7 @@ enum conv_way {
     CONV_WAY_COUNT
 };
 
-/* Taps of a direct convolution; its offsets live on the stack. */
+/* Taps of a direct or shifted convolution; their offsets live on the stack. */
 #define CONV_DIRECT_TAPS_MAX 384
 
 /* Pixels of one piece of columns, and the distance of its rows: an odd number of cache
@@ -47,6 +49,17 @@ bool conv_is_pointwise(const struct conv *conv);
 
 /* Multiply-adds behind one output. */
 int64_t conv_taps(const struct conv *conv);
+
+/* `planes` planes x [in_h, in_w] of pixels of `size` floats, with zeros around them. */
+void conv_pad_planes(const struct conv *conv, int64_t planes, int64_t size,
+                     const float *x, float *padded);
+
+/* CONV_SHIFT, of so many taps: weights are packed as [taps, channels_out].  `v` is one
+ * image [channels, in_d, in_h, in_w] and `image` conv_shift_scratch floats. */
+bool conv_shift_suits(const struct conv *conv, int64_t taps);
+size_t conv_shift_scratch(const struct conv_volume *v);
+void conv_shift_run(const struct conv_volume *v, const float *x, const float *packed,
+                    const float *bias, float *y, float *image);
 
 /* Pixels gathered at once by CONV_ROWS: with GEMM_K_BLOCK taps each they leave room for
  * a panel of weights in the second cache. */

@@ -3,14 +3,36 @@
 #include <string.h>
 
 #include "base/size.h"
+#include "engine/kernels/conv_impl.h"
+#include "engine/kernels/elementwise.h"
 #include "engine/kernels/gemm.h"
 #include "engine/kernels/kernels.h"
+
+static bool is_shifted(const struct conv_volume *volume) {
+    return conv_shift_suits(&volume->plane, conv_taps(&volume->plane));
+}
+
+size_t conv_volume_pack_size(const struct conv_volume *volume) {
+    const struct conv *plane = &volume->plane;
+    size_t count = 0;
+    if (!is_shifted(volume)) {
+        return conv_pack_size(plane);
+    }
+    return size_mul((size_t)conv_taps(plane) * sizeof(float), (size_t)plane->channels_out,
+                    &count)
+               ? size_align(count, GEMM_ALIGN)
+               : SIZE_MAX;
+}
 
 void conv_volume_pack(const struct conv_volume *volume, const float *w, float *ordered,
                       float *packed) {
     const struct conv *plane = &volume->plane;
     const size_t taps = (size_t)(plane->kernel_h * plane->kernel_w);
     float *to = ordered;
+    if (is_shifted(volume)) {
+        transpose_f32(plane->channels_out, conv_taps(plane), w, packed);
+        return;
+    }
     for (int64_t m = 0; m < plane->channels_out; m++) {
         const float *from = w + (size_t)(m * plane->channels_in) * taps;
         for (int64_t d = 0; d < volume->kernel_d; d++) {
@@ -36,7 +58,12 @@ static size_t image_size(int64_t height, int64_t width, int64_t channels) {
 
 size_t conv_volume_scratch_size(const struct conv_volume *volume) {
     const struct conv *plane = &volume->plane;
-    size_t size = image_size(plane->in_h, plane->in_w, plane->channels_in);
+    size_t size;
+    if (is_shifted(volume)) {
+        size = conv_shift_scratch(volume);
+        return size == SIZE_MAX ? SIZE_MAX : size * sizeof(float);
+    }
+    size = image_size(plane->in_h, plane->in_w, plane->channels_in);
     if (!size_add(size, image_size(plane->out_h, plane->out_w, plane->channels_out),
                   &size) ||
         !size_add(size, conv_scratch_size(plane), &size)) {
@@ -71,6 +98,13 @@ void conv_volume_run(const struct conv_volume *volume, int64_t batch, const floa
     const int64_t pixels = plane->out_h * plane->out_w, outputs = plane->channels_out;
     const int64_t x_size = volume->channels * volume->in_d * plane->in_h * plane->in_w;
     float *image = scratch, *result, *rest;
+    for (int64_t b = 0; is_shifted(volume) && b < batch; b++, x += x_size) {
+        conv_shift_run(volume, x, packed, bias, y, image);
+        y += outputs * volume->out_d * pixels;
+    }
+    if (is_shifted(volume)) {
+        return;
+    }
     result =
         image + image_size(plane->in_h, plane->in_w, plane->channels_in) / sizeof(float);
     rest = result + image_size(plane->out_h, plane->out_w, outputs) / sizeof(float);

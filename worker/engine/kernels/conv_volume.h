@@ -2,7 +2,8 @@
  *
  * A plane of the result is the 2-D convolution of an image whose channels are those of
  * all the planes under the kernel, side by side; so conv.h does the work, whichever way
- * suits.
+ * suits.  Where the taps are few and lie side by side, the volume itself is read, with
+ * its padding around it, as conv.h does with images.
  *
  *     x [channels, in_d, in_h, in_w]     for each plane of y:
  *       planes od * stride_d + k * dilation_d - pad_front, k < kernel_d, or zeros
@@ -26,8 +27,11 @@ struct conv_volume {
     int64_t pad_front;            /* zeros before the first plane; at least 0 */
 };
 
+/* Bytes for packed weights; SIZE_MAX where that overflows. */
+size_t conv_volume_pack_size(const struct conv_volume *volume);
+
 /* Packs w [channels_out, channels, kernel_d, kernel_h, kernel_w] into `packed` of
- * conv_pack_size(&volume->plane) bytes, aligned to 64; `ordered` has room for w. */
+ * conv_volume_pack_size bytes, aligned to 64; `ordered` has room for w. */
 void conv_volume_pack(const struct conv_volume *volume, const float *w, float *ordered,
                       float *packed);
 

@@ -66,6 +66,22 @@ struct conv_strip {
     bool pool_2x2;
 };
 
+/* Rows of pixels of all output channels, pixels innermost: each tap is a shifted row of
+ * the image, times a weight.  x may be read up to CONV_SHIFT_SLACK behind the last tap.
+ */
+struct conv_shift {
+    const float *x;      /* the first tap of the first pixel */
+    const int32_t *taps; /* [k] offsets from a pixel's first tap */
+    const float *w;      /* [k, outputs] */
+    int64_t k, outputs, rows, pixels;
+    int64_t x_row, y_row, y_output; /* between two rows; between two channels of y */
+    const float *bias;              /* [outputs] or NULL */
+    float floor, ceil;
+    float *y; /* [outputs, rows, pixels] */
+};
+
+#define CONV_SHIFT_SLACK 16
+
 /* A run of output pixels of one row that use the same taps, one channel a group,
  * channels innermost. */
 struct conv_depthwise {
@@ -114,6 +130,7 @@ struct kernels {
     void (*gemm_few)(const struct gemm_strip *s, int64_t n);
     float (*dot)(int64_t count, const float *a, const float *b);
     void (*conv_strip)(const struct conv_strip *s);
+    void (*conv_shift)(const struct conv_shift *s);
     /* y[i] += w * x[i * stride]. */
     void (*axpy)(int64_t count, float w, const float *x, int64_t stride, float *y);
     /* y[i] += w[i] * x[i]. */

@@ -99,6 +99,18 @@ static void conv_strip(const struct conv_strip *s) {
     }
 }
 
+static void conv_shift(const struct conv_shift *s) {
+    const int64_t all = s->rows * s->pixels;
+    for (int64_t i = 0; i < s->outputs * all; i++) {
+        const int64_t o = i / all, row = i % all / s->pixels, p = i % s->pixels;
+        float sum = s->bias != NULL ? s->bias[o] : 0.0F;
+        for (int64_t t = 0; t < s->k; t++) {
+            sum += s->w[t * s->outputs + o] * s->x[row * s->x_row + p + s->taps[t]];
+        }
+        s->y[o * s->y_output + row * s->y_row + p] = clamped(sum, s->floor, s->ceil);
+    }
+}
+
 static void conv_depthwise(const struct conv_depthwise *d) {
     for (int64_t i = 0; i < d->pixels * d->channels; i++) {
         const int64_t p = i / d->channels, c = i % d->channels;

@@ -143,7 +143,7 @@ static enum status pack_volume(struct load *load, const struct tensor *w,
     size_t size;
     float *packed, *ordered;
     describe_volume(load->node, w, &volume);
-    size = conv_pack_size(&volume.plane);
+    size = conv_volume_pack_size(&volume);
     packed = size == SIZE_MAX ? NULL : graph_memory(load->graph, size);
     ordered = malloc(tensor_size(w));
     if (packed == NULL || ordered == NULL) {

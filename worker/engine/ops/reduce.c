@@ -326,6 +326,36 @@ static void most_of_rows(const float *x, int64_t rows, int64_t step, int64_t col
     }
 }
 
+static void least_of_rows(const float *x, int64_t rows, int64_t step, int64_t columns,
+                          double *sums) {
+    for (int64_t row = 0; row < rows; row++, x += step) {
+        for (int64_t i = 0; i < columns; i++) {
+            double element = (double)x[i];
+            sums[i] = element < sums[i] || isnan(element) ? element : sums[i];
+        }
+    }
+}
+
+/* The least of `count` neighbours, at least one; a NaN where there is one.  Four chains,
+ * because one would wait for each comparison. */
+static float least_of_row(const float *x, int64_t count) {
+    float least[4] = {x[0], x[0], x[0], x[0]}, nan = 0;
+    int64_t i = 0;
+    for (; i + 4 <= count; i += 4) {
+        for (int k = 0; k < 4; k++) {
+            least[k] = x[i + k] < least[k] ? x[i + k] : least[k];
+            nan = isnan(x[i + k]) ? x[i + k] : nan;
+        }
+    }
+    for (; i < count; i++) {
+        least[0] = x[i] < least[0] ? x[i] : least[0];
+        nan = isnan(x[i]) ? x[i] : nan;
+    }
+    least[0] = least[1] < least[0] ? least[1] : least[0];
+    least[2] = least[3] < least[2] ? least[3] : least[2];
+    return isnan(nan) ? nan : least[2] < least[0] ? least[2] : least[0];
+}
+
 /* x [outer, memo->count, memo->inner] to y [outer, memo->inner]. */
 static void run_middle(enum reduction reduction, const struct reduce_memo *memo,
                        const float *x, int64_t outer, float *y) {
@@ -336,8 +366,10 @@ static void run_middle(enum reduction reduction, const struct reduce_memo *memo,
             for (int64_t i = 0; i < columns; i++) {
                 sums[i] = first_real(reduction);
             }
-            (reduction == MAX ? most_of_rows : add_rows)(x + at, memo->count, memo->inner,
-                                                         columns, sums);
+            (reduction == MAX ? most_of_rows
+             : reduction == MIN
+                 ? least_of_rows
+                 : add_rows)(x + at, memo->count, memo->inner, columns, sums);
             for (int64_t i = 0; i < columns; i++) {
                 *y++ = (float)last_real(reduction, sums[i], memo->count);
             }
@@ -348,7 +380,8 @@ static void run_middle(enum reduction reduction, const struct reduce_memo *memo,
 /* The kernels' ways; false where there is none. */
 static bool run_fast(enum reduction reduction, const struct reduce_memo *memo,
                      const struct tensor *x, int64_t rows, float *y) {
-    bool in_rows = reduction == SUM || reduction == MEAN || reduction == MAX;
+    bool in_rows =
+        reduction == SUM || reduction == MEAN || reduction == MAX || reduction == MIN;
     if (x->dtype != DTYPE_F32 || memo->count == 0) {
         return false;
     }
@@ -363,8 +396,11 @@ static bool run_fast(enum reduction reduction, const struct reduce_memo *memo,
         reduce_rows_max(rows, memo->count, x->data, y);
         return true;
     }
+    for (int64_t r = 0; reduction == MIN && r < rows; r++) {
+        y[r] = least_of_row((const float *)x->data + r * memo->count, memo->count);
+    }
     if (reduction != SUM && reduction != MEAN) {
-        return false;
+        return reduction == MIN;
     }
     reduce_rows_sum(rows, memo->count, x->data, y);
     if (reduction == MEAN) {

@@ -79,17 +79,43 @@ static enum status top_shape(struct exec *exec, struct error *err) {
     return STATUS_OK;
 }
 
+/* So few are kept sorted while the others pass; of more, all are sorted. */
+#define TOP_KEPT_MAX 32
+
+static struct ranked rank_element(const struct top_state *state, const struct tensor *x,
+                                  bool whole, int64_t at, int64_t index) {
+    double score =
+        x->dtype == DTYPE_F32 ? (double)((const float *)x->data)[at] : number_real(x, at);
+    int64_t exact = whole ? number_integer(x, at) : 0;
+    return (struct ranked){.score = state->largest ? score : -score,
+                           .whole = state->largest ? exact : -(exact + 1),
+                           .index = index};
+}
+
+/* Puts the best `k` of the line first, in order. */
 static void rank_line(const struct top_state *state, const struct tensor *x,
-                      int64_t start, int64_t step, int64_t count, struct ranked *line) {
-    bool whole = (TYPES_INT & TYPE_BIT(x->dtype)) != 0;
+                      int64_t start, int64_t step, int64_t count, int64_t k,
+                      struct ranked *line) {
+    bool whole = (TYPES_INT & TYPE_BIT(x->dtype)) != 0, few = k <= TOP_KEPT_MAX;
+    int64_t kept = 0;
     for (int64_t i = 0; i < count; i++) {
-        double score = number_real(x, start + i * step);
-        int64_t exact = whole ? number_integer(x, start + i * step) : 0;
-        line[i] = (struct ranked){.score = state->largest ? score : -score,
-                                  .whole = state->largest ? exact : -(exact + 1),
-                                  .index = i};
+        struct ranked next = rank_element(state, x, whole, start + i * step, i);
+        int64_t to;
+        if (few && kept == k) {
+            if (compare(&line[k - 1], &next) < 0) {
+                continue;
+            }
+            kept--; /* the last makes room */
+        }
+        to = kept++;
+        for (; few && to > 0 && compare(&next, &line[to - 1]) < 0; to--) {
+            line[to] = line[to - 1];
+        }
+        line[to] = next;
     }
-    qsort(line, (size_t)count, sizeof(*line), compare);
+    if (!few) {
+        qsort(line, (size_t)count, sizeof(*line), compare);
+    }
 }
 
 static enum status top_run(struct exec *exec, struct error *err) {
@@ -109,7 +135,7 @@ static enum status top_run(struct exec *exec, struct error *err) {
     for (int64_t l = 0; status == STATUS_OK && k > 0 && l < outer * inner; l++) {
         int64_t from = l / inner * inner * count + l % inner;
         int64_t to = l / inner * inner * k + l % inner;
-        rank_line(state, x, from, inner, count, line);
+        rank_line(state, x, from, inner, count, k, line);
         for (int64_t i = 0; i < k; i++) {
             if (exec_wants(exec, 0)) {
                 memcpy((uint8_t *)exec->y[0]->data + (size_t)(to + i * inner) * size,
