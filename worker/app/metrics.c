@@ -128,6 +128,11 @@ static const struct metric_entry table[] = {
                              .type = TYPE_GAUGE,
                              .help = "Records behind the end of the assigned "
                                      "partitions."},
+    [METRIC_WORK] = {.name = "millrace_work_seconds",
+                     .type = TYPE_GAUGE,
+                     .unit = UNIT_SECONDS,
+                     .help = "How long this worker needs for what its partitions hold, "
+                             "by what jobs have cost lately."},
     [METRIC_JOBS_IN_FLIGHT] = {.name = "millrace_jobs_in_flight",
                                .type = TYPE_GAUGE,
                                .help = "Jobs taken and not yet committed."},
@@ -428,6 +433,10 @@ void metrics_set(struct metrics *metrics, enum metric metric, size_t label,
                  int64_t value) {
     assert(table[metric].type != TYPE_HISTOGRAM);
     atomic_store_explicit(series_at(metrics, metric, label), value, memory_order_relaxed);
+}
+
+int64_t metrics_get(const struct metrics *metrics, enum metric metric, size_t label) {
+    return load(series_at(metrics, metric, label) + cells_of(&table[metric]) - 1);
 }
 
 void metrics_observe(struct metrics *metrics, enum metric metric, size_t label,

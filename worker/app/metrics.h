@@ -42,6 +42,7 @@ enum metric {
     METRIC_STAGE_DURATION,        /* histogram{stage}: enum metric_stage, us */
     METRIC_JOB_LATENCY,           /* histogram, us from poll to answer */
     METRIC_CONSUMER_LAG,          /* gauge, records; -1 unknown */
+    METRIC_WORK,                  /* gauge, us of this worker; -1 unknown */
     METRIC_JOBS_IN_FLIGHT,        /* gauge */
     METRIC_BYTES_IN_FLIGHT,       /* gauge */
     METRIC_TRANSACTIONS,          /* counter{outcome}: enum metric_outcome */
@@ -127,6 +128,9 @@ void metrics_add(struct metrics *metrics, enum metric metric, size_t label, uint
  * unknown and is left out of the page. */
 void metrics_set(struct metrics *metrics, enum metric metric, size_t label,
                  int64_t value);
+
+/* The value of a counter or gauge, or the sum of a histogram. */
+int64_t metrics_get(const struct metrics *metrics, enum metric metric, size_t label);
 
 /* Counts `n` observations of `value` in a histogram; negative values count as 0. */
 void metrics_observe(struct metrics *metrics, enum metric metric, size_t label,

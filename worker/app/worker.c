@@ -10,6 +10,7 @@
 #include "app/metrics.h"
 #include "app/pipeline.h"
 #include "app/reload.h"
+#include "app/work.h"
 #include "base/clock.h"
 #include "base/cpu.h"
 #include "base/fail_job.h"
@@ -32,6 +33,7 @@ struct worker {
     struct stream *stream;
     struct pipeline *pipeline;
     struct reload *reload;
+    struct work work;
 };
 
 /* ---- start ---- */
@@ -256,6 +258,24 @@ static void set_condition(struct health *health, enum health_condition condition
     }
 }
 
+static int64_t stage_us(const struct worker *w, enum metric_stage stage) {
+    return metrics_get(w->metrics, METRIC_STAGE_DURATION, stage);
+}
+
+/* Microseconds of work left, -1 unknown. */
+static int64_t work_left(struct worker *w, const struct stream_stats *s) {
+    struct work_figures now = {.intake_us = stage_us(w, METRIC_STAGE_DECODE),
+                               .compute_us = stage_us(w, METRIC_STAGE_COMPUTE) +
+                                             stage_us(w, METRIC_STAGE_ENCODE)};
+    for (size_t i = 0; i < w->config->model_count; i++) {
+        now.jobs += metrics_get(w->metrics, METRIC_JOBS_ANSWERED, i);
+    }
+    work_update(&w->work, &now);
+    return work_left_us(&w->work,
+                        s->lag < 0 ? -1 : s->lag + (int64_t)s->records_in_flight,
+                        w->config->worker.threads);
+}
+
 static void take_figures(struct worker *w, struct stream_stats *s) {
     struct metrics *m = w->metrics;
     stream_stats(w->stream, s);
@@ -269,6 +289,7 @@ static void take_figures(struct worker *w, struct stream_stats *s) {
     metrics_set(m, METRIC_RECORDS_CONDEMNED, 0, (int64_t)s->records_condemned);
     metrics_set(m, METRIC_PARTITIONS_SUSPECTED, 0, (int64_t)s->partitions_suspected);
     metrics_set(m, METRIC_CONSUMER_LAG, 0, s->lag);
+    metrics_set(m, METRIC_WORK, 0, work_left(w, s));
     metrics_set(m, METRIC_JOBS_IN_FLIGHT, 0, (int64_t)s->records_in_flight);
     metrics_set(m, METRIC_BYTES_IN_FLIGHT, 0, (int64_t)s->bytes_in_flight);
     metrics_set(m, METRIC_TRANSACTIONS, METRIC_COMMITTED,

@@ -1,0 +1,24 @@
+# While jobs wait, the worker tells how long it needs for them, more or less rightly; when
+# all are answered, nothing is left.
+source tests/lib.sh
+
+seconds() { curl -s -m 20 "${worker_http[1]}/metrics" | awk '$1 == "millrace_work_seconds" { print $2 }'; }
+is_told() { [[ $(seconds) =~ ^[0-9.]+$ ]] && awk -v s="$(seconds)" 'BEGIN { exit !(s > 0.2) }'; }
+is_done() { [ "$(seconds)" = 0.000000 ]; }
+
+WORKER_EXTRA="threads = 1; window_jobs = 512;"
+start_broker text.{jobs:1,results:1,dead:1}
+write_config "$work/worker.conf" text
+submit text 4000
+start_worker 1 "$work/worker.conf"
+wait_until metric_is_over 1 millrace_jobs_answered_total 500
+wait_until is_told
+told=$(seconds)
+from=$EPOCHREALTIME
+wait_until metric_is 1 millrace_results_published_total 4000
+took=$(awk -v a="$from" -v b="$EPOCHREALTIME" 'BEGIN { print b - a }')
+echo "told $told s, took $took s"
+awk -v told="$told" -v took="$took" 'BEGIN { exit !(told < 4 * took + 1 && took < 4 * told + 1) }' ||
+    fail "it told $told s and took $took s"
+wait_until is_done
+stop_worker 1
