@@ -83,6 +83,27 @@ send_raw() { # TOPIC KEY FILE [HEADER=VALUE]
     fi
 }
 
+# ---- schema registry ----
+
+start_registry() { # [FLAG]...; its URL is $registry
+    "$millrace" registry --address-file "$work/url" "$@" >"$work/registry.log" 2>&1 &
+    registry_pid=$!
+    background+=("$registry_pid")
+    wait_until test -s "$work/url"
+    registry=$(<"$work/url")
+}
+
+# Registers a schema and prints its id.
+register_schema() { # SUBJECT SCHEMA
+    jq -n --arg schema "$2" '{$schema}' |
+        curl -s -m 20 -d @- "$registry/subjects/$1/versions" | jq .id
+}
+
+# The bytes of a hexadecimal text, which may hold blanks.
+bytes() { # HEX
+    printf '%b' "$(sed 's/ //g; s/../\\x&/g' <<<"$1")"
+}
+
 # ---- worker ----
 
 # A port nobody listens on; below those that the kernel gives to clients.

@@ -4,8 +4,9 @@
 #include <assert.h>
 
 static const char *const condition_names[] = {
-    [HEALTH_MODELS] = "models", [HEALTH_BROKER] = "broker",   [HEALTH_TOPICS] = "topics",
-    [HEALTH_GROUP] = "group",   [HEALTH_SERVING] = "serving",
+    [HEALTH_MODELS] = "models",   [HEALTH_BROKER] = "broker",
+    [HEALTH_TOPICS] = "topics",   [HEALTH_GROUP] = "group",
+    [HEALTH_SCHEMAS] = "schemas", [HEALTH_SERVING] = "serving",
 };
 _Static_assert(ARRAY_COUNT(condition_names) == HEALTH_CONDITION_COUNT, "all are named");
 

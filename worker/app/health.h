@@ -33,6 +33,7 @@ enum health_condition {
     HEALTH_BROKER,  /* a broker answers */
     HEALTH_TOPICS,  /* the routes' topics are there */
     HEALTH_GROUP,   /* the consumer group has given this worker its share */
+    HEALTH_SCHEMAS, /* no record has waited long for its schema */
     HEALTH_SERVING, /* not draining, not ended */
     HEALTH_CONDITION_COUNT
 };

@@ -255,6 +255,16 @@ void intake_note_cost(struct intake *intake, int model, int64_t compute_us) {
                  compute_us > before_us ? compute_us : (7 * before_us + compute_us) / 8);
 }
 
+/* The job of an envelope, or of a record of the route's. */
+static enum status parse(struct intake *intake, struct record *record,
+                         struct batch_row *row, bool *waits, struct error *err) {
+    const struct config_route *route = &intake->opts.config->routes[record->route];
+    *waits = false;
+    return route->record == NULL ? job_parse(record->value, &intake->job, err)
+                                 : records_parse(intake->opts.records, record,
+                                                 &intake->job, row, waits, err);
+}
+
 static enum status place(struct intake *intake, struct record *record, int64_t now_us,
                          bool *settled, struct error *err) {
     const struct config_route *route = &intake->opts.config->routes[record->route];
@@ -264,6 +274,7 @@ static enum status place(struct intake *intake, struct record *record, int64_t n
                             .received_us = record->received_us};
     struct job *job = &intake->job;
     enum status status;
+    bool waits;
     if (record->value.size > (size_t)route->job_bytes_max) {
         return error_set(err, STATUS_POISON,
                          "the job has %zu bytes, over job_bytes_max = %d of the route",
@@ -272,7 +283,10 @@ static enum status place(struct intake *intake, struct record *record, int64_t n
     if (fail_job_hits(FAIL_NO_MEMORY, record->key, record->attempt)) {
         return error_set(err, STATUS_NO_MEMORY, "no memory, as a test wants it");
     }
-    status = job_parse(record->value, job, err);
+    status = parse(intake, record, &row, &waits, err);
+    if (status == STATUS_OK && waits) {
+        return STATUS_OK;
+    }
     if (status == STATUS_OK) {
         status = choose_model(intake, record, job, model, err);
     }
@@ -315,6 +329,14 @@ void intake_chain(struct intake *intake, struct record *chain) {
     }
     metrics_observe(intake->opts.metrics, METRIC_STAGE_DURATION, METRIC_STAGE_DECODE,
                     clock_now_us() - from_us, 1);
+}
+
+void intake_awaited(struct intake *intake) {
+    struct record *chain =
+        intake->opts.records == NULL ? NULL : records_take(intake->opts.records);
+    if (chain != NULL) {
+        intake_chain(intake, chain);
+    }
 }
 
 void intake_flush(struct intake *intake, bool idle) {

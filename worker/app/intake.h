@@ -12,6 +12,7 @@
 
 #include "app/failure.h"
 #include "app/metrics.h"
+#include "app/records.h"
 #include "app/serving.h"
 #include "base/queue.h"
 #include "stream/stream.h"
@@ -19,6 +20,7 @@
 struct intake_opts {
     const struct config *config;
     struct models *models; /* the current versions; changed by the intake thread alone */
+    struct records *records; /* NULL where no route has records */
     struct metrics *metrics;
     struct failure *failure;
     struct stream *stream;
@@ -39,6 +41,9 @@ void intake_destroy(struct intake *intake);
 
 /* Places a chain of records. */
 void intake_chain(struct intake *intake, struct record *chain);
+
+/* Places records whose schema has become known. */
+void intake_awaited(struct intake *intake);
 
 /* Takes the version, which is like the current one, to serve between two batches. */
 void intake_offer(struct intake *intake, struct loaded *loaded);

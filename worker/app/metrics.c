@@ -69,6 +69,11 @@ static const struct metric_entry table[] = {
                           .type = TYPE_GAUGE,
                           .help = "Jobs that wait for another attempt in their place, "
                                   "and the answers of their partitions with them."},
+    [METRIC_JOBS_AWAITING_SCHEMA] = {.name = "millrace_jobs_awaiting_schema",
+                                     .type = TYPE_GAUGE,
+                                     .help =
+                                         "Records that wait, in their places, for the "
+                                         "schema registry to tell their schema."},
     [METRIC_RETRIES_PUBLISHED] = {.name = "millrace_retries_published_total",
                                   .type = TYPE_COUNTER,
                                   .help = "Jobs sent to a retry topic and committed."},

@@ -28,6 +28,7 @@ enum metric {
     METRIC_RESULTS_PUBLISHED,     /* counter: committed */
     METRIC_DEAD_PUBLISHED,        /* counter: dead letters, committed */
     METRIC_JOBS_HELD,             /* gauge: tried again in their place */
+    METRIC_JOBS_AWAITING_SCHEMA,  /* gauge: the registry has not told theirs yet */
     METRIC_RETRIES_PUBLISHED,     /* counter: sent to a retry topic, committed */
     METRIC_RETRIES_WAITING,       /* gauge, records; -1 unknown */
     METRIC_RECORDS_REPLAYED,      /* counter: published again after an abort */

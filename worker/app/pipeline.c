@@ -122,6 +122,7 @@ static void *intake_main(void *opaque) {
         if (chain != NULL && chain != intake_nudge()) {
             intake_chain(pipeline->intake, chain);
         }
+        intake_awaited(pipeline->intake);
         chain = later_take(&pipeline->failures.later, clock_now_us());
         if (chain != NULL) {
             intake_chain(pipeline->intake, chain);
@@ -130,6 +131,11 @@ static void *intake_main(void *opaque) {
                                            queue_count(&pipeline->batches) == 0);
     }
     return NULL;
+}
+
+void pipeline_nudge(void *opaque) {
+    struct pipeline *pipeline = opaque;
+    (void)!queue_push(&pipeline->chains, intake_nudge(), 0); /* a hint only */
 }
 
 /* ---- compute ---- */
@@ -263,7 +269,7 @@ static void *compute_main(void *opaque) {
             health_idle(health, compute->stage);
             /* Nothing to compute: rows that wait for company wait for nothing. */
             if (intake_has_open(pipeline->intake)) {
-                (void)!queue_push(&pipeline->chains, intake_nudge(), 0); /* a hint only */
+                pipeline_nudge(pipeline);
             }
             batch = queue_pop(&pipeline->batches, STOP_CHECK_US);
         }
@@ -328,6 +334,7 @@ enum status pipeline_create(const struct pipeline_opts *opts, struct pipeline **
     struct pipeline *pipeline = calloc(1, sizeof(*pipeline));
     struct intake_opts intake = {.config = opts->config,
                                  .models = opts->models,
+                                 .records = opts->records,
                                  .changed = opts->changed,
                                  .retire = opts->retire,
                                  .version_opaque = opts->version_opaque,

@@ -20,7 +20,8 @@
 
 struct pipeline_opts {
     const struct config *config;
-    struct models *models; /* loaded with a session for each of worker.threads */
+    struct models *models;   /* loaded with a session for each of worker.threads */
+    struct records *records; /* NULL where no route has records */
     struct metrics *metrics;
     struct health *health;
     void (*changed)(void *opaque, const struct loaded *loaded); /* see intake.h */
@@ -55,6 +56,9 @@ void pipeline_stop(struct pipeline *pipeline);
 
 /* After pipeline_stop and stream_close, since records may hold answers until then. */
 void pipeline_destroy(struct pipeline *pipeline);
+
+/* Has the intake thread look for what has become possible. */
+void pipeline_nudge(void *pipeline);
 
 /* The release hook for struct stream_opts. */
 void pipeline_release(void *holder);

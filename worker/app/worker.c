@@ -9,6 +9,7 @@
 #include "app/http.h"
 #include "app/metrics.h"
 #include "app/pipeline.h"
+#include "app/records.h"
 #include "app/reload.h"
 #include "app/work.h"
 #include "base/clock.h"
@@ -26,6 +27,7 @@ struct worker {
     const struct worker_opts *opts;
     struct config *config;
     struct models models;
+    struct records *records; /* NULL where no route has records */
     struct metrics *metrics;
     struct health health;
     bool health_made;
@@ -128,6 +130,21 @@ static enum status start_models(struct worker *w, struct error *err) {
     return status;
 }
 
+static void log_mistake(void *opaque, const char *text) {
+    (void)opaque; /* the log is where it goes */
+    log_event(LOG_ERROR, "mapping_wrong", LOG_TEXT("reason", text));
+}
+
+static void log_unchecked(void *opaque, const char *text) {
+    (void)opaque; /* the log is where it goes */
+    log_event(LOG_WARN, "mapping_unchecked", LOG_TEXT("reason", text));
+}
+
+static enum status start_records(struct worker *w, struct error *err) {
+    static const struct records_watch watch = {log_mistake, log_unchecked, NULL};
+    return records_open(w->config, &w->models, &watch, &w->records, err);
+}
+
 /* What the stream is told; the lists are borrowed by it until it is closed. */
 struct stream_lists {
     struct stream_property common[CONFIG_PROPERTIES_MAX];
@@ -140,6 +157,7 @@ static struct stream_route stream_route(const struct config_route *from) {
     struct stream_route to = {.input = from->input,
                               .output = from->output,
                               .dead_letter = from->dead_letter,
+                              .keeps_headers = from->record != NULL,
                               .retry_count = from->order == CONFIG_ORDER_PARTITION
                                                  ? 0 /* they keep their place */
                                                  : from->retry_count};
@@ -187,6 +205,7 @@ static enum status start_stream(struct worker *w, struct error *err) {
 static enum status start_pipeline(struct worker *w, struct error *err) {
     struct pipeline_opts opts = {.config = w->config,
                                  .models = &w->models,
+                                 .records = w->records,
                                  .metrics = w->metrics,
                                  .health = &w->health,
                                  .changed = on_changed,
@@ -194,6 +213,9 @@ static enum status start_pipeline(struct worker *w, struct error *err) {
                                  .version_opaque = w,
                                  .stream = w->stream};
     enum status status = pipeline_create(&opts, &w->pipeline, err);
+    if (status == STATUS_OK && w->records != NULL) {
+        status = records_start(w->records, pipeline_nudge, w->pipeline, err);
+    }
     if (status == STATUS_OK) {
         status = pipeline_start(w->pipeline, err);
     }
@@ -231,7 +253,7 @@ static void start_fail_job(void) {
 
 static enum status start(struct worker *w, struct error *err) {
     static enum status (*const steps[])(struct worker *, struct error *) = {
-        start_metrics, start_http,     start_models,
+        start_metrics, start_http,     start_models, start_records,
         start_stream,  start_pipeline, start_reload};
     enum status status = STATUS_OK;
     log_setup(w->config->log.level, w->config->log.format);
@@ -276,8 +298,16 @@ static int64_t work_left(struct worker *w, const struct stream_stats *s) {
                         w->config->worker.threads);
 }
 
+static void take_schemas(struct worker *w) {
+    char problem[HEALTH_REASON_MAX];
+    bool waits = records_problem(w->records, problem, sizeof(problem));
+    metrics_set(w->metrics, METRIC_JOBS_AWAITING_SCHEMA, 0, records_waiting(w->records));
+    set_condition(&w->health, HEALTH_SCHEMAS, !waits, problem);
+}
+
 static void take_figures(struct worker *w, struct stream_stats *s) {
     struct metrics *m = w->metrics;
+    take_schemas(w);
     stream_stats(w->stream, s);
     metrics_set(m, METRIC_RESULTS_PUBLISHED, 0, (int64_t)s->results_out);
     metrics_set(m, METRIC_DEAD_PUBLISHED, 0, (int64_t)s->dead_letters_out);
@@ -389,7 +419,11 @@ static void release(struct worker *w) {
         stream_close(w->stream, CLOSE_TIMEOUT_MS);
     }
     http_close(w->http);
+    if (w->records != NULL) {
+        records_stop(w->records); /* it wakes the pipeline */
+    }
     pipeline_destroy(w->pipeline);
+    records_close(w->records);
     reload_destroy(w->reload);
     models_close(&w->models);
     metrics_destroy(w->metrics);
@@ -472,11 +506,43 @@ static enum status check_properties(const struct worker_check *check,
     return worst;
 }
 
+/* A mapping that could not be checked is not known to be right. */
+struct record_check {
+    const struct worker_check *check;
+    bool unchecked;
+};
+
+static void on_mistake(void *opaque, const char *text) {
+    const struct record_check *of = opaque;
+    of->check->on_problem(of->check->opaque, text);
+}
+
+static void on_unchecked(void *opaque, const char *text) {
+    struct record_check *of = opaque;
+    of->check->on_problem(of->check->opaque, text);
+    of->unchecked = true;
+}
+
+/* Returns the exit code. */
+static int check_records(const struct worker_check *check, const struct worker *w) {
+    struct record_check of = {.check = check};
+    const struct records_watch watch = {on_mistake, on_unchecked, &of};
+    struct records *records;
+    struct error err;
+    enum status status = records_open(w->config, &w->models, &watch, &records, &err);
+    records_close(records);
+    if (status != STATUS_OK) {
+        return exit_code(status);
+    }
+    return of.unchecked ? EXIT_FAILED : EXIT_FINE;
+}
+
 int worker_check(const struct worker_opts *opts, const struct worker_check *check) {
     static struct stream_lists lists; /* too large for a stack */
     struct worker w = {0};
     struct stream_opts stream;
     enum status status;
+    int records_code;
     int code = read_config(opts, check->on_problem, check->opaque, &w.config);
     if (code != EXIT_FINE) {
         return code;
@@ -491,6 +557,8 @@ int worker_check(const struct worker_opts *opts, const struct worker_check *chec
     if (status != STATUS_OK && code != EXIT_WRONG) {
         code = exit_code(status);
     }
+    records_code = check_records(check, &w);
+    code = records_code > code ? records_code : code; /* wrong, failed, fine */
     if (check->on_read != NULL) {
         check->on_read(check->opaque, w.config, &w.models);
     }

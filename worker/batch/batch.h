@@ -2,7 +2,7 @@
  *
  *     tensor i:  | row 0 | row 1 | ... | row count-1 | free up to rows_max |
  *
- * Depends on: engine/model.h, base/.
+ * Depends on: engine/model.h, codec/record_out.h, codec/framing.h, base/.
  * Ownership: a batch owns its tensors' memory and reuses it; ids and headers of rows
  * are borrowed from the records behind them, which outlive the batch.
  * Threads: one at a time; queues pass it on. */
@@ -10,6 +10,8 @@
 #define MILLRACE_BATCH_BATCH_H
 
 #include "base/span.h"
+#include "codec/framing.h"
+#include "codec/record_out.h"
 #include "engine/model.h"
 
 #define BATCH_ROWS_MAX 4096
@@ -27,6 +29,12 @@ struct batch_model {
     bool nan_rejected;
     int outputs[MODEL_OUTPUTS_MAX]; /* indexes of the outputs that answers carry */
     int output_count;
+};
+
+/* How rows of records are answered; made once for each schema they are written with. */
+struct batch_answer {
+    const struct record_out *out;
+    struct framing framing; /* what stands before an answer */
 };
 
 /* The dimensions of one row of an input: the input's rank less one of them. */
@@ -53,7 +61,9 @@ extern const char *const batch_reason_names[BATCH_REASON_COUNT];
 struct batch_row {
     void *tag; /* the caller's own: the record */
     struct span id;
-    struct span headers; /* an encoded Avro map */
+    struct span headers;               /* an encoded Avro map */
+    const struct batch_answer *answer; /* NULL: a job's, answered by a result */
+    struct span record;                /* with `answer`: the bytes behind the framing */
     int64_t timestamp_ms;
     int64_t received_us;
     int64_t deadline_us; /* by clock_now_us; INT64_MAX for none */

@@ -4,6 +4,8 @@
 #include <assert.h>
 
 #include "base/size.h"
+#include "codec/framing.h"
+#include "codec/record_out.h"
 #include "codec/result.h"
 
 /* Ranges still to be run: halving a batch of BATCH_ROWS_MAX leaves at most one half
@@ -140,21 +142,43 @@ static bool reserve(struct answers *answers, size_t size) {
     return true;
 }
 
+/* Most bytes of the answer of `row`, which the outputs point at. */
+static size_t answer_size_max(const struct run *run, int row) {
+    const struct batch_row *of = &run->batch->rows[row];
+    struct result result;
+    if (of->answer != NULL) {
+        return FRAMING_SIZE_MAX +
+               record_out_size_max(of->answer->out, of->record, run->outputs);
+    }
+    result = describe(run, row);
+    return result_size_max(&result, run->outputs, run->batch->model->output_count);
+}
+
+static enum status encode_answer(const struct run *run, int row, uint8_t *to,
+                                 uint8_t **end, struct error *err) {
+    const struct batch_row *of = &run->batch->rows[row];
+    struct result result;
+    if (of->answer != NULL) {
+        to = framing_write(to, &of->answer->framing);
+        return record_out_encode(of->answer->out, of->record, run->outputs, to, end, err);
+    }
+    result = describe(run, row);
+    *end = to + result_encode(&result, run->outputs, run->batch->model->output_count, to);
+    return STATUS_OK;
+}
+
 /* How many rows are jobs of their own goes to *alone. */
 static enum status reserve_range(struct run *run, struct range range, int *alone,
                                  struct error *err) {
     size_t size = 0;
     *alone = 0;
     for (int i = 0; i < range.count; i++) {
-        struct result result = describe(run, range.first + i);
-        size_t one;
         if (run->batch->rows[range.first + i].parts != NULL) {
             continue;
         }
         ++*alone;
         point_outputs(run, i);
-        one = result_size_max(&result, run->outputs, run->batch->model->output_count);
-        if (!size_add(size, one, &size)) {
+        if (!size_add(size, answer_size_max(run, range.first + i), &size)) {
             return error_set(err, STATUS_NO_MEMORY, "the answers' sizes overflow");
         }
     }
@@ -174,6 +198,7 @@ static struct answers *encode_parts(struct run *run, const struct batch_row *row
     struct result result = describe(run, (int)(row - run->batch->rows));
     struct result_output outputs[MODEL_OUTPUTS_MAX];
     struct answers *answers = answers_take(pool);
+    assert(row->answer == NULL); /* a record is one row */
     result.batch_size = parts->batch_size;
     result.wait_us = parts->wait_us;
     result.compute_us = parts->compute_us;
@@ -253,19 +278,24 @@ static void encode_range(struct run *run, struct range range, int alone,
     atomic_fetch_add_explicit(&answers->refs, alone, memory_order_relaxed);
     for (int i = 0; i < range.count; i++) {
         const struct batch_row *row = &run->batch->rows[range.first + i];
-        struct result result;
         uint8_t *to = answers->bytes + answers->used;
-        size_t size;
+        uint8_t *end = to;
+        struct error err;
         if (row->parts != NULL) {
             i += store_parts(run, range, i, pool) - 1;
             continue;
         }
-        result = describe(run, range.first + i);
         point_outputs(run, i);
-        size = result_encode(&result, run->outputs, run->batch->model->output_count, to);
-        answers->used += size;
+        if (encode_answer(run, range.first + i, to, &end, &err) != STATUS_OK) {
+            /* What its answer lacks is the row's own matter. */
+            fail_range(run, (struct range){.first = range.first + i, .count = 1}, &err);
+            answers_unref(answers);
+            continue;
+        }
+        answers->used += (size_t)(end - to);
         run->times->answered++;
-        run->sink->answered(run->sink->opaque, row, span_of(to, size), answers);
+        run->sink->answered(run->sink->opaque, row, span_of(to, (size_t)(end - to)),
+                            answers);
     }
 }
 

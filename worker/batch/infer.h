@@ -4,7 +4,7 @@
  * are alone, so that no job suffers for its neighbours.  The rows of a job that has
  * several are put together; where one fails, the job does.
  *
- * Depends on: batch/batch.h, engine/session.h, codec/result.h.
+ * Depends on: batch/batch.h, engine/session.h, codec/result.h, codec/record_out.h.
  * Ownership: answers own the encoded bytes; each answered row holds one reference.
  * Threads: infer_run on the compute thread that owns the session; answers_unref on any.
  */

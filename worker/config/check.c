@@ -252,12 +252,73 @@ static void check_retries(struct loader *loader, size_t index) {
     }
 }
 
+/* A URL's user and password would be shown with it. */
+static void check_registry(struct loader *loader) {
+    const struct config_registry *registry = &loader->box->config.registry;
+    if (registry->urls == NULL || registry->urls[0] == 0) {
+        return;
+    }
+    if (strchr(registry->urls, '@') != NULL) {
+        loader_problem(
+            loader,
+            "%s: registry.urls: a user and password stand in registry.user and "
+            "registry.password, where they are not shown",
+            place_of(loader, "registry.urls", NULL));
+    }
+    if (registry->token != NULL && registry->token[0] != 0 && registry->user != NULL &&
+        registry->user[0] != 0) {
+        loader_problem(loader, "%s: registry.token goes without registry.user",
+                       place_of(loader, "registry.token", NULL));
+    }
+}
+
+static bool given(const char *text) {
+    return text != NULL && text[0] != 0;
+}
+
+static void check_record(struct loader *loader, size_t index) {
+    const struct config_route *route = &loader->routes[index];
+    const struct config_record *record = route->record;
+    bool has_registry = given(loader->box->config.registry.urls);
+    const char *place;
+    bool confluent;
+    if (record == NULL) {
+        return;
+    }
+    place = item_place(loader, "routes", index, "record.inputs", NULL);
+    confluent = !given(record->schema) && !given(record->schemas);
+    if (route->model != NULL && route->model[0] == 0) {
+        loader_problem(loader, "%s: routes[%zu]: a route with 'record' needs 'model'",
+                       place, index);
+    }
+    if (given(record->schema) && given(record->schemas)) {
+        loader_problem(loader,
+                       "%s: routes[%zu].record: 'schema' (bare records) and 'schemas' "
+                       "(single-object encoding) exclude each other",
+                       item_place(loader, "routes", index, "record.schema", NULL), index);
+    }
+    if (confluent && !has_registry) {
+        loader_problem(
+            loader,
+            "%s: routes[%zu].record: where do the records' schemas come from? "
+            "Give registry = { urls = \"http://host:8081\"; };, or 'schemas', or "
+            "'schema'",
+            place, index);
+    } else if (record->answer_framing == CONFIG_FRAMING_CONFLUENT && !has_registry) {
+        loader_problem(
+            loader,
+            "%s: routes[%zu].record.answer_framing = confluent: needs registry.urls",
+            item_place(loader, "routes", index, "record.answer_framing", NULL), index);
+    }
+}
+
 static void check_routes(struct loader *loader) {
     const struct config *config = &loader->box->config;
     for (size_t i = 0; i < config->route_count; i++) {
         struct config_route *route = &loader->routes[i];
         check_topics(loader, i);
         check_retries(loader, i);
+        check_record(loader, i);
         route->model_index = find_model(loader, i);
         if (config->worker.window_mb > 0 &&
             route->job_bytes_max > (int64_t)config->worker.window_mb * (1 << 20)) {
@@ -275,5 +336,6 @@ void check_config(struct loader *loader) {
     check_worker(loader);
     check_http(loader);
     check_models(loader);
+    check_registry(loader);
     check_routes(loader);
 }

@@ -18,6 +18,7 @@
 
 #include "base/log.h"
 #include "base/status.h"
+#include "config/record.h"
 
 #define CONFIG_FILE_SIZE_MAX ((size_t)1 << 20) /* bytes, each included file too */
 #define CONFIG_FILES_MAX 64                    /* the file and what it includes */
@@ -74,6 +75,19 @@ struct config_log {
     enum log_format format;
 };
 
+/* The schema registry; without URLs there is none. */
+struct config_registry {
+    const char *urls; /* with commas between them; "" for none */
+    const char *user;
+    const char *password; /* this, the token and the key's are secrets */
+    const char *token;
+    const char *ca_file;
+    const char *certificate_file;
+    const char *key_file;
+    const char *key_password;
+    int timeout_ms;
+};
+
 struct config_model {
     const char *name; /* unique, never empty */
     const char *path; /* absolute, or relative to the working directory */
@@ -100,6 +114,7 @@ struct config_route {
     int64_t retry_ms[CONFIG_RETRIES_MAX];
     const char *retry_topics[CONFIG_RETRIES_MAX];
     int retry_count;
+    const struct config_record *record; /* NULL: jobs are envelopes */
 };
 
 /* One setting as it came out: for a report of what is in force and why. */
@@ -116,6 +131,7 @@ struct config {
     struct config_worker worker;
     struct config_http http;
     struct config_log log;
+    struct config_registry registry;
     const struct config_model *models; /* at least one */
     size_t model_count;
     const struct config_route *routes; /* at least one */

@@ -331,6 +331,95 @@ static const struct key route_keys[] = {
                 "INPUT.GROUP.retry.1, .2 and so on, which are made if missing. Empty: "
                 "such a job is a dead letter at once.",
     },
+    {
+        .name = "record",
+        .type = KEY_GROUP,
+        .offset = offsetof(struct config_route, record),
+        .group = &record_section,
+        .fallback = "",
+        .form = "a group, see below",
+        .help = "The topic holds Avro records of any schema, not jobs: how they become "
+                "the model's inputs. Needs `model`.",
+    },
+};
+
+static const struct key registry_keys[] = {
+    {
+        .name = "urls",
+        .type = KEY_TEXT,
+        .offset = offsetof(struct config_registry, urls),
+        .max = CONFIG_TEXT_SIZE_MAX,
+        .fallback = "",
+        .help =
+            "Base URLs with commas between them, `https://a:8081,https://b:8081`: the "
+            "next one is asked where one does not answer. Empty: no registry.",
+    },
+    {
+        .name = "user",
+        .type = KEY_TEXT,
+        .offset = offsetof(struct config_registry, user),
+        .max = CONFIG_TEXT_SIZE_MAX,
+        .fallback = "",
+        .help = "User of basic authentication.",
+    },
+    {
+        .name = "password",
+        .type = KEY_SECRET,
+        .offset = offsetof(struct config_registry, password),
+        .max = CONFIG_TEXT_SIZE_MAX,
+        .fallback = "",
+        .help = "The user's password. It is never shown; nor is `token`.",
+    },
+    {
+        .name = "token",
+        .type = KEY_SECRET,
+        .offset = offsetof(struct config_registry, token),
+        .max = CONFIG_TEXT_SIZE_MAX,
+        .fallback = "",
+        .help = "A bearer token, instead of a user.",
+    },
+    {
+        .name = "ca_file",
+        .type = KEY_PATH,
+        .offset = offsetof(struct config_registry, ca_file),
+        .max = CONFIG_TEXT_SIZE_MAX,
+        .fallback = "",
+        .help = "Certificates (PEM) that the registry's is checked with. Empty: the "
+                "system's.",
+    },
+    {
+        .name = "certificate_file",
+        .type = KEY_PATH,
+        .offset = offsetof(struct config_registry, certificate_file),
+        .max = CONFIG_TEXT_SIZE_MAX,
+        .fallback = "",
+        .help = "The worker's own certificate (PEM), for a registry that asks for one.",
+    },
+    {
+        .name = "key_file",
+        .type = KEY_PATH,
+        .offset = offsetof(struct config_registry, key_file),
+        .max = CONFIG_TEXT_SIZE_MAX,
+        .fallback = "",
+        .help = "The certificate's key (PEM).",
+    },
+    {
+        .name = "key_password",
+        .type = KEY_SECRET,
+        .offset = offsetof(struct config_registry, key_password),
+        .max = CONFIG_TEXT_SIZE_MAX,
+        .fallback = "",
+        .help = "The key's password. It is never shown.",
+    },
+    {
+        .name = "timeout_ms",
+        .type = KEY_INT,
+        .offset = offsetof(struct config_registry, timeout_ms),
+        .min = 100,
+        .max = 300000,
+        .fallback = "10000",
+        .help = "How long one request may take.",
+    },
 };
 
 #define KEYS(array) .keys = (array), .key_count = ARRAY_COUNT(array)
@@ -377,6 +466,13 @@ static const struct section table[] = {
         .offset = offsetof(struct config, log),
         KEYS(log_keys),
         .help = "What is written to standard error.",
+    },
+    {
+        .name = "registry",
+        .kind = SECTION_GROUP,
+        .offset = offsetof(struct config, registry),
+        KEYS(registry_keys),
+        .help = "The schema registry of records in Confluent's wire format.",
     },
     {
         .name = "models",
@@ -461,6 +557,7 @@ void key_allowed(const struct key *key, char *text, size_t size) {
         }
         break;
     case KEY_TEXT:
+    case KEY_SECRET:
     case KEY_PATH:
         (void)snprintf(text, size, "text of %lld to %lld bytes", (long long)key->min,
                        (long long)key->max);
@@ -473,6 +570,10 @@ void key_allowed(const struct key *key, char *text, size_t size) {
         break;
     case KEY_TEXTS:
         (void)snprintf(text, size, "a list of up to %lld texts", (long long)key->max);
+        break;
+    case KEY_GROUP:
+    case KEY_OWN:
+        (void)snprintf(text, size, "%s", key->form);
         break;
     }
 }

@@ -19,18 +19,30 @@ enum key_type {
     KEY_PATH,   /* the same, made relative to the configuration file's folder */
     KEY_INT,    /* int; min and max are values */
     KEY_CHOICE, /* an enum: the index into `choices` */
-    KEY_TEXTS   /* const char *const * and a size_t: max is the count */
+    KEY_SECRET, /* the same as KEY_TEXT, never shown */
+    KEY_TEXTS,  /* const char *const * and a size_t: max is the count */
+    KEY_GROUP,  /* a pointer to the struct of a section of its own; NULL if not given */
+    KEY_OWN     /* what `take` makes of it */
 };
+
+struct loader;
+struct given;
+struct section;
 
 struct key {
     const char *name;
     enum key_type type;
-    size_t offset;              /* of the field in the section's struct */
-    size_t count_offset;        /* of the count, for KEY_TEXTS */
-    int64_t min, max;           /* see enum key_type */
-    const char *fallback;       /* the default as text; NULL: must be given */
-    const char *const *choices; /* of KEY_CHOICE; ends with NULL */
-    const char *help;           /* sentences for the reference */
+    size_t offset;               /* of the field in the section's struct */
+    size_t count_offset;         /* of the count, for KEY_TEXTS */
+    int64_t min, max;            /* see enum key_type */
+    const char *fallback;        /* the default as text; NULL: must be given */
+    const char *const *choices;  /* of KEY_CHOICE; ends with NULL */
+    const struct section *group; /* of KEY_GROUP */
+    /* Of KEY_OWN: stores a setting of the file in the section's struct at `base`, or
+     * reports why not. */
+    void (*take)(struct loader *loader, const struct given *given, char *base);
+    const char *form; /* of KEY_GROUP and KEY_OWN: what is allowed */
+    const char *help; /* sentences for the reference */
 };
 
 enum section_kind { SECTION_GROUP, SECTION_LIST, SECTION_PROPERTIES };
@@ -45,6 +57,9 @@ struct section {
     size_t key_count;
     const char *help;
 };
+
+/* The group `record` of a route. */
+extern const struct section record_section;
 
 /* All sections; *count of them. */
 const struct section *sections(size_t *count);

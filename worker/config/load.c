@@ -101,10 +101,9 @@ static void load_group(struct loader *loader, const struct section *section,
 
 /* ---- lists: models, routes ------------------------------------------------------ */
 
-static void load_item(struct loader *loader, const struct section *section, size_t index,
-                      config_setting_t *item, char *base) {
+void section_take(struct loader *loader, const struct section *section, const char *owner,
+                  const config_setting_t *item, char *base) {
     const char *where = source_where(loader, item);
-    const char *owner = loader_format(loader, "%s[%zu]", section->name, index);
     if (!config_setting_is_group(item)) {
         loader_problem(loader, "%s: %s: must be a group: { ... }", where, owner);
         return;
@@ -134,6 +133,15 @@ static void load_item(struct loader *loader, const struct section *section, size
     }
 }
 
+void group_take(struct loader *loader, const struct key *key, const struct given *given,
+                char *base) {
+    char *group = loader_alloc(loader, 1, key->group->item_size);
+    if (group != NULL) {
+        section_take(loader, key->group, given->name, given->node, group);
+        memcpy(base + key->offset, &group, sizeof(group));
+    }
+}
+
 /* Returns the items, `*count` of them. */
 static void *load_list(struct loader *loader, const char *name, size_t *count) {
     const struct section *section = section_find(name);
@@ -160,8 +168,9 @@ static void *load_list(struct loader *loader, const char *name, size_t *count) {
     }
     *count = (size_t)config_setting_length(list);
     for (size_t i = 0; i < *count; i++) {
-        load_item(loader, section, i, config_setting_get_elem(list, (unsigned)i),
-                  items + i * section->item_size);
+        section_take(loader, section, loader_format(loader, "%s[%zu]", name, i),
+                     config_setting_get_elem(list, (unsigned)i),
+                     items + i * section->item_size);
     }
     return items;
 }
@@ -173,6 +182,17 @@ static config_setting_t *group_of(struct loader *loader, const char *name) {
     return group != NULL && config_setting_is_group(group) ? group : NULL;
 }
 
+/* Settings of a section, those of groups inside it counted. */
+static size_t keys_of(const struct section *section) {
+    size_t count = section->key_count;
+    for (size_t i = 0; i < section->key_count; i++) {
+        if (section->keys[i].type == KEY_GROUP) { /* these hold no further ones */
+            count += section->keys[i].group->key_count;
+        }
+    }
+    return count;
+}
+
 /* Room for the report: what every section may hold at most. */
 static size_t values_needed(void) {
     size_t count;
@@ -180,7 +200,7 @@ static size_t values_needed(void) {
     const struct section *all = sections(&count);
     for (size_t i = 0; i < count; i++) {
         size_t items = all[i].kind == SECTION_GROUP ? 1 : all[i].items_max;
-        needed += items * (all[i].kind == SECTION_PROPERTIES ? 1 : all[i].key_count);
+        needed += items * (all[i].kind == SECTION_PROPERTIES ? 1 : keys_of(&all[i]));
     }
     return needed;
 }

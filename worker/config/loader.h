@@ -5,6 +5,7 @@
  *     load.c        tree, environment, flags -> struct config, section by section
  *     value.c       one setting: type and limits
  *     properties.c  librdkafka's properties
+ *     record*.c     a route's record: inputs, their sources and steps, answers
  *     check.c       what concerns more than one setting
  *
  * A step reports a problem and carries on, so that all problems come at once.
@@ -86,12 +87,29 @@ void value_note(struct loader *loader, const char *name, const char *text,
 /* What the file holds for a value, as text; NULL for a group, list or array. */
 const char *value_text(struct loader *loader, const config_setting_t *node);
 
+/* Reads the members of `item` into the struct at `base`; `owner` is its name. */
+void section_take(struct loader *loader, const struct section *section, const char *owner,
+                  const config_setting_t *item, char *base);
+
+/* A KEY_GROUP: a section of its own. */
+void group_take(struct loader *loader, const struct key *key, const struct given *given,
+                char *base);
+
+/* May `text` stand in logs and headers: UTF-8, and no control characters? */
+bool value_is_clean(const char *text);
+
+/* The path as it is to be opened, from what the file says. */
+const char *value_path(struct loader *loader, const char *text);
+
 /* Does `text` keep Kafka's rule for topic names? */
 bool value_is_name(const char *text);
 
 /* Loads kafka, consumer or producer; `group` is NULL where the file has none. */
 void properties_load(struct loader *loader, const struct section *section,
                      config_setting_t *group);
+
+/* Writes the reference of the forms that a record's fields and answers may have. */
+void record_reference(FILE *to);
 
 /* Reports every name that is no setting. */
 void names_check(struct loader *loader);

@@ -1,5 +1,5 @@
 /* reference.c - the page of every setting, printed from the key table. */
-#include "config/keys.h"
+#include "config/loader.h"
 
 static void print_example(const struct section *section, FILE *to) {
     switch (section->kind) {
@@ -17,7 +17,8 @@ static void print_example(const struct section *section, FILE *to) {
     }
 }
 
-static void print_key(const struct section *section, const struct key *key, FILE *to) {
+static void print_key(const struct section *section, const struct key *key,
+                      bool variables, FILE *to) {
     char variable[KEY_VARIABLE_MAX];
     char allowed[KEY_ALLOWED_MAX];
     key_allowed(key, allowed, sizeof(allowed));
@@ -29,16 +30,24 @@ static void print_key(const struct section *section, const struct key *key, FILE
     } else {
         (void)fprintf(to, "`%s`", key->fallback);
     }
-    if (section->kind == SECTION_GROUP) {
+    if (variables) {
         key_variable(section, key->name, variable, sizeof(variable));
         (void)fprintf(to, " | `%s`", variable);
     }
     (void)fprintf(to, " | %s |\n", key->help);
 }
 
+static void print_keys(const struct section *section, bool variables, FILE *to) {
+    (void)fprintf(to,
+                  "\n| setting | allowed | default |%s meaning |\n|---|---|---|%s---|\n",
+                  variables ? " environment |" : "", variables ? "---|" : "");
+    for (size_t i = 0; i < section->key_count; i++) {
+        print_key(section, &section->keys[i], variables, to);
+    }
+}
+
 static void print_section(const struct section *section, FILE *to) {
     char variable[KEY_VARIABLE_MAX];
-    bool group = section->kind == SECTION_GROUP;
     (void)fprintf(to, "\n## %s\n\n", section->name);
     print_example(section, to);
     (void)fprintf(to, "\n\n%s\n", section->help);
@@ -47,12 +56,7 @@ static void print_section(const struct section *section, FILE *to) {
         (void)fprintf(to, "\nEnvironment: `%s` and the property's name.\n", variable);
         return;
     }
-    (void)fprintf(to,
-                  "\n| setting | allowed | default |%s meaning |\n|---|---|---|%s---|\n",
-                  group ? " environment |" : "", group ? "---|" : "");
-    for (size_t i = 0; i < section->key_count; i++) {
-        print_key(section, &section->keys[i], to);
-    }
+    print_keys(section, section->kind == SECTION_GROUP, to);
 }
 
 void config_reference(FILE *to) {
@@ -72,4 +76,8 @@ void config_reference(FILE *to) {
     for (size_t i = 0; i < count; i++) {
         print_section(&all[i], to);
     }
+    (void)fprintf(to, "\n## routes: %s\n\n`%s = { ... };`\n\n%s\n", record_section.name,
+                  record_section.name, record_section.help);
+    print_keys(&record_section, false, to);
+    record_reference(to);
 }

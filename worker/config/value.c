@@ -5,6 +5,8 @@
 #include "base/text.h"
 #include "config/loader.h"
 
+#define HIDDEN "(hidden)"
+
 void value_note(struct loader *loader, const char *name, const char *text,
                 const char *origin) {
     struct config *config = &loader->box->config;
@@ -16,6 +18,7 @@ void value_note(struct loader *loader, const char *name, const char *text,
 static void refuse(struct loader *loader, const struct key *key,
                    const struct given *given, const char *shown) {
     char allowed[KEY_ALLOWED_MAX];
+    shown = key->type == KEY_SECRET ? HIDDEN : shown;
     key_allowed(key, allowed, sizeof(allowed));
     loader_problem(loader, "%s: %s = %.*s: must be %s", given->origin, given->name,
                    LOADER_SHOWN_MAX, shown, allowed);
@@ -40,7 +43,7 @@ const char *value_text(struct loader *loader, const config_setting_t *node) {
 }
 
 /* Names go into logs, headers and metrics, which must stay readable. */
-static bool is_clean(const char *text) {
+bool value_is_clean(const char *text) {
     for (const char *c = text; *c != 0; c++) {
         if (iscntrl((unsigned char)*c)) {
             return false;
@@ -59,9 +62,14 @@ bool value_is_name(const char *text) {
     return strcmp(text, ".") != 0 && strcmp(text, "..") != 0;
 }
 
+const char *value_path(struct loader *loader, const char *text) {
+    bool as_it_is = text[0] == '/' || strcmp(loader->folder, ".") == 0;
+    return as_it_is ? text : loader_format(loader, "%s/%s", loader->folder, text);
+}
+
 static bool text_is_allowed(const struct key *key, const char *text) {
     size_t size = strlen(text);
-    return size >= (size_t)key->min && size <= (size_t)key->max && is_clean(text) &&
+    return size >= (size_t)key->min && size <= (size_t)key->max && value_is_clean(text) &&
            (key->type != KEY_NAME || value_is_name(text));
 }
 
@@ -92,18 +100,20 @@ static bool store_text(struct loader *loader, const struct key *key, const char 
         memcpy(field, &integer, sizeof(integer));
         return integer >= 0;
     case KEY_PATH:
-        if (text[0] != '/' && strcmp(loader->folder, ".") != 0 &&
-            text_is_allowed(key, text)) {
-            text = loader_format(loader, "%s/%s", loader->folder, text);
+        if (text[0] != 0 && text_is_allowed(key, text)) {
+            text = value_path(loader, text);
         }
         memcpy(field, &text, sizeof(text));
         return text_is_allowed(key, text);
     case KEY_TEXT:
     case KEY_NAME:
+    case KEY_SECRET:
         memcpy(field, &text, sizeof(text));
         return text_is_allowed(key, text);
     case KEY_TEXTS:
-        break; /* a list has no text form but the empty default */
+    case KEY_GROUP:
+    case KEY_OWN:
+        break; /* these have no text form but the empty default */
     }
     return text[0] == 0;
 }
@@ -123,7 +133,7 @@ static const char *store_texts(struct loader *loader, const struct key *key,
         const config_setting_t *node = config_setting_get_elem(given->node, (unsigned)i);
         const char *text = value_text(loader, node);
         if (config_setting_type(node) != CONFIG_TYPE_STRING || text[0] == 0 ||
-            strlen(text) > CONFIG_TEXT_SIZE_MAX || !is_clean(text)) {
+            strlen(text) > CONFIG_TEXT_SIZE_MAX || !value_is_clean(text)) {
             loader_problem(loader, "%s: %s[%zu]: must be a text of 1 to %d bytes",
                            given->origin, given->name, i, CONFIG_TEXT_SIZE_MAX);
             text = "";
@@ -153,6 +163,14 @@ void value_take(struct loader *loader, const struct key *key, const struct given
                 char *base) {
     const char *text = given->text;
     assert((given->text == NULL) != (given->node == NULL));
+    if (given->node != NULL && key->type == KEY_GROUP) {
+        group_take(loader, key, given, base);
+        return;
+    }
+    if (given->node != NULL && key->type == KEY_OWN) {
+        key->take(loader, given, base);
+        return;
+    }
     if (given->node != NULL) {
         if (!node_fits(key, given->node)) {
             const char *shown = value_text(loader, given->node);
@@ -167,5 +185,6 @@ void value_take(struct loader *loader, const struct key *key, const struct given
             refuse(loader, key, given, text[0] == 0 ? "\"\"" : text);
         }
     }
-    value_note(loader, given->name, text, given->origin);
+    value_note(loader, given->name,
+               key->type == KEY_SECRET && text[0] != 0 ? HIDDEN : text, given->origin);
 }

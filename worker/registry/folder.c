@@ -180,6 +180,12 @@ size_t schema_folder_count(const struct schema_folder *folder) {
     return (size_t)folder->count;
 }
 
+const struct avro_schema *schema_folder_at(const struct schema_folder *folder,
+                                           size_t index) {
+    assert(index < (size_t)folder->count);
+    return folder->files[index].schema;
+}
+
 const struct avro_schema *schema_folder_find(const struct schema_folder *folder,
                                              uint64_t fingerprint) {
     for (int i = 0; i < folder->count; i++) {

@@ -25,6 +25,10 @@ void schema_folder_close(struct schema_folder *folder);
 
 size_t schema_folder_count(const struct schema_folder *folder);
 
+/* The schema at `index`, below schema_folder_count. */
+const struct avro_schema *schema_folder_at(const struct schema_folder *folder,
+                                           size_t index);
+
 /* NULL where there is none. */
 const struct avro_schema *schema_folder_find(const struct schema_folder *folder,
                                              uint64_t fingerprint);

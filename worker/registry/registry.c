@@ -206,16 +206,21 @@ enum status registry_create(const struct registry_opts *opts, struct registry **
     return status;
 }
 
+void registry_stop(struct registry *registry) {
+    (void)pthread_mutex_lock(&registry->lock);
+    registry->stop = true;
+    (void)pthread_cond_broadcast(&registry->changed);
+    (void)pthread_mutex_unlock(&registry->lock);
+    http_client_stop(registry->fetcher);
+    http_client_stop(registry->registrar);
+}
+
 void registry_destroy(struct registry *registry) {
     if (registry == NULL) {
         return;
     }
     if (registry->threaded) {
-        (void)pthread_mutex_lock(&registry->lock);
-        registry->stop = true;
-        (void)pthread_cond_broadcast(&registry->changed);
-        (void)pthread_mutex_unlock(&registry->lock);
-        http_client_stop(registry->fetcher);
+        registry_stop(registry);
         (void)pthread_join(registry->thread, NULL);
     }
     http_client_destroy(registry->fetcher);
@@ -277,13 +282,66 @@ enum status registry_wait(struct registry *registry, uint32_t id, int timeout_ms
     (void)pthread_mutex_lock(&registry->lock);
     for (;;) {
         status = look_up(registry, id, schema, err);
-        if (status != STATUS_AGAIN || clock_now_us() >= until_us) {
+        if (status != STATUS_AGAIN || registry->stop || clock_now_us() >= until_us) {
             break;
         }
         wait_until(registry, until_us);
     }
     (void)pthread_mutex_unlock(&registry->lock);
     return status;
+}
+
+static enum status read_id(const struct http_reply *reply, const char *what, uint32_t *id,
+                           struct error *err) {
+    json_t *json = json_loadb((const char *)reply->body.data, reply->body.size, 0, NULL);
+    json_int_t number = json_integer_value(json_object_get(json, "id"));
+    json_decref(json);
+    if (number < 1 || number > UINT32_MAX) {
+        return error_set(err, STATUS_AGAIN,
+                         "the schema registry answers %s with no id of a schema", what);
+    }
+    *id = (uint32_t)number;
+    return STATUS_OK;
+}
+
+/* "/subjects/SUBJECT/versions" and `end`, to `path` of HTTP_URL_SIZE_MAX bytes. */
+static enum status subject_path(const char *subject, const char *end, char *path,
+                                struct error *err) {
+    char escaped[HTTP_URL_SIZE_MAX / 2];
+    if (http_escape(subject, escaped, sizeof(escaped)) == NULL) {
+        return error_set(err, STATUS_INVALID, "the subject '%.60s' is too long", subject);
+    }
+    (void)snprintf(path, HTTP_URL_SIZE_MAX, "/subjects/%s/versions%s", escaped, end);
+    return STATUS_OK;
+}
+
+/* The id that the registry answers with; GET where `body` is NULL, else POST. */
+static enum status ask_id(struct registry *registry, const char *path, const char *body,
+                          enum status missing, enum status refused, uint32_t *id,
+                          struct error *err) {
+    struct http_reply reply;
+    enum status status;
+    (void)pthread_mutex_lock(&registry->registrar_lock);
+    status = http_client_request(registry->registrar, path, body, &reply, err);
+    if (status == STATUS_OK) {
+        status = reply.code == 200 ? read_id(&reply, path, id, err)
+                                   : fetch_refused(&reply, path, missing, refused, err);
+    }
+    (void)pthread_mutex_unlock(&registry->registrar_lock);
+    return status;
+}
+
+enum status registry_latest(struct registry *registry, const char *subject,
+                            int timeout_ms, const struct registry_schema **schema,
+                            struct error *err) {
+    char path[HTTP_URL_SIZE_MAX];
+    uint32_t id;
+    enum status status = subject_path(subject, "/latest", path, err);
+    if (status == STATUS_OK) {
+        status = ask_id(registry, path, NULL, STATUS_POISON, STATUS_AGAIN, &id, err);
+    }
+    return status == STATUS_OK ? registry_wait(registry, id, timeout_ms, schema, err)
+                               : status;
 }
 
 /* ---- registering ----------------------------------------------------------------------
@@ -307,22 +365,52 @@ static char *registration(const char *json, const struct registry_schema *like) 
     return text;
 }
 
-static enum status read_id(const struct http_reply *reply, const char *what, uint32_t *id,
-                           struct error *err) {
-    json_t *json = json_loadb((const char *)reply->body.data, reply->body.size, 0, NULL);
-    json_int_t number = json_integer_value(json_object_get(json, "id"));
-    json_decref(json);
-    if (number < 1 || number > UINT32_MAX) {
-        return error_set(err, STATUS_AGAIN,
-                         "the schema registry answers %s with no id of a schema", what);
-    }
-    *id = (uint32_t)number;
-    return STATUS_OK;
-}
-
 enum status registry_register(struct registry *registry, const char *subject,
                               const char *json, const struct registry_schema *like,
                               uint32_t *id, struct error *err) {
+    char path[HTTP_URL_SIZE_MAX];
+    char *body;
+    enum status status = subject_path(subject, "", path, err);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    body = registration(json, like);
+    if (body == NULL) {
+        return error_set(err, STATUS_NO_MEMORY, "no memory for a schema");
+    }
+    status = ask_id(registry, path, body, STATUS_INVALID, STATUS_INVALID, id, err);
+    free(body);
+    return status;
+}
+
+/* {"is_compatible": false, "messages": ["..."]} */
+static enum status read_verdict(const struct http_reply *reply, const char *subject,
+                                struct error *err) {
+    json_t *json = json_loadb((const char *)reply->body.data, reply->body.size, 0, NULL);
+    const json_t *fits = json_object_get(json, "is_compatible");
+    const char *why =
+        json_string_value(json_array_get(json_object_get(json, "messages"), 0));
+    enum status status = STATUS_OK;
+    if (json_is_false(fits)) {
+        status =
+            error_set(err, STATUS_INVALID,
+                      "it is incompatible with the latest version of subject '%s' of "
+                      "the schema registry%s%.500s",
+                      subject, why == NULL ? "" : ": ", why == NULL ? "" : why);
+    } else if (!json_is_true(fits)) {
+        status =
+            error_set(err, STATUS_AGAIN,
+                      "the schema registry does not say whether a schema for '%s' is "
+                      "compatible",
+                      subject);
+    }
+    json_decref(json);
+    return status;
+}
+
+enum status registry_check(struct registry *registry, const char *subject,
+                           const char *json, const struct registry_schema *like,
+                           struct error *err) {
     char escaped[HTTP_URL_SIZE_MAX / 2], path[HTTP_URL_SIZE_MAX];
     struct http_reply reply;
     enum status status;
@@ -334,13 +422,14 @@ enum status registry_register(struct registry *registry, const char *subject,
     if (body == NULL) {
         return error_set(err, STATUS_NO_MEMORY, "no memory for a schema");
     }
-    (void)snprintf(path, sizeof(path), "/subjects/%s/versions", escaped);
+    (void)snprintf(path, sizeof(path),
+                   "/compatibility/subjects/%s/versions/latest?verbose=true", escaped);
     (void)pthread_mutex_lock(&registry->registrar_lock);
     status = http_client_request(registry->registrar, path, body, &reply, err);
-    if (status == STATUS_OK) {
-        status = reply.code == 200
-                     ? read_id(&reply, path, id, err)
-                     : fetch_refused(&reply, path, STATUS_INVALID, STATUS_INVALID, err);
+    if (status == STATUS_OK && reply.code == 200) {
+        status = read_verdict(&reply, subject, err);
+    } else if (status == STATUS_OK && reply.code != 404) { /* there is none yet */
+        status = fetch_refused(&reply, path, STATUS_OK, STATUS_INVALID, err);
     }
     (void)pthread_mutex_unlock(&registry->registrar_lock);
     free(body);

@@ -53,6 +53,9 @@ struct registry; /* opaque */
 MUST_CHECK enum status registry_create(const struct registry_opts *opts,
                                        struct registry **out, struct error *err);
 
+/* Ends every wait for the network and for schemas soon; for good. */
+void registry_stop(struct registry *registry);
+
 /* Stops the thread.  Accepts NULL. */
 void registry_destroy(struct registry *registry);
 
@@ -67,6 +70,13 @@ MUST_CHECK enum status registry_wait(struct registry *registry, uint32_t id,
                                      const struct registry_schema **schema,
                                      struct error *err);
 
+/* The newest schema of a subject, as registry_wait has one.  Waits for the network.
+ * STATUS_POISON where there is no such subject. */
+MUST_CHECK enum status registry_latest(struct registry *registry, const char *subject,
+                                       int timeout_ms,
+                                       const struct registry_schema **schema,
+                                       struct error *err);
+
 /* Finds types for schemas that are made from `schema`, as a resolver's `find`. */
 const struct avro_node *registry_resolve(void *schema, const char *name);
 
@@ -78,6 +88,13 @@ MUST_CHECK enum status registry_register(struct registry *registry, const char *
                                          const char *json,
                                          const struct registry_schema *like, uint32_t *id,
                                          struct error *err);
+
+/* Would registry_register take the schema?  STATUS_INVALID with the registry's words
+ * where it is incompatible with the subject's latest version. */
+MUST_CHECK enum status registry_check(struct registry *registry, const char *subject,
+                                      const char *json,
+                                      const struct registry_schema *like,
+                                      struct error *err);
 
 /* How schemas are named in a registry. */
 enum registry_strategy {

@@ -12,14 +12,8 @@
 #define ADDED_MAX 24
 
 static rd_kafka_headers_t *original_headers(const struct slot *slot) {
-    rd_kafka_headers_t *headers = slot->cut != DEAD_LETTER_BARE
-                                      ? headers_copy(slot->record.message)
-                                      : rd_kafka_headers_new(ADDED_MAX);
-
-    if (headers != NULL && slot->record.attempt > 1) {
-        retry_strip(headers);
-    }
-    return headers;
+    return slot->cut != DEAD_LETTER_BARE ? retry_original_headers(slot)
+                                         : rd_kafka_headers_new(ADDED_MAX);
 }
 
 static void add_cut(rd_kafka_headers_t *headers, const struct slot *slot) {

@@ -51,6 +51,13 @@ int64_t headers_number(const rd_kafka_message_t *message, const char *name,
     return text_parse_int(text, &number) ? number : otherwise;
 }
 
+bool headers_any(const rd_kafka_message_t *message) {
+    rd_kafka_headers_t *headers;
+
+    return rd_kafka_message_headers(message, &headers) == RD_KAFKA_RESP_ERR_NO_ERROR &&
+           rd_kafka_header_cnt(headers) > 0;
+}
+
 rd_kafka_headers_t *headers_copy(const rd_kafka_message_t *message) {
     rd_kafka_headers_t *original = NULL;
 

@@ -23,6 +23,9 @@ bool headers_find(const rd_kafka_message_t *message, const char *name,
 int64_t headers_number(const rd_kafka_message_t *message, const char *name,
                        int64_t otherwise);
 
+/* Has it any? */
+bool headers_any(const rd_kafka_message_t *message);
+
 /* A copy of the message's headers, or an empty list; NULL without memory. */
 rd_kafka_headers_t *headers_copy(const rd_kafka_message_t *message);
 

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "stream/dead_letter.h"
+#include "stream/headers.h"
 #include "stream/internal.h"
 #include "stream/retry.h"
 
@@ -358,13 +359,40 @@ static rd_kafka_resp_err_t send_retry_once(struct stream *stream, struct slot *s
     return code;
 }
 
-static enum status send_retry(struct stream *stream, struct slot *slot,
+/* A result with the headers of its record, which a run of them cannot have. */
+static rd_kafka_resp_err_t send_result_once(struct stream *stream, struct slot *slot) {
+    const struct record *record = &slot->record;
+    rd_kafka_headers_t *headers = retry_original_headers(slot);
+    rd_kafka_resp_err_t code;
+
+    if (headers == NULL) {
+        return RD_KAFKA_RESP_ERR__CRIT_SYS_RESOURCE;
+    }
+    code = rd_kafka_producev(
+        stream->producer.client,
+        RD_KAFKA_V_RKT(stream->producer.targets[record->route].output),
+        RD_KAFKA_V_PARTITION(record->partition %
+                             stream->topics.routes[record->route].output),
+        RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+        RD_KAFKA_V_KEY(record->key.data, record->key.size),
+        RD_KAFKA_V_VALUE(unconst(record->result.data), record->result.size),
+        RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_OPAQUE(slot), RD_KAFKA_V_END);
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        rd_kafka_headers_destroy(headers);
+    }
+    return code;
+}
+
+/* Sends one record by itself; what is too large becomes a dead letter. */
+static enum status send_alone(struct stream *stream, struct slot *slot,
+                              rd_kafka_resp_err_t (*once)(struct stream *stream,
+                                                          struct slot *slot),
                               struct error *err) {
     int64_t full_since_us = 0;
     rd_kafka_resp_err_t code;
 
     do {
-        code = send_retry_once(stream, slot);
+        code = once(stream, slot);
     } while (code == RD_KAFKA_RESP_ERR__QUEUE_FULL &&
              wait_for_queue(stream, &full_since_us));
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
@@ -444,8 +472,18 @@ static void add_to_run(struct producer *producer, size_t index, struct slot *slo
     };
 }
 
+static enum status send_by_itself(struct stream *stream, struct slot *slot, int state,
+                                  struct error *err) {
+    if (state == RECORD_DEAD) {
+        return send_dead_letter(stream, slot, err);
+    }
+    return send_alone(stream, slot,
+                      state == RECORD_RESULT ? send_result_once : send_retry_once, err);
+}
+
 enum status producer_publish(struct stream *stream, struct lease *lease, size_t count,
                              struct error *err) {
+    bool keeps_headers = stream->opts.routes[lease->route].keeps_headers;
     struct producer *producer = &stream->producer;
     struct slot *slot = lease->head;
     size_t run = 0;
@@ -458,8 +496,15 @@ enum status producer_publish(struct stream *stream, struct lease *lease, size_t 
         lease->taken_count = i + 1;
         lease->taken_offset = slot->record.offset + 1;
         if (state != RECORD_RESULT) {
-            status = state == RECORD_DEAD ? send_dead_letter(stream, slot, err)
-                                          : send_retry(stream, slot, err);
+            status = send_by_itself(stream, slot, state, err);
+            continue;
+        }
+        if (keeps_headers && headers_any(slot->record.message)) {
+            status = send_run(stream, lease, run, err); /* order is kept */
+            run = 0;
+            if (status == STATUS_OK) {
+                status = send_by_itself(stream, slot, state, err);
+            }
             continue;
         }
         add_to_run(producer, run++, slot);

@@ -83,10 +83,19 @@ bool retry_first_error(const struct slot *slot, char *text, size_t size) {
     return true;
 }
 
-void retry_strip(rd_kafka_headers_t *headers) {
+static void strip(rd_kafka_headers_t *headers) {
     for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
         (void)rd_kafka_header_remove(headers, names[i]); /* it may not be there */
     }
+}
+
+rd_kafka_headers_t *retry_original_headers(const struct slot *slot) {
+    rd_kafka_headers_t *headers = headers_copy(slot->record.message);
+
+    if (headers != NULL && slot->record.attempt > 1) {
+        strip(headers);
+    }
+    return headers;
 }
 
 rd_kafka_headers_t *retry_headers(struct stream *stream, const struct slot *slot,
@@ -105,7 +114,7 @@ rd_kafka_headers_t *retry_headers(struct stream *stream, const struct slot *slot
         memcpy(first, last, sizeof first);
     }
     retry_origin(stream, slot, &origin);
-    retry_strip(headers);
+    strip(headers);
     headers_add_number(headers, names[ATTEMPT], record->attempt);
     headers_add_number(headers, names[NOT_BEFORE], not_before_ms);
     headers_add(headers, names[TOPIC], origin.topic);

@@ -48,8 +48,8 @@ void retry_origin(struct stream *stream, const struct slot *slot,
 rd_kafka_headers_t *retry_headers(struct stream *stream, const struct slot *slot,
                                   int64_t not_before_ms);
 
-/* Takes the headers of a retry out again. */
-void retry_strip(rd_kafka_headers_t *headers);
+/* The headers that the record came with at first; NULL without memory. */
+rd_kafka_headers_t *retry_original_headers(const struct slot *slot);
 
 /* What the record failed of at first; false for one that comes from an input topic. */
 bool retry_first_error(const struct slot *slot, char *text, size_t size);

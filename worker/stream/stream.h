@@ -39,7 +39,8 @@ struct stream_route {
     const char *output;      /* topic */
     const char *dead_letter; /* topic */
     struct stream_retry retries[STREAM_RETRIES_MAX];
-    int retry_count; /* 0: what fails for now is a dead letter */
+    int retry_count;    /* 0: what fails for now is a dead letter */
+    bool keeps_headers; /* a result has those of its record */
 };
 
 struct stream_opts {

@@ -1,0 +1,80 @@
+# Records in Confluent's wire format come back as they are, with the prediction behind
+# their fields and a schema that is registered; a schema that evolves is followed, a null
+# takes its default, what is no such record is a dead letter, and nobody waits for it.
+source tests/lib.sh
+
+start_registry
+start_broker orders:1 scored:1 dead:1
+
+order() { # FIELD...
+    local IFS=,
+    echo '{"type": "record", "name": "Order", "namespace": "shop", "fields": ['"$*"']}'
+}
+id='{"name": "id", "type": "string"}'
+amount='{"name": "amount", "type": "double"}'
+age='{"name": "age", "type": ["null", "int"], "default": null}'
+note='{"name": "note", "type": "string", "default": ""}'
+first=$(printf '00 %08x' "$(register_schema orders-value "$(order "$id" "$amount" "$age")")")
+second=$(printf '00 %08x' \
+    "$(register_schema orders-value "$(order "$note" "$id" "$amount" "$age")")")
+
+cat >"$work/worker.conf" <<END
+kafka = { bootstrap_servers = "$bootstrap"; };
+consumer = { session_timeout_ms = 6000; heartbeat_interval_ms = 500; };
+worker = { group = "test"; delivery = "at_least_once"; };
+http = { port = 0; };
+log = { format = "json"; };
+registry = { urls = "http://127.0.0.1:1,$registry"; };
+models = ( { name = "twofold"; path = "$PWD/tests/data/models/twofold.onnx"; } );
+routes = ( {
+    input = "orders"; output = "scored"; dead_letter = "dead"; model = "twofold";
+    record = {
+        inputs = { x = ( "amount", { field = "age"; default = -1; } ); };
+        outputs = { both = "y"; minus = { output = "z"; element = 0; }; };
+    };
+} );
+END
+"$millrace" worker --config "$work/worker.conf" --check || fail "a good mapping was refused"
+start_worker 1 "$work/worker.conf"
+
+sent=0
+send() { # HEX
+    bytes "$1" >"$work/sent-$sent"
+    send_raw orders "key-$sent" "$work/sent-$sent" "origin=shop-$sent"
+    sent=$((sent + 1))
+}
+two='00 00 00 00 00 00 00 40'    # 2.0, and as a float:
+floats='00000040' minus='000000c0'
+send "$first 0261 $two 023c"     # a, 2.0, 30
+send "$second 04 6869 0261 $two 00" # "hi" before it, and no age
+send "$first 0261 $two"          # cut
+send "00 000003e7 0261 $two 00"  # an id that the registry has not
+send '42'                        # no framing
+send "$first 0261 $two 00"
+
+read_topic scored 3 '%k %h\n' >"$work/answers"
+printf 'key-%d origin=shop-%d\n' 0 0 1 1 5 5 | cmp - "$work/answers" ||
+    fail "keys and headers: $(<"$work/answers")"
+answer() { # INDEX HEX
+    kcat -C -q -b "$bootstrap" -t scored -p 0 -o "$1" -c 1 -D '' -f '%s' >"$work/answer"
+    bytes "$2" | cmp - "$work/answer" || fail "answer $1: $(od -An -tx1 "$work/answer")"
+}
+is_version() { # VERSION of the answers' schema
+    printf '00 %08x' \
+        "$(curl -s -m 20 "$registry/subjects/scored-value/versions/$1" | jq .id)"
+}
+answer 0 "$(is_version 1) 0261 $two 023c 04 $floats 0000f041 00 $minus"
+answer 1 "$(is_version 2) 04 6869 0261 $two 00 04 $floats 00000000 00 $minus"
+answer 2 "$(is_version 1) 0261 $two 00 04 $floats 00000000 00 $minus"
+curl -s -m 20 "$registry/subjects/scored-value/versions/2" |
+    jq -c '.schema | fromjson | [.namespace, .name, [.fields[].name]]' >"$work/schema"
+expect '["shop","Order",["note","id","amount","age","both","minus"]]' "$work/schema"
+
+read_topic dead 3 '%k %h\n' >"$work/dead"
+for expected in 'key-2 origin=shop-2' 'age at byte 10' 'schema 999' 'a message of 1 bytes has no framing'; do
+    expect "$expected" "$work/dead"
+done
+kcat -C -q -b "$bootstrap" -t dead -p 0 -o 0 -c 1 -D '' -f '%s' >"$work/letter"
+cmp "$work/letter" "$work/sent-2" || fail "a dead letter's bytes were changed"
+wait_until metric_is 1 millrace_jobs_dead_lettered_total 3
+stop_worker 1

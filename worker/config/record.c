@@ -1,0 +1,497 @@
+/* record.c - see record.h: the group `record` of a route, its inputs and answers. */
+#include <stdarg.h>
+
+#include "base/text.h"
+#include "config/record_forms.h"
+
+/* ---- spots ---- */
+
+void spot_problem(const struct spot *spot, const char *fmt, ...) {
+    char text[256];
+    va_list args;
+    va_start(args, fmt);
+    (void)vsnprintf(text, sizeof(text), fmt, args); /* a cut is fine */
+    va_end(args);
+    loader_problem(spot->loader, "%s: %s: %s", source_where(spot->loader, spot->node),
+                   spot->name, text);
+}
+
+struct spot spot_member(const struct spot *spot, const char *key) {
+    return (struct spot){.loader = spot->loader,
+                         .name = loader_format(spot->loader, "%s.%s", spot->name, key),
+                         .node = config_setting_get_member(spot->node, key)};
+}
+
+struct spot spot_item(const struct spot *spot, int index) {
+    return (struct spot){.loader = spot->loader,
+                         .name = loader_format(spot->loader, "%s[%d]", spot->name, index),
+                         .node = config_setting_get_elem(spot->node, (unsigned)index)};
+}
+
+bool spot_is_list(const struct spot *spot) {
+    return config_setting_is_list(spot->node) || config_setting_is_array(spot->node);
+}
+
+bool spot_is_group(const struct spot *spot) {
+    return config_setting_is_group(spot->node);
+}
+
+static bool is_integer(const struct spot *spot) {
+    int type = config_setting_type(spot->node);
+    return type == CONFIG_TYPE_INT || type == CONFIG_TYPE_INT64;
+}
+
+bool spot_is_number(const struct spot *spot) {
+    return is_integer(spot) || config_setting_type(spot->node) == CONFIG_TYPE_FLOAT;
+}
+
+int64_t spot_integer(const struct spot *spot, int64_t min, int64_t max) {
+    int64_t number = is_integer(spot) ? config_setting_get_int64(spot->node) : 0;
+    if (!is_integer(spot) || number < min || number > max) {
+        spot_problem(spot, "must be a whole number from %lld to %lld", (long long)min,
+                     (long long)max);
+        return 0;
+    }
+    return number;
+}
+
+double spot_number(const struct spot *spot) {
+    if (is_integer(spot)) {
+        return (double)config_setting_get_int64(spot->node);
+    }
+    if (!spot_is_number(spot)) {
+        spot_problem(spot, "must be a number");
+        return 0;
+    }
+    return config_setting_get_float(spot->node);
+}
+
+const char *spot_text(const struct spot *spot) {
+    const char *text = config_setting_type(spot->node) == CONFIG_TYPE_STRING
+                           ? value_text(spot->loader, spot->node)
+                           : "";
+    if (text[0] == 0 || strlen(text) > CONFIG_TEXT_SIZE_MAX || !value_is_clean(text)) {
+        spot_problem(spot, "must be a text of 1 to %d bytes", CONFIG_TEXT_SIZE_MAX);
+        return "";
+    }
+    return text;
+}
+
+void spot_words(const struct spot *spot, struct config_words *words) {
+    const char **items;
+    int count = spot_is_list(spot) ? config_setting_length(spot->node) : 0;
+    if (!spot_is_list(spot)) {
+        const char *text = spot_text(spot);
+        words->path = text[0] == 0 ? NULL : value_path(spot->loader, text);
+        return;
+    }
+    if (count < 1 || count > CONFIG_WORDS_MAX) {
+        spot_problem(spot, "%d words: must be 1 to %d, or the name of a file of them",
+                     count, CONFIG_WORDS_MAX);
+        return;
+    }
+    items = loader_alloc(spot->loader, (size_t)count, sizeof(*items));
+    for (int i = 0; items != NULL && i < count; i++) {
+        const struct spot item = spot_item(spot, i);
+        items[i] = spot_text(&item);
+    }
+    words->items = items;
+    words->count = items == NULL ? 0 : (size_t)count;
+}
+
+static bool is_named(const char *name, const struct form *forms, size_t count,
+                     const char *also) {
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(forms[i].name, name) == 0) {
+            return true;
+        }
+    }
+    return also != NULL && strcmp(also, name) == 0;
+}
+
+void spot_check_names(const struct spot *spot, const struct form *forms, size_t count,
+                      const char *also) {
+    for (int i = 0; i < config_setting_length(spot->node); i++) {
+        const struct spot item = spot_item(spot, i);
+        const char *name = config_setting_name(item.node);
+        const char *names[16];
+        const char *nearest;
+        size_t known = 0;
+        if (is_named(name, forms, count, also)) {
+            continue;
+        }
+        for (; known < count && known < ARRAY_COUNT(names) - 1; known++) {
+            names[known] = forms[known].name;
+        }
+        if (also != NULL) {
+            names[known++] = also;
+        }
+        nearest = text_nearest(name, names, known);
+        loader_problem(spot->loader, "%s: %s has no setting '%.*s'%s%s%s",
+                       source_where(spot->loader, item.node), spot->name,
+                       LOADER_SHOWN_MAX, name, nearest == NULL ? "" : "; is '",
+                       nearest == NULL ? "" : nearest, nearest == NULL ? "" : "' meant?");
+    }
+}
+
+void forms_print(const struct form *forms, size_t count, FILE *to) {
+    for (size_t i = 0; i < count; i++) {
+        (void)fprintf(to, "| `%s` | `%s` | %s. |\n", forms[i].name, forms[i].written,
+                      forms[i].help);
+    }
+}
+
+/* ---- inputs and answers as a whole ---- */
+
+/* Takes what a name stands for into the item at `to`. */
+typedef void named_take_fn(const struct spot *spot, const char *name, void *to);
+
+/* The settings of a group by their names, or a list of groups that give their name as
+ * the member `key`; or NULL, after a problem or where `spot` is neither. */
+static void *take_named(const struct spot *spot, const char *key, size_t count_max,
+                        size_t size, named_take_fn *take, size_t *count) {
+    int length = config_setting_length(spot->node);
+    char *items;
+    *count = 0;
+    if (length < 1 || (size_t)length > count_max) {
+        spot_problem(spot, "has %d settings: must be 1 to %zu", length, count_max);
+        return NULL;
+    }
+    items = loader_alloc(spot->loader, (size_t)length, size);
+    for (int i = 0; items != NULL && i < length; i++) {
+        struct spot item = spot_item(spot, i);
+        const char *name = config_setting_name(item.node);
+        if (name != NULL) {
+            item = spot_member(spot, name);
+            name = loader_format(spot->loader, "%s", name); /* outlives the tree */
+        } else {
+            const struct spot named = spot_is_group(&item) ? spot_member(&item, key)
+                                                           : (struct spot){.node = NULL};
+            if (named.node == NULL) {
+                spot_problem(&item, "must be a group with '%s': { %s = \"...\"; ... }",
+                             key, key);
+                continue;
+            }
+            name = spot_text(&named);
+        }
+        take(&item, name, items + (size_t)i * size);
+    }
+    *count = items == NULL ? 0 : (size_t)length;
+    return items;
+}
+
+static void note_names(const struct spot *spot, const char *names) {
+    value_note(spot->loader, spot->name, names, source_where(spot->loader, spot->node));
+}
+
+/* ---- inputs ---- */
+
+static void take_input(const struct spot *spot, const char *name, void *to) {
+    static const struct form listed[] = {{"input", "", ""}, {"fields", "", ""}};
+    struct config_input *input = to;
+    *input = (struct config_input){.place = source_where(spot->loader, spot->node),
+                                   .name = name};
+    if (config_setting_name(spot->node) != NULL) {
+        sources_take(spot, input);
+        return;
+    }
+    const struct spot fields = spot_member(spot, "fields");
+    spot_check_names(spot, listed, ARRAY_COUNT(listed), NULL);
+    if (fields.node == NULL) {
+        spot_problem(spot, "must have 'fields'");
+    } else {
+        sources_take(&fields, input);
+    }
+}
+
+/* A list whose first item is { input = ...; } names inputs; any other is the fields of
+ * the only input. */
+static bool names_inputs(const struct spot *spot) {
+    if (spot_is_group(spot)) {
+        return true;
+    }
+    if (!spot_is_list(spot) || config_setting_length(spot->node) == 0) {
+        return false;
+    }
+    const struct spot first = spot_item(spot, 0);
+    return spot_is_group(&first) && spot_member(&first, "input").node != NULL;
+}
+
+static void take_inputs(struct loader *loader, const struct given *given, char *base) {
+    struct config_record *record = (struct config_record *)(void *)base;
+    const struct spot spot = {loader, given->name, given->node};
+    struct config_input *inputs;
+    const char *names = "";
+    if (names_inputs(&spot)) {
+        inputs = take_named(&spot, "input", CONFIG_INPUTS_MAX, sizeof(*inputs),
+                            take_input, &record->input_count);
+    } else {
+        inputs = loader_alloc(loader, 1, sizeof(*inputs));
+        if (inputs == NULL) {
+            return;
+        }
+        *inputs = (struct config_input){.place = given->origin, .name = ""};
+        sources_take(&spot, inputs);
+        record->input_count = 1;
+    }
+    record->inputs = inputs;
+    for (size_t i = 0; i < record->input_count; i++) {
+        names = loader_format(
+            loader, "%s%s%s%zu %s", names, i == 0 ? "" : ", ",
+            inputs[i].name[0] == 0 ? "" : loader_format(loader, "%s: ", inputs[i].name),
+            inputs[i].source_count, inputs[i].source_count == 1 ? "field" : "fields");
+    }
+    note_names(&spot, names);
+}
+
+/* ---- answers ---- */
+
+static const struct form answer_members[] = {
+    {"output", "output = \"probabilities\";",
+     "the model's output; may be left out where there is only one"},
+    {"element", "element = 1;", "this element of its row alone, counted from 0"},
+    {"top", "top = 3;",
+     "the 3 largest elements: a list of records of label (an index, without `labels`) "
+     "and "
+     "score"},
+    {"labels", "labels = \"labels.txt\";",
+     "the words that indexes stand for: a file with one on each line, or a list; without "
+     "`top`, the label of the largest element, or of the index that the output is"},
+    {"form", "form = \"score\";",
+     "\"label\", \"score\" (the largest element), or \"tensor\": the output as it is, a "
+     "single value or a list, which is what a text alone or no other member means"},
+};
+
+static const char *const forms[] = {"tensor", "label", "score"};
+
+static const char *take_form(const struct spot *spot) {
+    const char *name = spot_text(spot);
+    for (size_t i = 0; i < ARRAY_COUNT(forms); i++) {
+        if (strcmp(name, forms[i]) == 0) {
+            return forms[i];
+        }
+    }
+    if (name[0] != 0) {
+        spot_problem(spot, "must be \"tensor\", \"label\" or \"score\"");
+    }
+    return "";
+}
+
+static void take_answer_group(const struct spot *spot,
+                              struct config_answer_field *field) {
+    const struct spot output = spot_member(spot, "output");
+    const struct spot element = spot_member(spot, "element");
+    const struct spot top = spot_member(spot, "top");
+    const struct spot labels = spot_member(spot, "labels");
+    const struct spot form = spot_member(spot, "form");
+    bool listed = config_setting_name(spot->node) == NULL;
+    spot_check_names(spot, answer_members, ARRAY_COUNT(answer_members),
+                     listed ? "name" : NULL);
+    if ((element.node != NULL) + (top.node != NULL) + (form.node != NULL) > 1) {
+        spot_problem(spot, "'element', 'top' and 'form' exclude each other");
+    }
+    if (labels.node != NULL && element.node != NULL) {
+        spot_problem(&labels, "goes with a label or 'top', not with 'element'");
+    }
+    if (output.node != NULL) {
+        field->output = spot_text(&output);
+    }
+    if (labels.node != NULL) {
+        field->form = "label";
+        spot_words(&labels, &field->labels);
+    }
+    if (element.node != NULL) {
+        field->form = "element";
+        field->element = spot_integer(&element, 0, INT32_MAX);
+    } else if (top.node != NULL) {
+        field->form = "top";
+        field->top = spot_integer(&top, 1, CONFIG_ANSWER_FIELDS_MAX);
+    } else if (form.node != NULL) {
+        field->form = take_form(&form);
+    }
+}
+
+static void take_answer(const struct spot *spot, const char *name, void *to) {
+    struct config_answer_field *field = to;
+    *field = (struct config_answer_field){.place = source_where(spot->loader, spot->node),
+                                          .name = name,
+                                          .output = "",
+                                          .form = "tensor"};
+    if (spot_is_group(spot)) {
+        take_answer_group(spot, field);
+    } else {
+        field->output = spot_text(spot);
+    }
+}
+
+static void take_answers(struct loader *loader, const struct given *given, char *base) {
+    struct config_record *record = (struct config_record *)(void *)base;
+    const struct spot spot = {loader, given->name, given->node};
+    struct config_answer_field *fields = NULL;
+    const char *names = "";
+    if (!spot_is_group(&spot) && !spot_is_list(&spot)) {
+        spot_problem(&spot, "must be a group: { score = \"probabilities\"; }");
+    } else {
+        fields = take_named(&spot, "name", CONFIG_ANSWER_FIELDS_MAX, sizeof(*fields),
+                            take_answer, &record->output_count);
+    }
+    record->outputs = fields;
+    for (size_t i = 0; i < record->output_count; i++) {
+        names =
+            loader_format(loader, "%s%s%s", names, i == 0 ? "" : ", ", fields[i].name);
+    }
+    note_names(&spot, names);
+}
+
+/* ---- the group ---- */
+
+static const char *const answers[] = {
+    [CONFIG_ANSWER_RECORD] = "record",
+    [CONFIG_ANSWER_PREDICTION] = "prediction",
+    NULL,
+};
+
+static const char *const framings[] = {
+    [CONFIG_FRAMING_SAME] = "same",
+    [CONFIG_FRAMING_CONFLUENT] = "confluent",
+    [CONFIG_FRAMING_SINGLE_OBJECT] = "single_object",
+    [CONFIG_FRAMING_BARE] = "bare",
+    NULL,
+};
+
+static const char *const strategies[] = {
+    [CONFIG_BY_TOPIC] = "topic",
+    [CONFIG_BY_RECORD] = "record",
+    [CONFIG_BY_TOPIC_RECORD] = "topic_record",
+    NULL,
+};
+
+_Static_assert(sizeof(enum config_answer) == sizeof(int), "an enum is an int");
+_Static_assert(sizeof(enum config_answer_framing) == sizeof(int), "an enum is an int");
+_Static_assert(sizeof(enum config_strategy) == sizeof(int), "an enum is an int");
+
+static const struct key record_keys[] = {
+    {
+        .name = "inputs",
+        .type = KEY_OWN,
+        .offset = offsetof(struct config_record, inputs),
+        .take = take_inputs,
+        .form = "fields for each of the model's inputs, see below",
+        .help = "How each input of the model is made of the record's fields.",
+    },
+    {
+        .name = "outputs",
+        .type = KEY_OWN,
+        .offset = offsetof(struct config_record, outputs),
+        .take = take_answers,
+        .form = "a group of the answer's new fields, see below",
+        .fallback = "",
+        .help = "The fields that answers get of the model's outputs. Empty: each output "
+                "under its own name, as it is.",
+    },
+    {
+        .name = "answer",
+        .type = KEY_CHOICE,
+        .offset = offsetof(struct config_record, answer),
+        .choices = answers,
+        .fallback = "record",
+        .help = "`record`: the record that came, with the new fields behind its own. "
+                "`prediction`: the new fields alone.",
+    },
+    {
+        .name = "answer_name",
+        .type = KEY_NAME,
+        .offset = offsetof(struct config_record, answer_name),
+        .max = 128,
+        .fallback = "",
+        .help = "Name of the answers' record type. Empty: that of the record that came, "
+                "or `millrace.Prediction`.",
+    },
+    {
+        .name = "answer_framing",
+        .type = KEY_CHOICE,
+        .offset = offsetof(struct config_record, answer_framing),
+        .choices = framings,
+        .fallback = "same",
+        .help = "What stands before an answer. `confluent` registers the answers' schema "
+                "in the schema registry.",
+    },
+    {
+        .name = "subject_strategy",
+        .type = KEY_CHOICE,
+        .offset = offsetof(struct config_record, strategy),
+        .choices = strategies,
+        .fallback = "topic",
+        .help = "Subject of the answers' schema in the registry: `OUTPUT-value`, the "
+                "record's full name, or `OUTPUT-NAME`.",
+    },
+    {
+        .name = "subject",
+        .type = KEY_TEXT,
+        .offset = offsetof(struct config_record, subject),
+        .max = 512,
+        .fallback = "",
+        .help = "Subject of the records that come, whose latest schema the mapping is "
+                "checked with at start. Empty: `INPUT-value`, with the strategy `topic`.",
+    },
+    {
+        .name = "schemas",
+        .type = KEY_PATH,
+        .offset = offsetof(struct config_record, schemas),
+        .max = CONFIG_TEXT_SIZE_MAX,
+        .fallback = "",
+        .help = "Folder of `*.avsc` files. The records come in single-object encoding, "
+                "with the fingerprint of one of them.",
+    },
+    {
+        .name = "schema",
+        .type = KEY_PATH,
+        .offset = offsetof(struct config_record, schema),
+        .max = CONFIG_TEXT_SIZE_MAX,
+        .fallback = "",
+        .help =
+            "A schema's file. The records come as bare Avro of this schema. Neither "
+            "`schemas` nor `schema`: they come in Confluent's wire format, with ids of "
+            "the schema registry.",
+    },
+    {
+        .name = "reader",
+        .type = KEY_PATH,
+        .offset = offsetof(struct config_record, reader),
+        .max = CONFIG_TEXT_SIZE_MAX,
+        .fallback = "",
+        .help = "A schema's file. Records are read as this schema, by Avro's rules of "
+                "resolution: fields by its names, aliases and defaults. Empty: each as "
+                "it was written.",
+    },
+};
+
+const struct section record_section = {
+    .name = "record",
+    .kind = SECTION_GROUP,
+    .item_size = sizeof(struct config_record),
+    .keys = record_keys,
+    .key_count = ARRAY_COUNT(record_keys),
+    .help =
+        "Within a route: the topic holds Avro records of any schema, instead of jobs. "
+        "Fields become the model's inputs, the answer is the record with its "
+        "prediction; key and headers pass through.",
+};
+
+void record_reference(FILE *to) {
+    sources_reference(to);
+    (void)fputs(
+        "\n### The fields of an answer\n"
+        "\n"
+        "A text is the model's output as it is; a group says more:\n"
+        "\n"
+        "    outputs = { score = { output = \"probabilities\"; element = 1; }; };\n"
+        "    outputs = { kind = { output = \"scores\"; labels = \"labels.txt\"; }; raw = "
+        "\"scores\"; };\n"
+        "    outputs = ( { name = \"_score\"; output = \"probabilities\"; } );  # odd "
+        "names\n"
+        "\n"
+        "| member | example | meaning |\n|---|---|---|\n",
+        to);
+    forms_print(answer_members, ARRAY_COUNT(answer_members), to);
+}
