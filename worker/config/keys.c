@@ -153,12 +153,13 @@ static const struct key worker_keys[] = {
         .name = "crash_restarts_max",
         .type = KEY_INT,
         .offset = offsetof(struct config_worker, crash_restarts_max),
-        .min = 4,
+        .min = 5,
         .max = 1000,
-        .fallback = "4",
+        .fallback = "5",
         .help = "A job with which the process ended so many times without notice is a "
-                "dead letter. Two ends find it among the others; the rest it must cause "
-                "with no other job in the process, one after the other.",
+                "dead letter. The first three ends find it among the others (four, where "
+                "more than 4096 were in the worker); the rest it must cause with no other "
+                "job in the process, one after the other.",
     },
 };
 

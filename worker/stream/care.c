@@ -1,15 +1,13 @@
 #include "stream/care.h"
 
 #include <assert.h>
-#include <inttypes.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "stream/internal.h"
+#include "stream/mark.h"
 
-#define SUSPECTS_MIN 256 /* also how many are handed out after a first crash */
-#define SUSPECTS_MAX 1000000000
-#define ALONE 2 /* crashes from which on records go alone */
+#define ALONE_MAX 2 /* ends with a record alone, before it is condemned */
 #define RETRY_US 200000
 #define CLOSE_TIMEOUT_MS 1000
 /* Rounds of the poll thread after which it has seen what was stored for it. */
@@ -17,33 +15,19 @@
 
 /* ---- marks ---- */
 
-struct care_mark care_parse(const char *text, size_t size) {
-    struct care_mark mark = {.state = 'c'}, read;
-    char copy[CARE_TEXT_MAX];
-    long long suspects;
+/* A mark that says of the lease what is known of it. */
+static struct mark mark_of(const struct stream *stream, const struct lease *lease,
+                           char state) {
+    struct mark mark = {.state = state,
+                        .crashes = lease->care.crashes,
+                        .alone = lease->care.alone,
+                        .suspects = lease->care.suspects,
+                        .step = lease->care.step};
 
-    if (text == NULL || size >= sizeof copy) {
-        return mark;
+    if (stream->opts.delivery == STREAM_EXACTLY_ONCE) {
+        snprintf(mark.owner, sizeof mark.owner, "%s", stream->identity.name);
     }
-    memcpy(copy, text, size);
-    copy[size] = '\0';
-    if (sscanf(copy, "millrace:1:%c:%9d:%12lld", &read.state, &read.crashes, &suspects) !=
-            3 ||
-        read.crashes < 0 || suspects < 0 || suspects > SUSPECTS_MAX) {
-        return mark;
-    }
-    read.suspects = suspects;
-    return read;
-}
-
-static void set_mark(rd_kafka_topic_partition_t *partition, struct care_mark mark) {
-    char text[CARE_TEXT_MAX];
-
-    snprintf(text, sizeof text, "millrace:1:%c:%d:%" PRId64, mark.state, mark.crashes,
-             mark.suspects);
-    free(partition->metadata);
-    partition->metadata = strdup(text); /* librdkafka frees it with the list */
-    partition->metadata_size = partition->metadata != NULL ? strlen(text) : 0;
+    return mark;
 }
 
 /* What is handed out and not committed yet. */
@@ -58,18 +42,21 @@ static int64_t in_worker(struct stream *stream, const struct lease *lease) {
 
 void care_add_mark(struct stream *stream, const struct lease *lease,
                    rd_kafka_topic_partition_t *partition) {
-    struct care_mark mark = {.state = 'o'};
-    int64_t taken = (int64_t)lease->taken_count;
-    int64_t left = lease->care.suspects - taken;
+    struct mark mark = mark_of(stream, lease, 'o');
+    int64_t left = in_worker(stream, lease) - (int64_t)lease->taken_count;
 
     if (atomic_load(&lease->care.state) == CARE_ACTIVE) {
-        mark.crashes = lease->care.crashes < ALONE ? lease->care.crashes : ALONE;
-        mark.suspects = left > 0 ? left : 0;
+        int64_t handed = (int64_t)(atomic_load(&lease->polled) - lease->care.granted);
+        mark.suspects -= handed - left;
+        mark.suspects = mark.suspects > 0 ? mark.suspects : 0;
+        /* The next one has its own count. */
+        mark.crashes -= mark.alone;
+        mark.alone = 0;
     } else {
         /* More may come before the next commit: twice as many as there are now. */
-        mark.suspects = 2 * (in_worker(stream, lease) - taken);
+        mark.suspects = 2 * left;
     }
-    set_mark(partition, mark);
+    mark_set(partition, &mark);
 }
 
 static rd_kafka_topic_partition_t *list_add(struct stream *stream,
@@ -113,15 +100,16 @@ static bool commit_marks(struct stream *stream, rd_kafka_topic_partition_list_t 
 }
 
 /* Commits one lease's offset again, with a mark. */
-static bool mark_one(struct stream *stream, const struct lease *lease,
-                     struct care_mark mark, int timeout_ms) {
+static bool mark_one(struct stream *stream, const struct lease *lease, char state,
+                     int timeout_ms) {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
     rd_kafka_topic_partition_t *partition = list_add(stream, list, lease);
+    struct mark mark = mark_of(stream, lease, state);
     bool fine;
 
     partition->offset = atomic_load(&lease->committed_offset);
     assert(partition->offset >= 0);
-    set_mark(partition, mark);
+    mark_set(partition, &mark);
     fine = commit_marks(stream, list, timeout_ms);
     rd_kafka_topic_partition_list_destroy(list);
     if (!fine) {
@@ -130,14 +118,10 @@ static bool mark_one(struct stream *stream, const struct lease *lease,
     return fine;
 }
 
-static struct care_mark mark_of(const struct lease *lease, char state) {
-    return (struct care_mark){state, lease->care.crashes, lease->care.suspects};
-}
-
 /* ---- what the last holder left ---- */
 
 static void judge(struct lease *lease, const rd_kafka_topic_partition_t *found) {
-    struct care_mark mark = {.state = 'c'};
+    struct mark mark = {.state = 'c'};
 
     if (lease->care.tried) {
         return; /* the mark that is there now may be our own */
@@ -145,22 +129,20 @@ static void judge(struct lease *lease, const rd_kafka_topic_partition_t *found) 
     lease->care.tried = true;
     if (found->offset >= 0) {
         atomic_store(&lease->committed_offset, found->offset);
-        mark = care_parse(found->metadata, found->metadata_size);
+        mark_parse(found->metadata, found->metadata_size, &mark);
     } else {
         /* Nothing was ever committed: the start is where the first record stands. */
         atomic_store(&lease->committed_offset, atomic_load(&lease->first_offset));
     }
-    lease->care.crashes = mark.crashes;
-    lease->care.suspects = mark.suspects;
-    if (mark.state == 'o') {
-        lease->care.crashes++;
-        if (lease->care.suspects < SUSPECTS_MIN || lease->care.crashes >= ALONE) {
-            lease->care.suspects = SUSPECTS_MIN;
-        }
+    if (mark_take_over(&mark)) {
         log_event(LOG_WARN, "unclean_end", LOG_INT("partition", lease->partition),
-                  LOG_INT("offset", found->offset),
-                  LOG_INT("crashes", lease->care.crashes));
+                  LOG_INT("offset", found->offset), LOG_INT("crashes", mark.crashes),
+                  LOG_INT("suspects", mark.suspects), LOG_INT("step", mark.step));
     }
+    lease->care.crashes = mark.crashes;
+    lease->care.alone = mark.alone;
+    lease->care.suspects = mark.suspects;
+    lease->care.step = mark.step;
 }
 
 /* One that was asked for and has no offset yet can be marked when a record has come. */
@@ -191,6 +173,7 @@ static void judge_all(struct stream *stream, rd_kafka_topic_partition_list_t *fo
         const rd_kafka_topic_partition_t *one = rd_kafka_topic_partition_list_find(
             found, stream->inputs[lease->input].topic, lease->partition);
         rd_kafka_topic_partition_t *partition;
+        struct mark mark;
 
         if (one == NULL || atomic_load(&lease->care.state) != CARE_UNKNOWN ||
             one->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
@@ -203,7 +186,8 @@ static void judge_all(struct stream *stream, rd_kafka_topic_partition_list_t *fo
         judge(lease, one);
         partition = list_add(stream, marks, lease);
         partition->offset = atomic_load(&lease->committed_offset);
-        set_mark(partition, mark_of(lease, lease->care.crashes == 0 ? 'o' : 'r'));
+        mark = mark_of(stream, lease, lease->care.suspects == 0 ? 'o' : 'r');
+        mark_set(partition, &mark);
     }
 }
 
@@ -214,7 +198,7 @@ static void take_up(struct stream *stream, rd_kafka_topic_partition_list_t *mark
             rd_kafka_topic_partition_list_find(marks, stream->inputs[lease->input].topic,
                                                lease->partition) != NULL) {
             atomic_store(&lease->care.state,
-                         lease->care.crashes == 0 ? CARE_FREE : CARE_RESTING);
+                         lease->care.suspects == 0 ? CARE_FREE : CARE_RESTING);
         }
     }
 }
@@ -270,18 +254,17 @@ static void allow_free(struct stream *stream, uint64_t allowed) {
 }
 
 static void grant(struct stream *stream, struct lease *lease) {
-    bool alone = lease->care.crashes >= ALONE;
-
     lease->care.granted = atomic_load(&lease->polled);
-    allow(stream, lease, lease->care.granted + (alone ? 1 : SUSPECTS_MIN));
+    allow(stream, lease, lease->care.granted + (uint64_t)lease->care.step);
 }
 
 static void activate(struct stream *stream, struct lease *lease) {
-    if (!mark_one(stream, lease, mark_of(lease, 'o'), stream->txn.call_timeout_ms)) {
+    if (!mark_one(stream, lease, 'o', stream->txn.call_timeout_ms)) {
         return;
     }
     atomic_store(&lease->care.state, CARE_ACTIVE);
-    if (lease->care.crashes >= stream->opts.crashes_max && lease->care.crashes > ALONE) {
+    if (lease->care.alone >= ALONE_MAX &&
+        lease->care.crashes >= stream->opts.crashes_max) {
         log_event(LOG_ERROR, "record_condemned",
                   LOG_TEXT("topic", stream->inputs[lease->input].topic),
                   LOG_INT("partition", lease->partition),
@@ -290,6 +273,21 @@ static void activate(struct stream *stream, struct lease *lease) {
         atomic_store(&lease->condemned, lease->care.crashes);
     }
     grant(stream, lease);
+}
+
+/* What was handed out in this step is past: it is not to blame. */
+static void acquit(struct lease *lease, uint64_t polled) {
+    lease->care.suspects -= (int64_t)(polled - lease->care.granted);
+    if (polled > lease->care.granted) {
+        lease->care.crashes -= lease->care.alone; /* the next one has its own count */
+        lease->care.alone = 0;
+    }
+    lease->care.granted = polled;
+    if (lease->care.suspects <= 0) {
+        lease->care.suspects = 0;
+        lease->care.step = 0;
+        lease->care.crashes = 0;
+    }
 }
 
 /* Ends a step of the active lease, if it is at its end, and begins the next. */
@@ -301,25 +299,25 @@ static void go_on(struct stream *stream, struct lease *lease) {
     if (in_worker(stream, lease) > 0 || (polled < atomic_load(&lease->allowed) && !dry)) {
         return;
     }
-    lease->care.suspects -= (int64_t)(polled - lease->care.granted);
-    if (polled > lease->care.granted && lease->care.crashes > ALONE) {
-        lease->care.crashes = ALONE; /* the next one has its own count */
-    }
-    lease->care.granted = polled;
-    if (lease->care.suspects <= 0) {
-        lease->care.crashes = 0;
-        lease->care.suspects = 0;
-        if (mark_one(stream, lease, mark_of(lease, 'o'), timeout_ms)) {
+    acquit(lease, polled);
+    if (lease->care.suspects == 0) {
+        if (mark_one(stream, lease, 'o', timeout_ms)) {
             atomic_store(&lease->care.state, CARE_FREE);
         }
     } else if (dry) {
         allow(stream, lease, polled);
-        if (mark_one(stream, lease, mark_of(lease, 'r'), timeout_ms)) {
+        if (mark_one(stream, lease, 'r', timeout_ms)) {
             atomic_store(&lease->care.state, CARE_RESTING);
         }
     } else {
         grant(stream, lease);
     }
+}
+
+/* Whether the first has fewer steps to go than the second, if there is one. */
+static bool is_sooner(const struct lease *lease, const struct lease *other) {
+    return other == NULL || lease->care.suspects / lease->care.step <
+                                other->care.suspects / other->care.step;
 }
 
 static bool is_empty(struct stream *stream) {
@@ -344,7 +342,10 @@ bool care_step(struct stream *stream) {
         unknown += needs_mark(stream, lease);
         suspected += state == CARE_RESTING || state == CARE_ACTIVE;
         active = state == CARE_ACTIVE ? lease : active;
-        next = state == CARE_RESTING && atomic_load(&lease->wants) ? lease : next;
+        if (state == CARE_RESTING && atomic_load(&lease->wants) &&
+            is_sooner(lease, next)) {
+            next = lease;
+        }
     }
     atomic_store(&stream->counters.suspected, (uint64_t)suspected);
     stream->care_active = active != NULL;
@@ -371,14 +372,14 @@ void care_close_add(struct stream *stream, rd_kafka_topic_partition_list_t *list
                     const struct lease *lease) {
     int64_t offset = atomic_load(&lease->committed_offset);
 
-    const struct care_mark orderly = {.state = 'c'};
     int state = atomic_load(&lease->care.state);
 
     if ((state == CARE_FREE || state == CARE_ACTIVE) && offset >= 0) {
         rd_kafka_topic_partition_t *partition = list_add(stream, list, lease);
-        partition->offset = offset;
         /* The suspicion goes on, but this end is no crash. */
-        set_mark(partition, state == CARE_ACTIVE ? mark_of(lease, 'r') : orderly);
+        struct mark mark = mark_of(stream, lease, state == CARE_ACTIVE ? 'r' : 'c');
+        partition->offset = offset;
+        mark_set(partition, &mark);
     }
 }
 

@@ -1,24 +1,20 @@
 /* care.h - finding the record that ends the process.
  *
  * A record may make the model's code crash.  Restarting alone would meet it for ever, so
- * the offsets' metadata in the group tells whoever holds the partition next how the last
- * holder ended:
+ * a mark in the offsets' metadata tells whoever holds the partition next how the last
+ * holder ended (mark.h).  Who finds that a worker ended without notice takes care with the
+ * records that may be to blame:
  *
- *     millrace:1:STATE:CRASHES:SUSPECTS
- *
- * STATE is `o` while records from this offset on are in a worker, `r` while they are not
- * yet, and `c` after an orderly end.  Who finds an `o` knows that a worker ended without
- * notice, and takes care with the next SUSPECTS records:
- *
- *     crashes   handed out at once          of all that is in the worker
- *     0         as many as the window holds
- *     1         256                         nothing else
- *     2 ..      1                           nothing else
- *     the limit none: the next record is a dead letter
+ *     ends without notice   handed out at once         of all that is in the worker
+ *     0                     what the window holds
+ *     1                     all the suspects           nothing else
+ *     2 ..                  a 64th of the last step    nothing else
+ *     a record alone, two times, and the limit: the next record is a dead letter
  *
  * One lease at a time is active in this way, and only after its mark says so: a crash is
  * then blamed on what was in the worker, and never on a record that waited.  A worker
- * that was killed from outside costs the same short time of care.
+ * that was killed from outside costs one round of care, in which all of a partition's
+ * suspects go together.
  *
  * Depends on: stream/internal.h's parts, librdkafka.
  * Ownership: the fields of a lease that window.h says are care's.
@@ -32,8 +28,6 @@
 struct stream;
 struct lease;
 
-#define CARE_TEXT_MAX 64
-
 /* How a lease is treated. */
 enum care_state {
     CARE_UNKNOWN, /* its mark is not read yet */
@@ -41,16 +35,6 @@ enum care_state {
     CARE_RESTING, /* suspected; nothing of it is in the worker */
     CARE_ACTIVE   /* suspected; only its records are in the worker */
 };
-
-/* A mark as it stands in the offset's metadata. */
-struct care_mark {
-    char state; /* 'o', 'r' or 'c' */
-    int crashes;
-    int64_t suspects;
-};
-
-/* Reads a mark; one that is not ours is that of an orderly end. */
-struct care_mark care_parse(const char *text, size_t size);
 
 /* Moves every lease on.  True while somebody waits for it, so that it is to be called
  * again soon. */

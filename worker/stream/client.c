@@ -38,8 +38,8 @@ static const struct default_property consumer_defaults[] = {
     {"partition.assignment.strategy", "range"},
     /* A worker that died is replaced this soon; with the transaction's timeout it bounds
      * how long its partitions stand still. */
-    {"session.timeout.ms", "15000"},
-    {"heartbeat.interval.ms", "3000"},
+    {"session.timeout.ms", "10000"},
+    {"heartbeat.interval.ms", "2000"},
     /* Large fetches, enough of them ahead to last through a commit, memory bounded. */
     {"fetch.message.max.bytes", "4194304"},
     {"fetch.wait.max.ms", "50"},
@@ -94,7 +94,7 @@ static const struct reserved_property reserved[] = {
     {"offset.store.method", "offsets are committed with the results"},
     {"isolation.level", "aborted records must not be read"},
     {"group.id", "it is the setting of the group"},
-    {"group.instance.id", "it is the instance name of a static member"},
+    {"group.instance.id", "it is made of the instance name"},
     {"transactional.id", "it is made of the group and the instance name"},
     {"enable.idempotence", "results must not be doubled or change their order"},
     {"enable.gapless.guarantee", "a result that fails is replayed by the worker"},
@@ -273,7 +273,7 @@ int64_t client_number(const rd_kafka_conf_t *conf, const char *name, int64_t oth
     return (int64_t)strtoll(text, NULL, 10);
 }
 
-static enum status fill_consumer(const struct stream_opts *opts, const char *group,
+static enum status fill_consumer(const struct stream_opts *opts, const char *member,
                                  rd_kafka_conf_t *conf, struct error *err) {
     enum status status =
         set_defaults(conf, consumer_defaults, ARRAY_COUNT(consumer_defaults), err);
@@ -290,10 +290,13 @@ static enum status fill_consumer(const struct stream_opts *opts, const char *gro
     if (status == STATUS_OK) {
         status = set_defaults(conf, consumer_fixed, ARRAY_COUNT(consumer_fixed), err);
     }
-    if (status == STATUS_OK && opts->is_static) {
-        status = set_property(conf, "group.instance.id", opts->instance, err);
+    /* Whatever the membership: a worker that is started again takes the place of the one
+     * that died, and nobody waits for the session of the dead. */
+    if (status == STATUS_OK) {
+        status = set_property(conf, "group.instance.id", member, err);
     }
-    return status == STATUS_OK ? set_property(conf, "group.id", group, err) : status;
+    return status == STATUS_OK ? set_property(conf, "group.id", opts->group, err)
+                               : status;
 }
 
 static enum status fill_producer(const struct stream_opts *opts, const char *id,

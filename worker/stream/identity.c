@@ -33,12 +33,14 @@ static bool claim_number(int claim, const char *group, int n) {
                             (size_t)length)) == 0;
 }
 
-static enum status name_it(struct identity *identity, struct error *err, int length) {
+static enum status name_it(struct identity *identity, const char *group, int length,
+                           struct error *err) {
     if (length < 0 || (size_t)length >= sizeof identity->name) {
         return error_set(err, STATUS_INVALID,
                          "group and instance name are longer than %d",
                          IDENTITY_NAME_MAX - 1);
     }
+    identity->member = identity->name + strlen(group) + 1;
     return STATUS_OK;
 }
 
@@ -50,8 +52,9 @@ enum status identity_claim(struct identity *identity, const char *group,
     identity->claim = -1;
     if (instance != NULL && instance[0] != '\0') {
         return name_it(
-            identity, err,
-            snprintf(identity->name, sizeof identity->name, "%s-%s", group, instance));
+            identity, group,
+            snprintf(identity->name, sizeof identity->name, "%s-%s", group, instance),
+            err);
     }
     if (gethostname(host, sizeof host - 1) != 0 || host[0] == '\0') {
         return error_set(err, STATUS_INVALID,
@@ -75,8 +78,8 @@ enum status identity_claim(struct identity *identity, const char *group,
         }
     }
     return name_it(
-        identity, err,
-        snprintf(identity->name, sizeof identity->name, "%s-%s-%d", group, host, n));
+        identity, group,
+        snprintf(identity->name, sizeof identity->name, "%s-%s-%d", group, host, n), err);
 }
 
 void identity_release(struct identity *identity) {

@@ -1,8 +1,9 @@
-/* identity.h - a transactional.id that is this worker's alone and the same after a
- * restart.
+/* identity.h - a transactional.id, and a name in the group, that are this worker's alone
+ * and the same after a restart.
  *
- * A restarted worker that comes back under its old id ends its old transaction at once;
- * a random id would leave it to time out while readers wait.  With no instance name
+ * A restarted worker that comes back under its old id ends its old transaction at once
+ * and takes its old place in the group; with a random one, both would have to time out
+ * while readers and partitions wait.  With no instance name
  * given, it is the host's name and the first number that no other worker of this host
  * has.  The claim on a number is an abstract Unix socket: the kernel drops it when the
  * process ends, and it spans users and private /tmp folders, which a lock file does not.
@@ -20,7 +21,8 @@
 
 struct identity {
     char name[IDENTITY_NAME_MAX];
-    int claim; /* file descriptor, -1 for none */
+    const char *member; /* the part behind the group: what the group calls this worker */
+    int claim;          /* file descriptor, -1 for none */
 };
 
 /* GROUP-INSTANCE, or GROUP-HOST-N where instance is NULL or empty. */

@@ -19,6 +19,8 @@
 #define PAUSED_WAIT_US 100000
 #define LAG_INTERVAL_US 1000000
 #define REVOKE_WAIT_MAX_US 5000000
+#define LEAVE_WAIT_US 3000000
+#define LEAVE_POLL_MS 10
 
 static enum status subscribe(struct stream *stream, struct error *err) {
     rd_kafka_topic_partition_list_t *topics =
@@ -64,13 +66,13 @@ enum status source_open(struct stream *stream, const struct stream_opts *opts,
         return error_set(err, STATUS_NO_MEMORY, "no memory for %zu topics",
                          stream->input_count);
     }
-    status =
-        client_conf(CLIENT_CONSUMER, opts, opts->group, &stream->context, &conf, err);
+    status = client_conf(CLIENT_CONSUMER, opts, stream->identity.member,
+                         &stream->context, &conf, err);
     if (status != STATUS_OK) {
         return status;
     }
     /* Waiting longer would cost us the membership that we wait for. */
-    source->revoke_wait_us = client_number(conf, "session.timeout.ms", 15000) * 1000 / 3;
+    source->revoke_wait_us = client_number(conf, "session.timeout.ms", 10000) * 1000 / 3;
     if (source->revoke_wait_us > REVOKE_WAIT_MAX_US) {
         source->revoke_wait_us = REVOKE_WAIT_MAX_US;
     }
@@ -440,11 +442,41 @@ enum status source_poll(struct stream *stream, int timeout_ms, struct record **c
 
 /* ---- the end ---- */
 
+static bool is_member(struct stream *stream) {
+    char *member = rd_kafka_memberid(stream->source.consumer);
+    bool is = member != NULL && member[0] != '\0';
+
+    if (member != NULL) {
+        rd_kafka_mem_free(stream->source.consumer, member);
+    }
+    return is;
+}
+
+/* Closing alone leaves the place of a member with an instance id to the next of that id,
+ * and its partitions to nobody for as long; unsubscribing gives both up at once. */
+static void leave_group(struct stream *stream) {
+    int64_t deadline_us = clock_now_us() + LEAVE_WAIT_US;
+    rd_kafka_message_t *message;
+
+    if (rd_kafka_unsubscribe(stream->source.consumer) != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        return;
+    }
+    while (is_member(stream) && clock_now_us() < deadline_us) {
+        message = rd_kafka_consumer_poll(stream->source.consumer, LEAVE_POLL_MS);
+        if (message != NULL) {
+            rd_kafka_message_destroy(message);
+        }
+    }
+}
+
 void source_close(struct stream *stream) {
     struct source *source = &stream->source;
 
     if (source->consumer == NULL) {
         return;
+    }
+    if (!stream->opts.is_static) {
+        leave_group(stream);
     }
     rd_kafka_consumer_close(source->consumer);
     rd_kafka_destroy(source->consumer);

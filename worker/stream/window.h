@@ -58,7 +58,9 @@ struct lease {
     struct {
         _Atomic int state; /* enum care_state */
         _Atomic int crashes;
+        _Atomic int alone;        /* of the crashes, with one record in the worker */
         _Atomic int64_t suspects; /* records that are still to be taken care with */
+        _Atomic int64_t step;     /* so many at once; 0 while there are no suspects */
         uint64_t granted;         /* `polled` at the beginning of the step */
         bool asked;               /* its committed offset was */
         bool tried;               /* it is judged; a mark of our own may be there */

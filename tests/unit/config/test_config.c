@@ -147,7 +147,7 @@ START_TEST(the_least_file_gets_every_default) {
     ck_assert_int_eq(config->worker.window_mb, 256);
     ck_assert_int_eq(config->worker.drain_timeout_s, 30);
     ck_assert_int_eq(config->worker.watchdog_s, 60);
-    ck_assert_int_eq(config->worker.crash_restarts_max, 4);
+    ck_assert_int_eq(config->worker.crash_restarts_max, 5);
     ck_assert_str_eq(config->http.address, "127.0.0.1");
     ck_assert_int_eq(config->http.port, 9464);
     ck_assert_int_eq(config->log.level, LOG_INFO);

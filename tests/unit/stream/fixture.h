@@ -79,7 +79,7 @@ static inline void fixture_start(enum stream_delivery delivery) {
         .window_records_max = 10000,
         .window_size_max = 64 << 20,
         .watchdog_us = 60000000,
-        .crashes_max = 4,
+        .crashes_max = 5,
         .release = fixture_release,
     };
     fixture.answer = fixture_echo;

@@ -3,6 +3,7 @@
 #include "stream/care.h"
 
 #include "stream/internal.h"
+#include "stream/mark.h"
 #include "tests/unit/stream/fixture.h"
 
 #define COUNT 2000
@@ -29,12 +30,12 @@ static void commit_mark(int32_t partition, int64_t offset, const char *mark) {
     rd_kafka_topic_partition_list_destroy(list);
 }
 
-static struct care_mark read_mark(int32_t partition) {
+static struct mark read_mark(int32_t partition) {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-    struct care_mark mark;
+    struct mark mark;
     rd_kafka_topic_partition_list_add(list, "in", partition);
     ck_assert_int_eq(rd_kafka_committed(member, list, 10000), 0);
-    mark = care_parse(list->elems[0].metadata, list->elems[0].metadata_size);
+    mark_parse(list->elems[0].metadata, list->elems[0].metadata_size, &mark);
     rd_kafka_topic_partition_list_destroy(list);
     return mark;
 }
@@ -93,28 +94,75 @@ START_TEST(marks_are_read_as_they_are_written_and_others_mean_no_harm) {
     static const char *const others[] = {
         "",
         "x",
-        "millrace:1:o",
-        "millrace:1:o:-1:5",
-        "millrace:1:o:1:-5",
-        "millrace:1:o:1:999999999999",
-        "millrace:2:o:1:5",
-        "a text of somebody else's that is longer than any mark of ours may be",
+        "millrace:2:o",
+        "millrace:2:o:-1:0:5:0:",
+        "millrace:2:o:1:2:5:0:",
+        "millrace:2:o:1:0:-5:0:",
+        "millrace:2:o:1:0:999999999999:0:",
+        "millrace:2:o:1:0:5:-1:",
+        "millrace:2:o:1:0:5:1",
+        "millrace:1:o:1:5",
+        "a text of somebody else's that is longer than most marks of ours are likely to be",
     };
-    struct care_mark mark = care_parse("millrace:1:r:2:300", 18);
+    static char long_text[2000] = "millrace:2:o:1:0:5:1:";
+    rd_kafka_topic_partition_t partition = {0};
+    struct mark mark, written = {.state = 'r',
+                                 .crashes = 3,
+                                 .alone = 1,
+                                 .suspects = 300,
+                                 .step = 5,
+                                 .owner = "group-w:1"};
+    mark_set(&partition, &written);
+    mark_parse(partition.metadata, partition.metadata_size, &mark);
+    free(partition.metadata);
     ck_assert_int_eq(mark.state, 'r');
-    ck_assert_int_eq(mark.crashes, 2);
+    ck_assert_int_eq(mark.crashes, 3);
+    ck_assert_int_eq(mark.alone, 1);
     ck_assert_int_eq(mark.suspects, 300);
+    ck_assert_int_eq(mark.step, 5);
+    ck_assert_str_eq(mark.owner, "group-w:1");
     for (size_t i = 0; i < ARRAY_COUNT(others); i++) {
-        mark = care_parse(others[i], strlen(others[i]));
+        mark_parse(others[i], strlen(others[i]), &mark);
         ck_assert_int_eq(mark.state, 'c');
         ck_assert_int_eq(mark.crashes, 0);
     }
-    ck_assert_int_eq(care_parse(NULL, 0).state, 'c');
+    memset(long_text + 21, 'w', IDENTITY_NAME_MAX);
+    mark_parse(long_text, strlen(long_text), &mark);
+    ck_assert_int_eq(mark.state, 'c');
+    mark_parse(NULL, 0, &mark);
+    ck_assert_int_eq(mark.state, 'c');
+}
+END_TEST
+
+/* A record that always ends the process, at any place among any number, is alone and to
+ * blame after few ends; nothing else is. */
+START_TEST(every_end_divides_the_suspects_until_one_is_alone) {
+    static const int64_t counts[] = {1, 256, 5000, 65536};
+    for (size_t i = 0; i < ARRAY_COUNT(counts); i++) {
+        struct mark mark = {.state = 'o', .suspects = counts[i]};
+        int ends = 0;
+        while (mark.alone < 2) {
+            ck_assert(mark_take_over(&mark));
+            ck_assert_int_eq(mark.crashes, ++ends);
+            ck_assert_int_ge(mark.step, 1);
+            ck_assert_int_le(mark.step, mark.suspects);
+        }
+        ck_assert_int_eq(ends, counts[i] <= 4096 ? 5 : 6);
+    }
+}
+END_TEST
+
+START_TEST(an_end_after_the_last_suspect_blames_nobody) {
+    struct mark mark = {.state = 'o', .crashes = 2, .suspects = 0, .step = 8};
+    ck_assert(mark_take_over(&mark));
+    ck_assert_int_eq(mark.suspects, 0);
+    ck_assert_int_eq(mark.step, 0);
+    ck_assert_int_eq(mark.crashes, 0);
 }
 END_TEST
 
 START_TEST(after_an_orderly_end_all_come_at_once) {
-    start_after("millrace:1:c:0:0");
+    start_after("millrace:2:c:0:0:0:0:somebody");
     fixture.answer = keep;
     while (fixture_stats().records_in < COUNT) {
         fixture_round();
@@ -127,32 +175,71 @@ START_TEST(after_an_orderly_end_all_come_at_once) {
 }
 END_TEST
 
-START_TEST(after_a_crash_one_partition_at_a_time_goes_in_steps) {
-    start_after("millrace:1:o:0:600");
+START_TEST(after_a_crash_the_suspects_of_one_partition_go_together) {
+    start_after("millrace:2:o:0:0:300:0:");
     fixture.answer = keep;
     run_until_quiet();
-    ck_assert_uint_eq(fixture_stats().records_in, 256);
+    ck_assert_uint_eq(fixture_stats().records_in, 300);
     ck_assert_uint_eq(fixture_stats().partitions_suspected, PARTITIONS);
-    fixture.answer = watch;
+    for (struct record *record = fixture.kept; record != NULL; record = record->next) {
+        ck_assert_int_eq(record->partition, fixture.kept->partition);
+    }
+    for (int32_t p = 0; p < PARTITIONS; p++) { /* nobody else can be blamed */
+        ck_assert_int_eq(read_mark(p).state, p == fixture.kept->partition ? 'o' : 'r');
+    }
     answer_kept();
+    fixture.answer = fixture_echo;
     fixture_run_until_committed(COUNT);
-    ck_assert_int_le(max_in_flight, 512); /* free ones follow when all is past */
     ck_assert_uint_eq(fixture_stats().records_condemned, 0);
+    ck_assert_uint_eq(fixture_stats().partitions_suspected, 0);
     ck_assert_int_eq(fixture_topic_size("out"), COUNT);
     stop();
 }
 END_TEST
 
-START_TEST(after_two_crashes_each_record_goes_alone) {
-    start_after("millrace:1:o:1:20");
+START_TEST(after_two_crashes_they_go_in_small_steps) {
+    start_after("millrace:2:o:1:0:256:300:");
+    fixture.answer = keep;
+    run_until_quiet();
+    ck_assert_uint_eq(fixture_stats().records_in, 4);
+    ck_assert_int_eq(read_mark(fixture.kept->partition).crashes, 2);
+    ck_assert_int_eq(read_mark(fixture.kept->partition).step, 4);
+    fixture.answer = watch;
+    answer_kept();
+    while (fixture_stats().partitions_suspected == PARTITIONS) {
+        fixture_round();
+    }
+    ck_assert_int_le(max_in_flight, 4);
+    stop();
+}
+END_TEST
+
+/* What a commit in the middle of a step leaves to the next worker. */
+START_TEST(suspects_that_are_past_are_not_suspected_again) {
+    struct record *last;
+    struct mark mark;
+    start_after("millrace:2:o:0:0:300:0:");
+    fixture.answer = keep;
+    run_until_quiet();
+    last = fixture.kept; /* the newest is first */
+    fixture.kept = last->next;
+    answer_kept();
+    fixture_run_until_committed(299);
+    mark = read_mark(last->partition);
+    ck_assert_int_eq(mark.state, 'o');
+    ck_assert_int_eq(mark.step, 300);
+    ck_assert_int_eq(mark.suspects, 1);
+    stop();
+}
+END_TEST
+
+START_TEST(in_the_end_each_record_goes_alone) {
+    start_after("millrace:2:o:2:0:4:4:");
     fixture.answer = keep;
     run_until_quiet();
     ck_assert_uint_eq(fixture_stats().records_in, 1);
-    ck_assert_int_eq(read_mark(fixture.kept->partition).crashes, 2);
-    ck_assert_int_eq(read_mark(fixture.kept->partition).state, 'o');
-    for (int32_t p = 0; p < PARTITIONS; p++) { /* nobody else can be blamed */
-        ck_assert_int_eq(read_mark(p).state, p == fixture.kept->partition ? 'o' : 'r');
-    }
+    ck_assert_int_eq(read_mark(fixture.kept->partition).crashes, 3);
+    ck_assert_int_eq(read_mark(fixture.kept->partition).alone, 0);
     stop();
 }
 END_TEST
@@ -162,7 +249,7 @@ static int dead_seen;
 static void see_condemned(const rd_kafka_message_t *message) {
     ck_assert_str_eq(fixture_header(message, "millrace.stage"), "crash");
     ck_assert_ptr_nonnull(
-        strstr(fixture_header(message, "millrace.reason"), "ended 4 times"));
+        strstr(fixture_header(message, "millrace.reason"), "ended 5 times"));
     ck_assert_str_eq(fixture_header(message, "__connect.errors.partition"), "2");
     ck_assert_str_eq(fixture_header(message, "__connect.errors.offset"), "7");
     dead_seen++;
@@ -178,7 +265,7 @@ START_TEST(after_as_many_as_allowed_the_record_alone_is_a_dead_letter) {
     log_setup(LOG_LEVEL_COUNT, LOG_FORMAT_TEXT);
     open_member();
     fixture_send_numbers(0, COUNT);
-    commit_mark(2, 7, "millrace:1:o:3:3");
+    commit_mark(2, 7, "millrace:2:o:4:1:3:1:");
     fixture_open();
     fixture.answer = answer_all_but_the_killer;
     fixture_run_until_committed(COUNT - 7);
@@ -195,7 +282,7 @@ END_TEST
 /* The mark of steps of one after progress: whoever was in that crash has caused no other.
  */
 START_TEST(one_crash_alone_condemns_nobody) {
-    start_after("millrace:1:o:2:3");
+    start_after("millrace:2:o:3:0:3:1:");
     fixture_run_until_committed(COUNT);
     ck_assert_uint_eq(fixture_stats().records_condemned, 0);
     ck_assert_uint_eq(fixture_stats().results_out, COUNT);
@@ -233,8 +320,12 @@ int main(void) {
     const TTest *const tests[] = {
         marks_are_read_as_they_are_written_and_others_mean_no_harm,
         after_an_orderly_end_all_come_at_once,
-        after_a_crash_one_partition_at_a_time_goes_in_steps,
-        after_two_crashes_each_record_goes_alone,
+        every_end_divides_the_suspects_until_one_is_alone,
+        an_end_after_the_last_suspect_blames_nobody,
+        after_a_crash_the_suspects_of_one_partition_go_together,
+        after_two_crashes_they_go_in_small_steps,
+        suspects_that_are_past_are_not_suspected_again,
+        in_the_end_each_record_goes_alone,
         after_as_many_as_allowed_the_record_alone_is_a_dead_letter,
         one_crash_alone_condemns_nobody,
         an_orderly_end_leaves_no_suspicion,

@@ -3,7 +3,7 @@
 #include "tests/unit/suite.h"
 
 static struct stream_property property[2] = {{"bootstrap.servers", "127.0.0.1:1"}};
-static struct stream_opts opts = {.common = property, .common_count = 2};
+static struct stream_opts opts = {.common = property, .common_count = 2, .group = "g"};
 static struct client_context context;
 static struct error err;
 
@@ -64,25 +64,24 @@ START_TEST(the_users_properties_win_over_defaults) {
 }
 END_TEST
 
-START_TEST(a_static_member_is_called_as_its_instance) {
+START_TEST(a_member_has_its_name_and_a_static_one_a_longer_session) {
     char name[32];
     size_t size = sizeof name;
     rd_kafka_conf_t *conf;
     struct stream_opts member = {
-        .common = property, .common_count = 1, .is_static = true, .instance = "w-1"};
-    ck_assert_int_eq(client_conf(CLIENT_CONSUMER, &member, "g", &context, &conf, &err),
-                     STATUS_OK);
-    ck_assert_int_eq(rd_kafka_conf_get(conf, "group.instance.id", name, &size), 0);
-    ck_assert_str_eq(name, "w-1");
-    ck_assert_int_eq(client_number(conf, "session.timeout.ms", 0), 45000);
-    rd_kafka_conf_destroy(conf);
-    member.is_static = false;
-    ck_assert_int_eq(client_conf(CLIENT_CONSUMER, &member, "g", &context, &conf, &err),
-                     STATUS_OK);
-    size = sizeof name;
-    ck_assert(rd_kafka_conf_get(conf, "group.instance.id", name, &size) != 0 ||
-              name[0] == 0);
-    rd_kafka_conf_destroy(conf);
+        .common = property, .common_count = 1, .is_static = true, .group = "g"};
+    for (int i = 0; i < 2; i++) {
+        member.is_static = i == 0;
+        size = sizeof name;
+        ck_assert_int_eq(
+            client_conf(CLIENT_CONSUMER, &member, "w-1", &context, &conf, &err),
+            STATUS_OK);
+        ck_assert_int_eq(rd_kafka_conf_get(conf, "group.instance.id", name, &size), 0);
+        ck_assert_str_eq(name, "w-1");
+        ck_assert_int_eq(client_number(conf, "session.timeout.ms", 0),
+                         i == 0 ? 45000 : 10000);
+        rd_kafka_conf_destroy(conf);
+    }
 }
 END_TEST
 
@@ -98,7 +97,7 @@ START_TEST(cooperative_rebalancing_needs_a_librdkafka_in_which_it_works) {
 END_TEST
 
 START_TEST(without_brokers_there_is_nothing_to_open) {
-    struct stream_opts none = {.common_count = 0};
+    struct stream_opts none = {.common_count = 0, .group = "g"};
     rd_kafka_conf_t *conf;
     ck_assert_int_eq(client_conf(CLIENT_CONSUMER, &none, "name", &context, &conf, &err),
                      STATUS_INVALID);
@@ -112,7 +111,7 @@ int main(void) {
         an_unknown_property_is_named,
         a_value_that_is_refused_is_told_unless_it_is_a_secret,
         the_users_properties_win_over_defaults,
-        a_static_member_is_called_as_its_instance,
+        a_member_has_its_name_and_a_static_one_a_longer_session,
         cooperative_rebalancing_needs_a_librdkafka_in_which_it_works,
         without_brokers_there_is_nothing_to_open,
     };

@@ -11,6 +11,7 @@ START_TEST(an_instance_name_is_taken_as_it_is) {
     struct identity identity;
     ck_assert_int_eq(identity_claim(&identity, "group", "blue", &err), STATUS_OK);
     ck_assert_str_eq(identity.name, "group-blue");
+    ck_assert_str_eq(identity.member, "blue");
     identity_release(&identity);
 }
 END_TEST
