@@ -4,11 +4,13 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "stream/fence.h"
 #include "stream/internal.h"
 #include "stream/mark.h"
 
 #define ALONE_MAX 2 /* ends with a record alone, before it is condemned */
 #define RETRY_US 200000
+#define HIDDEN_PATIENCE_US 900000 /* markers of a commit are written in less */
 #define CLOSE_TIMEOUT_MS 1000
 /* Rounds of the poll thread after which it has seen what was stored for it. */
 #define ROUNDS 2
@@ -203,18 +205,43 @@ static void take_up(struct stream *stream, rd_kafka_topic_partition_list_t *mark
     }
 }
 
+static bool are_hidden(const rd_kafka_topic_partition_list_t *found) {
+    for (int i = 0; i < found->cnt; i++) {
+        if (found->elems[i].err == RD_KAFKA_RESP_ERR_UNSTABLE_OFFSET_COMMIT) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Reads what is committed; false where no answer came.  Offsets that stay hidden by an
+ * open transaction are a dead worker's. */
+static bool look(struct stream *stream, rd_kafka_topic_partition_list_t *found) {
+    int64_t begin_us = clock_now_us();
+    rd_kafka_resp_err_t code;
+
+    watchdog_enter(&stream->watchdog, "committed");
+    code = rd_kafka_committed(stream->source.consumer, found, CARE_LOOK_MS);
+    watchdog_leave(&stream->watchdog);
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR && !are_hidden(found)) {
+        stream->care_hidden_us = 0;
+        return true;
+    }
+    if (stream->care_hidden_us == 0) {
+        stream->care_hidden_us = begin_us;
+    }
+    if (clock_now_us() - stream->care_hidden_us >= HIDDEN_PATIENCE_US) {
+        fence_owners(stream, found);
+        stream->care_hidden_us = 0;
+    }
+    return code == RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
 static void learn(struct stream *stream) {
     rd_kafka_topic_partition_list_t *found = list_unknown(stream);
     rd_kafka_topic_partition_list_t *marks = rd_kafka_topic_partition_list_new(16);
-    bool fine = true;
+    bool fine = found->cnt == 0 || look(stream, found);
 
-    if (found->cnt > 0) {
-        watchdog_enter(&stream->watchdog, "committed");
-        fine =
-            rd_kafka_committed(stream->source.consumer, found,
-                               stream->txn.call_timeout_ms) == RD_KAFKA_RESP_ERR_NO_ERROR;
-        watchdog_leave(&stream->watchdog);
-    }
     if (found->cnt > 0 && fine) {
         judge_all(stream, found, marks);
         fine =

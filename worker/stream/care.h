@@ -2,8 +2,8 @@
  *
  * A record may make the model's code crash.  Restarting alone would meet it for ever, so
  * a mark in the offsets' metadata tells whoever holds the partition next how the last
- * holder ended (mark.h).  Who finds that a worker ended without notice takes care with the
- * records that may be to blame:
+ * holder ended (mark.h).  Who finds that a worker ended without notice takes care with
+ * the records that may be to blame:
  *
  *     ends without notice   handed out at once         of all that is in the worker
  *     0                     what the window holds
@@ -27,6 +27,9 @@
 
 struct stream;
 struct lease;
+
+/* How long it is waited for what the group holds, before something is done about it. */
+#define CARE_LOOK_MS 1000
 
 /* How a lease is treated. */
 enum care_state {

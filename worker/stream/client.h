@@ -25,7 +25,8 @@ struct client_context {
 };
 
 /* A configuration with defaults and the user's properties.  `name` is the
- * worker's in its group, or the transactional.id.  STATUS_INVALID names the property that is refused. */
+ * worker's in its group, or the transactional.id.  STATUS_INVALID names the property that
+ * is refused. */
 MUST_CHECK enum status client_conf(enum client_role role, const struct stream_opts *opts,
                                    const char *name, struct client_context *context,
                                    rd_kafka_conf_t **conf, struct error *err);

@@ -57,9 +57,10 @@ struct stream {
     struct txn txn;
     struct watchdog watchdog;
     struct counters counters;
-    bool care_active;      /* commit thread: only what care granted is in the worker */
-    int64_t care_retry_us; /* commit thread: when to try again what failed */
-    uint64_t care_round;   /* commit thread: of the poll thread, when care last spoke */
+    bool care_active;       /* commit thread: only what care granted is in the worker */
+    int64_t care_retry_us;  /* commit thread: when to try again what failed */
+    int64_t care_hidden_us; /* commit thread: since when offsets are hidden; 0: not */
+    uint64_t care_round;    /* commit thread: of the poll thread, when care last spoke */
     _Atomic bool draining;
     _Atomic bool closing; /* the other threads have ended: nobody to wait for */
 };

@@ -41,8 +41,8 @@ bool mark_take_over(struct mark *mark) {
 
     if (crashed && mark->step == 0) {
         mark->crashes++;
-        mark->suspects = mark->suspects > MARK_SUSPECTS_MIN ? mark->suspects
-                                                            : MARK_SUSPECTS_MIN;
+        mark->suspects =
+            mark->suspects > MARK_SUSPECTS_MIN ? mark->suspects : MARK_SUSPECTS_MIN;
         mark->step = mark->suspects;
     } else if (crashed && mark->step > 1) {
         mark->crashes++;

@@ -5,9 +5,9 @@
  * STATE is `o` while records from this offset on are in a worker, `r` while they are not
  * yet, and `c` after an orderly end.  CRASHES ends without notice were met at this place,
  * the last ALONE of them with a single record in the worker.  SUSPECTS records from here
- * on may be to blame, and STEP of them are in the worker at once, with nothing else; 0: as
- * many as the window holds.  OWNER is the transactional.id of the worker, empty where it
- * has none: what it left open hides the offsets.
+ * on may be to blame, and STEP of them are in the worker at once, with nothing else; 0:
+ * as many as the window holds.  OWNER is the transactional.id of the worker, empty where
+ * it has none: what it left open hides the offsets.
  *
  * Each end divides the suspects: all of them together, then a part in MARK_PARTS of the
  * step in which it came, at last one.

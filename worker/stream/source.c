@@ -66,8 +66,8 @@ enum status source_open(struct stream *stream, const struct stream_opts *opts,
         return error_set(err, STATUS_NO_MEMORY, "no memory for %zu topics",
                          stream->input_count);
     }
-    status = client_conf(CLIENT_CONSUMER, opts, stream->identity.member,
-                         &stream->context, &conf, err);
+    status = client_conf(CLIENT_CONSUMER, opts, stream->identity.member, &stream->context,
+                         &conf, err);
     if (status != STATUS_OK) {
         return status;
     }
@@ -76,6 +76,7 @@ enum status source_open(struct stream *stream, const struct stream_opts *opts,
     if (source->revoke_wait_us > REVOKE_WAIT_MAX_US) {
         source->revoke_wait_us = REVOKE_WAIT_MAX_US;
     }
+    source->conf = rd_kafka_conf_dup(conf);
     rd_kafka_conf_set_rebalance_cb(conf, rebalance_cb);
     status = client_create(CLIENT_CONSUMER, &conf, &source->consumer, err);
     if (status != STATUS_OK) {
@@ -488,6 +489,10 @@ void source_release(struct stream *stream) {
 
     source_generation_drop(stream, source->generation);
     source->generation = NULL;
+    if (source->conf != NULL) {
+        rd_kafka_conf_destroy(source->conf);
+        source->conf = NULL;
+    }
     if (source->tables == NULL) {
         return;
     }

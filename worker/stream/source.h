@@ -27,6 +27,7 @@ struct lease_table {
 
 struct source {
     rd_kafka_t *consumer;
+    rd_kafka_conf_t *conf;      /* owned; the pattern for another look at the group */
     struct lease_table *tables; /* owned array; by input */
     bool subscribed;
     bool pauses_changed; /* a lease's pause_wanted */

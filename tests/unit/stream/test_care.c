@@ -102,7 +102,8 @@ START_TEST(marks_are_read_as_they_are_written_and_others_mean_no_harm) {
         "millrace:2:o:1:0:5:-1:",
         "millrace:2:o:1:0:5:1",
         "millrace:1:o:1:5",
-        "a text of somebody else's that is longer than most marks of ours are likely to be",
+        "a text of somebody else's that is longer than most marks of ours are likely to "
+        "be",
     };
     static char long_text[2000] = "millrace:2:o:1:0:5:1:";
     rd_kafka_topic_partition_t partition = {0};
