@@ -31,6 +31,19 @@ def worker_killed(run):
     settle(random.uniform(0.5, 2.5))
 
 
+def worker_lost(run):
+    """One dies in an open transaction and stays away: the others have to end it."""
+    worker = run.workers.all[run.turn % len(run.workers.all)]
+    worker.environment["MILLRACE_FAIL_POINT"] = "txn.commit:5"
+    worker.kill()
+    settle(1)
+    worker.lose(10)
+    settle(12)
+    worker.environment.pop("MILLRACE_FAIL_POINT")
+    worker.find()
+    settle(3)
+
+
 # Each step of a commit, and the moment after the broker has committed.
 COMMIT_STEPS = ("txn.publish", "txn.offsets", "txn.commit", "txn.committed", "txn.idle")
 
@@ -161,6 +174,7 @@ FAULTS = {
     "worker_killed": Fault("kill -9 at random", worker_killed),
     "worker_killed_in_commit": Fault("killed inside each step of a commit",
                                      worker_killed_in_commit),
+    "worker_lost": Fault("killed in a transaction, and not started again", worker_lost),
     "zombie": Fault("stopped past its session, then goes on", zombie),
     "broker_killed": Fault("kill -9 of each broker in turn", broker_killed),
     "broker_rolled": Fault("clean rolling restart of the brokers", broker_rolled),

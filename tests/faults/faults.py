@@ -52,6 +52,12 @@ class Run:
                 f'partition_assignment_strategy = "{self.options.assignor}";')
         return {**values, **self.fault.values}
 
+    @staticmethod
+    def wait_for(condition):
+        deadline = time.monotonic() + STALL_S
+        while not condition() and time.monotonic() < deadline:
+            time.sleep(0.1)
+
     def play(self):
         """Hurts until the last job was sent, heals, and waits for the last answers."""
         once = self.options.delivery == "exactly_once"
@@ -60,15 +66,14 @@ class Run:
                         self.options.rate, self.options.seconds)
         reader.start()
         feeder.start()
+        self.wait_for(lambda: reader.is_everywhere)
         while feeder.is_alive() and self.turn < self.options.turns:
             self.fault.hurt(self)
             self.turn += 1
         feeder.join()
         self.cluster.heal()
         self.workers.heal()
-        deadline = time.monotonic() + STALL_S
-        while reader.count < feeder.count and time.monotonic() < deadline:
-            time.sleep(0.1)
+        self.wait_for(lambda: reader.count >= feeder.count)
         self.workers.stop()
         reader.stop()
         again = read_again(self.cluster.direct, *self.topics[1:], feeder.count)

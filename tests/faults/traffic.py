@@ -105,8 +105,21 @@ class Feeder(threading.Thread):
                 self.producer.poll(0.1)
 
 
+class Stall:
+    """How long nothing came of one partition."""
+
+    def __init__(self):
+        self.moved, self.longest = None, 0.0
+
+    def move(self, now):
+        if self.moved is not None:
+            self.longest = max(self.longest, now - self.moved)
+        self.moved = now
+
+
 class Reader(threading.Thread):
-    """Reads what is committed: the ids by kind, their order, and how long nothing came."""
+    """Reads what is committed: the ids by kind, their order, and how long a partition stood
+    still from its first answer on."""
 
     def __init__(self, bootstrap, results, dead):
         super().__init__(daemon=True)
@@ -115,7 +128,7 @@ class Reader(threading.Thread):
         self.last = {}
         self.disorder = []
         self.moved = time.monotonic()
-        self.longest_stall = 0.0
+        self.stalls = [Stall() for _ in range(PARTITIONS)]
         self.stopping = False
         self.consumer = Consumer({
             "bootstrap.servers": bootstrap, "group.id": "reader", "log_level": 0,
@@ -123,6 +136,15 @@ class Reader(threading.Thread):
         self.consumer.assign([TopicPartition(topic, partition, 0)
                               for topic in (results, dead)
                               for partition in range(PARTITIONS)])
+
+    @property
+    def longest_stall(self):
+        return max(stall.longest for stall in self.stalls)
+
+    @property
+    def is_everywhere(self):
+        """Whether every partition has had an answer."""
+        return all(stall.moved is not None for stall in self.stalls)
 
     @property
     def count(self):
@@ -137,8 +159,8 @@ class Reader(threading.Thread):
 
     def take(self, message):
         now = time.monotonic()
-        self.longest_stall = max(self.longest_stall, now - self.moved)
         self.moved = now
+        self.stalls[message.partition()].move(now)
         number = int(message.key())
         ids = self.found["dead" if message.topic() == self.dead_topic else "result"]
         ids[number] = ids.get(number, 0) + 1

@@ -75,6 +75,17 @@ class Worker:
         if self.process.poll() is None:
             self.process.send_signal(number)
 
+    def lose(self, patience_s):
+        """Nobody starts it again once it has ended, by itself or in the end killed."""
+        self.wanted = False
+        try:
+            self.process.wait(patience_s)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+    def find(self):
+        self.wanted = True
+
     def kill(self):
         self.signal(signal.SIGKILL)
 
