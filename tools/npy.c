@@ -313,6 +313,32 @@ done:
     return status;
 }
 
+enum status npy_layout_read(struct span head, uint64_t file_size,
+                            struct npy_layout *layout, struct error *err) {
+    struct header header = {.rank = 0};
+    struct span text = {0}, elements = {0};
+    size_t count = 0;
+    enum status status = split_file(head, &text, &elements, err);
+    *layout = (struct npy_layout){.size = 0};
+    if (status == STATUS_OK) {
+        status = parse_header(text, &header, err);
+    }
+    if (status == STATUS_OK) {
+        layout->offset = (size_t)(elements.data - head.data);
+        status = check_size(&header, (size_t)(file_size - layout->offset), &count, err);
+    }
+    if (status == STATUS_OK) {
+        layout->tensor.dtype = header.type.dtype;
+        layout->tensor.rank = header.rank;
+        memcpy(layout->tensor.dims, header.dims, sizeof(header.dims));
+        layout->size = header.type.size;
+        layout->swapped = header.type.swapped;
+        layout->fortran = header.fortran;
+        layout->wide = header.type.wide;
+    }
+    return status;
+}
+
 enum status npy_read(const char *path, struct npy_array *array, struct error *err) {
     struct file_bytes bytes = {0};
     enum status status = file_read(path, NPY_FILE_SIZE_MAX, &bytes, err);

@@ -31,8 +31,27 @@ MUST_CHECK enum status npy_read(const char *path, struct npy_array *array,
 MUST_CHECK enum status npy_parse(struct span file, struct npy_array *array,
                                  struct error *err);
 
+/* What a header says: where the elements stand, for those who read them row by row. */
+struct npy_layout {
+    struct tensor tensor; /* dtype and shape; no data */
+    size_t size;          /* bytes of an element in the file */
+    size_t offset;        /* of the first */
+    bool swapped;         /* the other byte order than this machine's */
+    bool fortran;
+    bool wide; /* of strings: UTF-32, otherwise bytes */
+};
+
+/* `head` is the file's begin, NPY_HEADER_SIZE_MAX bytes if it has as many; `file_size` is
+ * held against the shape.  STATUS_INVALID as above. */
+MUST_CHECK enum status npy_layout_read(struct span head, uint64_t file_size,
+                                       struct npy_layout *layout, struct error *err);
+
 /* Accepts a zeroed array and leaves it zeroed. */
 void npy_release(struct npy_array *array);
+
+/* The header of a file of numbers of this dtype and shape. */
+#define NPY_WRITTEN_HEADER_SIZE 256
+void npy_header(const struct tensor *x, char header[NPY_WRITTEN_HEADER_SIZE]);
 
 MUST_CHECK enum status npy_write(const char *path, const struct tensor *x,
                                  struct error *err);

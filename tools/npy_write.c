@@ -7,8 +7,9 @@
 #include "tools/npy.h"
 #include "tools/npy_types.h"
 
-#define HEADER_SIZE 256 /* bytes with magic; room for 8 dimensions, a multiple of 64 */
-#define PREFIX_SIZE 10  /* magic, version, header length */
+/* Bytes with magic; room for 8 dimensions, a multiple of 64. */
+#define HEADER_SIZE NPY_WRITTEN_HEADER_SIZE
+#define PREFIX_SIZE 10 /* magic, version, header length */
 
 /* The longest text in code points; NumPy has no texts of 0. */
 static size_t text_width(const struct tensor *x) {
@@ -44,6 +45,11 @@ static void make_header(const struct tensor *x, size_t width, char *header) {
     assert(used < HEADER_SIZE);
     header[used] = ' ';
     header[HEADER_SIZE - 1] = '\n';
+}
+
+void npy_header(const struct tensor *x, char header[NPY_WRITTEN_HEADER_SIZE]) {
+    assert(x->dtype != DTYPE_STRING);
+    make_header(x, 0, header);
 }
 
 static bool write_bytes(FILE *file, const void *data, size_t size) {
