@@ -292,7 +292,10 @@ aarch64: ## check that the engine compiles for aarch64, with its portable kernel
 $(BUILD)/score_records: $(BUILD)/tests/registry/score_records.o $(call layer_libs,$(deps_registry))
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
-.PHONY: check check-fast kafka registry
+.PHONY: check check-fast kafka registry rows
+rows: $(BUILD)/millrace ## files of rows and their scoring, against fastavro and pandas
+	@MILLRACE=$(BUILD)/millrace tests/rows/run.sh
+
 registry: $(BUILD)/millrace $(BUILD)/score_records ## the schema registry, against Confluent's own client
 	@MILLRACE=$(BUILD)/millrace tests/registry/run.sh
 
@@ -311,7 +314,7 @@ check: check-fast ## all that a change must pass: check-fast, TSan, real Kafka
 	@$(SUBMAKE) -j$(JOBS) fuzz-short
 	@$(SUBMAKE) -j$(JOBS) avx512
 	@$(SUBMAKE) -j$(JOBS) aarch64
-	@$(SUBMAKE) registry kafka
+	@$(SUBMAKE) rows registry kafka
 
 kafka: $(BUILD)/millrace ## tests on a real Apache Kafka, which is fetched
 	@MILLRACE=$(BUILD)/millrace tests/kafka/run.sh

@@ -7,6 +7,7 @@ static const struct cli_entry entries[] = {
      .command = &check_config_cli},
     {"submit", "send rows of a file as jobs", .command = &submit_cli},
     {"collect", "read results back and check them", .command = &collect_cli},
+    {"score", "score a file's rows, without Kafka", .command = &score_cli},
     {"dlq", "dead letters: list, show, replay, purge", .group = &dlq_group},
     {"model", "look into a model file: inspect, run, test, bench", .group = &model_group},
     {"schema", "the Avro schemas of jobs and results", .command = &schema_cli},

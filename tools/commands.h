@@ -15,6 +15,7 @@ extern const struct cli_command worker_cli;
 extern const struct cli_command check_config_cli;
 extern const struct cli_command submit_cli;
 extern const struct cli_command collect_cli;
+extern const struct cli_command score_cli;
 extern const struct cli_command schema_cli;
 extern const struct cli_command topics_cli;
 extern const struct cli_command broker_cli;

@@ -12,6 +12,8 @@
 #define RAW_DEFLATE (-15)             /* zlib's window bits: no header, largest window */
 #define DEFLATE_LEVEL 1               /* half the time of the default for 5 % more */
 #define DEFLATE_MEMORY 8
+/* Some writers leave zlib's own checksum, or part of it, behind the deflated bytes. */
+#define ADLER_SIZE 4
 #define CHECKSUM_SIZE 4 /* behind a snappy block: CRC-32 of what was packed */
 
 /* ---- buffers ------------------------------------------------------------------------
@@ -108,7 +110,7 @@ static enum status unpack_deflate(struct span from, struct rows_buffer *to,
     if (status == STATUS_OK && to->size - start > ROWS_BLOCK_SIZE_MAX) {
         status = too_large(err);
     }
-    if (status == STATUS_OK && (code != Z_STREAM_END || stream.avail_in > 0)) {
+    if (status == STATUS_OK && (code != Z_STREAM_END || stream.avail_in > ADLER_SIZE)) {
         status = not_packed(ROWS_CODEC_DEFLATE, err);
     }
     return status;

@@ -289,6 +289,32 @@ char *rows_put_float(char *to, float value) {
     return put_slow(to, (double)value, true);
 }
 
+/* The same with a long double: `scale` tells exactly what a count of units reads back
+ * as. */
 char *rows_put_double(char *to, double value) {
+    double wide = fabs(value), power;
+    int places = 14;
+    if (!(wide >= 1e-4) || wide >= 1e15) {
+        return put_slow(to, value, false);
+    }
+    for (power = 1.0; wide * power < 1.0; power *= 10.0) {
+        places++;
+    }
+    for (power = 10.0; wide >= power && places > 0; power *= 10.0) {
+        places--;
+    }
+    for (int digits = 15; digits <= 17; digits++, places++) {
+        uint64_t count = (uint64_t)((long double)wide * powers[places] + 0.5L);
+        double back;
+        if (!scale(count, -places, &back)) {
+            break;
+        }
+        if (same(back, wide)) {
+            if (value < 0.0) {
+                *to++ = '-';
+            }
+            return put_decimal(to, count, places);
+        }
+    }
     return put_slow(to, value, false);
 }
