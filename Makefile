@@ -260,7 +260,8 @@ format: ## check the layout of the C files (clang-format 14)
 lint: ## static analysis
 	@tools/lint.sh
 models: $(BUILD)/millrace ## the demo models against their golden outputs
-	@$(BUILD)/millrace model test conf/models/digits conf/models/text conf/models/attention
+	@$(BUILD)/millrace model test conf/models/digits conf/models/text conf/models/attention \
+	  conf/models/fraud/lightgbm conf/models/fraud/sklearn
 ops: $(BUILD)/millrace ## ONNX's own operator tests
 	@MILLRACE=$(BUILD)/millrace tests/ops/run.sh
 ops-peer: ops ## the same cases in ONNX Runtime, for comparison
@@ -327,10 +328,15 @@ soak: $(BUILD)/millrace ## the same at random for HOURS
 	@tests/faults/run.sh --hours $(HOURS) --markdown
 
 # ---- for users ------------------------------------------------------------------------
-.PHONY: demo bench bench-models models-graphs train man install
+.PHONY: demo demo-fraud bench bench-models models-graphs train man install
 demo: packages ## the main job in a minute; KAFKA=1 on a real Apache Kafka
 	@$(SUBMAKE) -j$(JOBS) all
 	@KAFKA=$(KAFKA) tools/demo.sh
+
+demo-fraud: packages ## records of an existing Avro topic, scored by LightGBM and scikit-learn
+	@tools/packages.sh kafka
+	@$(SUBMAKE) -j$(JOBS) all
+	@tools/demo_fraud.sh
 
 BENCH_TOOLS := $(BUILD)/loadgen $(BUILD)/transport
 bench_objects = $(patsubst %,$(BUILD)/tests/bench/%.o,$(1))

@@ -40,7 +40,7 @@ submit digits 20
 collect digits 20
 metric_is 1 millrace_jobs_dead_lettered_total 0 || fail "a record was given up"
 
-start_registry --port "$port"
+REGISTRY_PORT=$port start_registry
 register_schema orders-value '{"type": "record", "name": "Order", "fields": [
     {"name": "a", "type": "long"}, {"name": "b", "type": "long"}]}' >"$work/id"
 expect 1 "$work/id"

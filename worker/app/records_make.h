@@ -43,7 +43,9 @@ struct known {
 struct record_route {
     const struct config_route *config;
     struct recipe *recipe; /* owned */
-    struct known *latest;  /* that was asked for; of the intake thread */
+    struct record_out
+        *sample;          /* owned: answers of the schema that was checked, or NULL */
+    struct known *latest; /* that was asked for; of the intake thread */
     int count;
     uint64_t keys[RECORDS_SCHEMAS_MAX];       /* of known */
     struct known *known[RECORDS_SCHEMAS_MAX]; /* owned */

@@ -6,24 +6,35 @@ enum { LATEST_WAIT_MS = 5000 }; /* for a subject's schema */
 
 /* ---- checks at start ---- */
 
-static enum status check_schema(struct records *records, const struct record_route *route,
+static enum status check_schema(struct records *records, struct record_route *route,
                                 const struct schema_source *source, struct error *err) {
     struct mapping *mapping;
-    struct record_out *out;
-    enum status status = maker_apply(route, source, &mapping, &out, err);
+    enum status status = maker_apply(route, source, &mapping, &route->sample, err);
     if (status != STATUS_OK) {
         return status;
     }
-    if (maker_answer_kind(route) == FRAMING_CONFLUENT) {
-        status = maker_publish(records, route, source, out, NULL, err);
-    }
     mapping_destroy(mapping);
-    record_out_destroy(out);
+    if (maker_answer_kind(route) == FRAMING_CONFLUENT) {
+        status = maker_publish(records, route, source, route->sample, NULL, err);
+    }
     return status;
 }
 
+/* The schema of what an earlier route writes to this one's topic, or NULL. */
+static const struct avro_schema *schema_before(const struct records *records,
+                                               const struct record_route *route) {
+    for (size_t i = 0; i < records->config->route_count; i++) {
+        const struct record_route *other = records->routes[i];
+        if (other != NULL && other->sample != NULL &&
+            strcmp(other->config->output, route->config->input) == 0) {
+            return record_out_schema(other->sample);
+        }
+    }
+    return NULL;
+}
+
 /* One schema of the folder is enough: others may be of other topics. */
-static enum status check_folder(struct records *records, const struct record_route *route,
+static enum status check_folder(struct records *records, struct record_route *route,
                                 struct error *err) {
     const struct schema_folder *folder = recipe_schemas(route->recipe);
     enum status status = STATUS_INVALID;
@@ -34,7 +45,7 @@ static enum status check_folder(struct records *records, const struct record_rou
     return status;
 }
 
-static enum status check_latest(struct records *records, const struct record_route *route,
+static enum status check_latest(struct records *records, struct record_route *route,
                                 struct error *err) {
     const struct config_record *config = route->config->record;
     char subject[REGISTRY_SUBJECT_SIZE_MAX];
@@ -47,13 +58,15 @@ static enum status check_latest(struct records *records, const struct record_rou
                    config->subject[0] != 0 ? config->subject : route->config->input);
     status = registry_latest(records->registry, subject, LATEST_WAIT_MS,
                              &source.of_registry, err);
-    if (status == STATUS_POISON) {
-        err->status = STATUS_AGAIN; /* the topic may be new */
+    if (status == STATUS_OK) {
+        source.schema = source.of_registry->schema;
+    } else if (status == STATUS_POISON) { /* the topic may be new, or made by ourselves */
+        source.schema = schema_before(records, route);
+        err->status = STATUS_AGAIN;
     }
-    if (status != STATUS_OK) {
+    if (source.schema == NULL) {
         return err->status;
     }
-    source.schema = source.of_registry->schema;
     status = check_schema(records, route, &source, err);
     if (status == STATUS_INVALID || status == STATUS_UNSUPPORTED) {
         (void)error_prefix(err, "subject '%s'", subject);
@@ -61,7 +74,7 @@ static enum status check_latest(struct records *records, const struct record_rou
     return status;
 }
 
-static enum status check_route(struct records *records, const struct record_route *route,
+static enum status check_route(struct records *records, struct record_route *route,
                                struct error *err) {
     const char *place = route->config->record->inputs[0].place;
     enum status status;
@@ -204,6 +217,7 @@ void records_close(struct records *records) {
             known_destroy(route->known[k]);
         }
         if (route != NULL) {
+            record_out_destroy(route->sample);
             recipe_destroy(route->recipe);
         }
         free(route);

@@ -7,6 +7,8 @@
 #include "codec/avro_path.h"
 #include "codec/plan_compile.h"
 
+#define PLACE_SIZE_MAX 48 /* bytes */
+
 struct input {
     char *name; /* owned */
     size_t name_size;
@@ -50,13 +52,17 @@ struct share {
     size_t values; /* 0: a list of a length that is not known yet */
 };
 
+/* A long path is cut at its front: the line is behind it. */
 static const char *say_place(struct builder *b, int want, const struct mapping_input *in,
                              int source) {
-    const char *place = in->sources[source].place;
+    const char *place =
+        in->sources[source].place == NULL ? "" : in->sources[source].place;
+    size_t size = strlen(place);
+    bool cut = size > PLACE_SIZE_MAX;
     (void)snprintf(b->places[want], sizeof(b->places[want]),
-                   "input '%.40s', source %d%s%.60s%s", in->name, source + 1,
-                   place == NULL ? "" : " (", place == NULL ? "" : place,
-                   place == NULL ? "" : ")");
+                   "input '%.40s', source %d%s%s%s%s", in->name, source + 1,
+                   size == 0 ? "" : " (", cut ? "..." : "",
+                   cut ? place + size - PLACE_SIZE_MAX : place, size == 0 ? "" : ")");
     return b->places[want];
 }
 

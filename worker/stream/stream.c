@@ -82,6 +82,30 @@ static enum status check_retries(const struct stream_route *route, struct error 
     return STATUS_OK;
 }
 
+/* The route that reads the topic, or route_count. */
+static size_t reader_of(const struct stream_opts *opts, const char *topic) {
+    size_t i = 0;
+
+    while (i < opts->route_count && strcmp(opts->routes[i].input, topic) != 0) {
+        i++;
+    }
+    return i;
+}
+
+/* Would the route's answers come back to it for ever, by way of other routes too?  One
+ * that reads what another answers is fine. */
+static bool is_circle(const struct stream_opts *opts, size_t route) {
+    size_t at = reader_of(opts, opts->routes[route].output);
+
+    for (size_t steps = 0; at < opts->route_count && steps < opts->route_count; steps++) {
+        if (at == route) {
+            return true;
+        }
+        at = reader_of(opts, opts->routes[at].output);
+    }
+    return false;
+}
+
 static enum status check_route(const struct stream_opts *opts, size_t i,
                                struct error *err) {
     const char *input = opts->routes[i].input;
@@ -91,11 +115,17 @@ static enum status check_route(const struct stream_opts *opts, size_t i,
             return error_set(err, STATUS_INVALID, "topic '%s' is the input of two routes",
                              input);
         }
-        /* Its answers would come back to it for ever. */
-        if (is_target(&opts->routes[j], input)) {
+        if (strcmp(input, opts->routes[j].dead_letter) == 0) {
             return error_set(err, STATUS_INVALID,
-                             "topic '%s' is both an input and an output", input);
+                             "topic '%s' is both an input and one of dead letters",
+                             input);
         }
+    }
+    if (is_circle(opts, i)) {
+        return error_set(err, STATUS_INVALID,
+                         "topic '%s' is both an input and an output: its answers come "
+                         "back to it",
+                         input);
     }
     return check_retries(&opts->routes[i], err);
 }

@@ -299,6 +299,14 @@ START_TEST(options_that_cannot_work_are_refused) {
     twice[0].output = "in";
     check_refused("both");
     twice[0].output = "out";
+    fixture.opts.route_count = 2;
+    twice[1] = (struct stream_route){.input = "out", .output = "in", .dead_letter = "d"};
+    check_refused("come back to it"); /* by way of the other route */
+    twice[1] = (struct stream_route){.input = "dead", .output = "x", .dead_letter = "d"};
+    check_refused("dead letters");
+    twice[1] = (struct stream_route){.input = "out", .output = "x", .dead_letter = "d"};
+    ck_assert_int_eq(stream_check(&fixture.opts, &(struct error){0}), STATUS_OK);
+    fixture.opts.route_count = 1;
     fixture.opts.group = "";
     check_refused("group");
     fixture.opts.group = "group";

@@ -1,0 +1,1 @@
+BprobabilitiesJ½y?C;

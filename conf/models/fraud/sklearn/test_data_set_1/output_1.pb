@@ -1,0 +1,1 @@
+BprobabilitiesJı?z—/9
