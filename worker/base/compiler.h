@@ -13,6 +13,8 @@
 #define NORETURN __attribute__((noreturn))
 /* For the innermost loops, whose constant arguments must reach the compiler. */
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
+/* For what is rare: the common way then keeps few registers. */
+#define NEVER_INLINE __attribute__((noinline))
 #define LIKELY(x) __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
 /* Zero bits below the lowest 1 of a 64-bit number that is not 0. */

@@ -201,12 +201,25 @@ static enum status fill_staged(const struct job_tensor *x, size_t count, void *t
     return STATUS_OK;
 }
 
-enum status job_fill(const struct job_tensor *tensor, enum dtype dtype, size_t count,
-                     void *to, struct error *err) {
+/* The commonest case, which has nothing to be said against it. */
+static inline bool is_float_copy(const struct job_tensor *x, enum dtype dtype,
+                                 size_t count) {
+    if (x->dtype != DTYPE_F32 || dtype != DTYPE_F32 || !x->contiguous || count == 0) {
+        return false;
+    }
+    if (x->kind == JOB_DATA_BYTES) {
+        return x->count / sizeof(float) == count && x->count % sizeof(float) == 0;
+    }
+    return x->count == count &&
+           (x->kind == JOB_DATA_FLOATS || x->kind == JOB_DATA_STAGED);
+}
+
+NEVER_INLINE static enum status fill_any(const struct job_tensor *tensor,
+                                         enum dtype dtype, size_t count, void *to,
+                                         struct error *err) {
     const uint8_t *at = tensor->data.data;
     convert_fn convert;
     size_t converted;
-    assert((unsigned)tensor->kind <= JOB_DATA_STAGED);
     if (tensor->dtype != dtype) {
         return error_set(err, STATUS_POISON, "the type is %s, but the model takes %s",
                          dtype_name(tensor->dtype), dtype_name(dtype));
@@ -235,6 +248,16 @@ enum status job_fill(const struct job_tensor *tensor, enum dtype dtype, size_t c
                          dtype_name(dtype));
     }
     return STATUS_OK;
+}
+
+enum status job_fill(const struct job_tensor *tensor, enum dtype dtype, size_t count,
+                     void *to, struct error *err) {
+    assert((unsigned)tensor->kind <= JOB_DATA_STAGED);
+    if (LIKELY(is_float_copy(tensor, dtype, count))) {
+        memcpy(to, tensor->data.data, count * sizeof(float));
+        return STATUS_OK;
+    }
+    return fill_any(tensor, dtype, count, to, err);
 }
 
 /* ---- the shape ------------------------------------------------------------------- */

@@ -337,8 +337,8 @@ void mapping_rows_destroy(struct mapping_rows *rows) {
  */
 
 /* The free dimension is what the number of elements makes it. */
-static enum status set_dims(const struct input *input, struct job_tensor *x,
-                            struct error *err) {
+static inline enum status set_dims(const struct input *input, struct job_tensor *x,
+                                   struct error *err) {
     size_t count;
     x->rank = 0; /* all of the model's own */
     if (input->free < 0) {
@@ -356,8 +356,9 @@ static enum status set_dims(const struct input *input, struct job_tensor *x,
     return STATUS_OK;
 }
 
-static enum status set_inputs(const struct mapping *mapping, struct mapping_rows *rows,
-                              struct job *job, struct error *err) {
+static inline enum status set_inputs(const struct mapping *mapping,
+                                     struct mapping_rows *rows, struct job *job,
+                                     struct error *err) {
     job->id = span_of("", 0);
     job->model = span_of("", 0);
     job->version = span_of(NULL, 0);

@@ -136,49 +136,6 @@ static enum status set_steps(struct plan *plan, const struct avro_node *writer,
     return set_lists(plan, err);
 }
 
-/* The quick forms of steps: those that walk, and those that store one float32. */
-static const uint8_t quick_walks[PLAN_OP_COUNT] = {[PLAN_SKIP] = PLAN_QUICK_SKIP,
-                                                   [PLAN_SKIP_BYTES] = PLAN_QUICK_BYTES,
-                                                   [PLAN_BRANCH] = PLAN_QUICK_BRANCH,
-                                                   [PLAN_JUMP] = PLAN_QUICK_JUMP};
-static const uint8_t quick_stores[PLAN_OP_COUNT] = {
-    [PLAN_INT] = PLAN_QUICK_INT,         [PLAN_LONG] = PLAN_QUICK_LONG,
-    [PLAN_FLOAT] = PLAN_QUICK_FLOAT,     [PLAN_DOUBLE] = PLAN_QUICK_DOUBLE,
-    [PLAN_BOOLEAN] = PLAN_QUICK_BOOLEAN, [PLAN_NULL] = PLAN_QUICK_NULL};
-
-void plan_set_quick(struct plan *plan) {
-    for (uint32_t i = 0; i < plan->step_count; i++) {
-        struct plan_step *step = &plan->steps[i];
-        uint8_t store = quick_stores[step->op];
-        const struct plan_slot *slot = &plan->slots[step->slot];
-        if (store == PLAN_QUICK_NONE) {
-            bool several = step->op == PLAN_SKIP_BYTES && step->a > 1;
-            step->quick = several ? PLAN_QUICK_NONE : quick_walks[step->op];
-            continue;
-        }
-        if (slot->change_count > 0 || slot->dtype != DTYPE_F32 || step->narrow ||
-            slot->offset > UINT32_MAX || slot->tensor > UINT8_MAX) {
-            continue;
-        }
-        if (store == PLAN_QUICK_NULL &&
-            (!slot->has_fallback || (slot->listed && step->a == 0))) {
-            continue;
-        }
-        step->quick = store;
-        step->offset = (uint32_t)slot->offset;
-        step->tensor = (uint8_t)slot->tensor;
-        step->listed = slot->listed;
-        step->b = slot->values_max;
-        if (store == PLAN_QUICK_NULL) { /* its bits are kept in the step */
-            float value = 0;
-            const char *why = plan_store_fallback(slot, &value);
-            assert(why == NULL); /* check_fallback has tried it */
-            (void)why;
-            memcpy(&step->c, &value, sizeof(value));
-        }
-    }
-}
-
 enum status plan_create(const struct avro_node *writer, const struct avro_node *reader,
                         const struct plan_want *wants, int want_count, struct plan **out,
                         struct error *err) {
@@ -211,7 +168,7 @@ enum status plan_create(const struct avro_node *writer, const struct avro_node *
         status = check_fallback(plan, &plan->slots[i], err);
     }
     if (status == STATUS_OK) {
-        plan_set_quick(plan);
+        status = plan_set_quick(plan, err);
     }
 done:
     if (status != STATUS_OK) {

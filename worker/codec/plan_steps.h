@@ -53,35 +53,16 @@ enum plan_op {
     PLAN_OP_COUNT
 };
 
-/* The commonest cases of some steps, which the loop does by itself, without the reader.
- * It only tries: whatever is not as it should be is left to the step's operation, which
- * says what is wrong. */
-enum plan_quick {
-    PLAN_QUICK_NONE,
-    PLAN_QUICK_SKIP,
-    PLAN_QUICK_BYTES, /* PLAN_SKIP_BYTES of one */
-    PLAN_QUICK_BRANCH,
-    PLAN_QUICK_JUMP,
-    PLAN_QUICK_INT, /* these into one float32, without changes */
-    PLAN_QUICK_LONG,
-    PLAN_QUICK_FLOAT,
-    PLAN_QUICK_DOUBLE,
-    PLAN_QUICK_BOOLEAN,
-    PLAN_QUICK_NULL
-};
-
 struct plan_step {
     const char *path; /* of the field, for errors */
     uint8_t op;       /* enum plan_op */
-    uint8_t quick;    /* enum plan_quick */
     bool narrow;      /* the reader takes the integer for a float: rounded as one */
     uint16_t slot;
     uint32_t a, b, c;
-    /* Of a quick step that stores; its b is then the most values of a list. */
-    bool listed;
-    uint8_t tensor;
-    uint32_t offset; /* bytes into the row */
 };
+
+struct quick_step;
+struct quick_row;
 
 struct plan_slot {
     size_t offset; /* bytes into the row */
@@ -101,6 +82,8 @@ struct plan_slot {
 struct plan {
     struct arena arena;
     struct plan_step *steps;
+    struct quick_step *quick; /* as many: see plan_quick.h */
+    struct quick_row *rows;
     uint32_t *targets;
     struct span *keys;
     struct value *values;
@@ -132,8 +115,8 @@ struct want_tree {
 const char *plan_store_fallback(const struct plan_slot *slot, void *to);
 int plan_fallback_first(const struct plan_slot *slot);
 
-/* Marks the quick ones among the steps, once all slots are settled. */
-void plan_set_quick(struct plan *plan);
+/* Makes the quick forms of the steps, once all slots are settled. */
+MUST_CHECK enum status plan_set_quick(struct plan *plan, struct error *err);
 
 /* The tree of all wants, in `arena`; NULL after an error. */
 struct want_tree *want_tree_create(struct arena *arena, const struct plan_want *wants,

@@ -4,14 +4,6 @@
 #include <assert.h>
 #include <stdarg.h>
 
-void reader_init(struct reader *r, struct span message, struct error *err) {
-    static const uint8_t nothing[1];
-    const uint8_t *begin = message.size == 0 ? nothing : message.data;
-    assert(message.size <= READER_MESSAGE_SIZE_MAX);
-    *r = (struct reader){
-        .begin = begin, .at = begin, .end = begin + message.size, .err = err};
-}
-
 void reader_report(struct reader *r, const uint8_t *at, const char *fmt, ...) {
     size_t offset = (size_t)(at - r->begin);
     const char *field = r->field == NULL ? "message" : r->field;

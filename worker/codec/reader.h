@@ -23,6 +23,8 @@
 #ifndef MILLRACE_CODEC_READER_H
 #define MILLRACE_CODEC_READER_H
 
+#include <assert.h>
+
 #include "base/compiler.h"
 #include "base/span.h"
 #include "base/status.h"
@@ -58,7 +60,13 @@ struct varint {
     uint64_t value;
 };
 
-void reader_init(struct reader *r, struct span message, struct error *err);
+static inline void reader_init(struct reader *r, struct span message, struct error *err) {
+    static const uint8_t nothing[1];
+    const uint8_t *begin = message.size == 0 ? nothing : message.data;
+    assert(message.size <= READER_MESSAGE_SIZE_MAX);
+    *r = (struct reader){
+        .begin = begin, .at = begin, .end = begin + message.size, .err = err};
+}
 
 /* Fills the error with path, offset of `at` and the text; is false, and a compiler that
  * sees so knows what is left set where a read has failed. */
@@ -108,6 +116,15 @@ static inline struct varint varint_read(const uint8_t *at, const uint8_t *end) {
     bytes = (bytes & 0x00003fff00003fff) | (bytes & 0x3fff00003fff0000) >> 2;
     bytes = (bytes & 0x000000000fffffff) | (bytes & 0x0fffffff00000000) >> 4;
     return (struct varint){at + TRAILING_ZEROS(stop) / 8 + 1, bytes};
+}
+
+/* The same for lengths and counts, which hardly change from record to record: a branch
+ * for each of the first two bytes is foretold, and what comes behind need not wait. */
+static inline struct varint varint_read_length(const uint8_t *at, const uint8_t *end) {
+    if (LIKELY(end - at >= 2 && (at[0] & 0x80) != 0 && at[1] < 0x80)) {
+        return (struct varint){at + 2, (uint64_t)(at[0] & 0x7f) | (uint64_t)at[1] << 7};
+    }
+    return varint_read(at, end);
 }
 
 MUST_CHECK static inline bool reader_long(struct reader *r, int64_t *value) {
