@@ -15,9 +15,12 @@ set -euo pipefail
 usage() {
     cat <<'END'
 usage: bench.sh [OPTION]...
-  --contenders A,B,...    of millrace, python and transport (default all)
+  --contenders A,B,...    of millrace, python and transport (default all); each may have
+                          ":at-least-once" or ":workers=N" after its name
+  --model NAME            digits (3.2 kB a job) or logistic, a regression of 30 features
+                          (0.2 kB a job); default digits
   --repetitions N         (default 3)
-  --jobs N                in the input topic, 3.2 kB each (default 1000000)
+  --jobs N                in the input topic (default 1000000; logistic 5000000)
   --run-seconds S         the longest throughput run (default 20)
   --skip-seconds S        of warm-up left out of every figure (default 3)
   --latency-seconds S     of each latency run; 0 for none (default 15)
@@ -25,7 +28,7 @@ usage: bench.sh [OPTION]...
                           their share of this machine too
   --commit-interval-ms N  of every contender (default 100)
   --threads N             of Millrace and of ONNX Runtime (default 1)
-Writes build/bench/bench.json (and one log for each run), prints a table in Markdown.
+Writes build/bench/MODEL.json (and one log for each run), prints a table in Markdown.
 END
 }
 
@@ -35,11 +38,9 @@ build=$root/build
 out=$build/bench
 kafka=$root/tests/kafka/kafka.sh
 loadgen=$build/loadgen
-model=$root/conf/models/digits/model.onnx
-samples=$root/tests/data/digits/samples.npy
 runs=$out/runs.jsonl
 
-contenders=millrace,python,transport repetitions=3 jobs=1000000 run_seconds=20
+contenders=millrace,python,transport model=digits repetitions=3 run_seconds=20 jobs=""
 skip_seconds=3 latency_seconds=15 latency_rate_max=20000 commit_interval_ms=100 threads=1
 
 say() { echo "bench.sh: $*" >&2; }
@@ -48,7 +49,7 @@ die() { say "$*"; exit 1; }
 while [ $# -gt 0 ]; do
     case $1 in
     --help | -h) usage; exit 0 ;;
-    --contenders | --repetitions | --jobs | --run-seconds | --skip-seconds | \
+    --contenders | --model | --repetitions | --jobs | --run-seconds | --skip-seconds | \
         --latency-seconds | --latency-rate-max | --commit-interval-ms | --threads)
         [ $# -gt 1 ] || { say "$1 needs a value"; exit 2; }
         name=${1#--}
@@ -58,51 +59,92 @@ while [ $# -gt 0 ]; do
     esac
 done
 
-# ---- the contenders: each starts in the background and sets worker_pid ----
+case $model in
+digits)
+    file=$root/conf/models/digits/model.onnx
+    samples=$root/tests/data/digits/samples.npy
+    : "${jobs:=1000000}" ;;
+logistic)
+    file=$out/logistic/model.onnx
+    samples=$out/logistic/samples.npy
+    : "${jobs:=5000000}" ;;
+*) say "no model $model"; exit 2 ;;
+esac
 
-# start_NAME INPUT OUTPUT GROUP LOG. A transactional id stays the same from run to run, as
-# in a deployment.
+# ---- the contenders: each starts in the background and adds to worker_pids ----
+
+# start_NAME INPUT OUTPUT GROUP LOG INSTANCE, with $delivery. A transactional id stays the
+# same from run to run, as in a deployment.
 start_transport() {
+    local options=(--transactional-id "bench-transport-$5")
+    if [ "$delivery" = at_least_once ]; then options=(--no-transactions); fi
     "$build/transport" --bootstrap "$bootstrap" --group "$3" --input "$1" --output "$2" \
-        --transactional-id bench-transport --commit-interval-ms "$commit_interval_ms" \
+        "${options[@]}" --commit-interval-ms "$commit_interval_ms" \
         </dev/null >"$4" 2>&1 &
-    worker_pid=$!
+    worker_pids+=($!)
 }
 
 start_python() {
+    local options=(--transactional-id "bench-python-$5")
+    if [ "$delivery" = at_least_once ]; then options=(--at-least-once); fi
     "$venv/bin/python" "$root/tools/peer/python_worker.py" --bootstrap "$bootstrap" \
-        --group "$3" --input "$1" --output "$2" --model "$model" \
-        --transactional-id bench-python --commit-interval-ms "$commit_interval_ms" \
+        --group "$3" --input "$1" --output "$2" --model "$file" \
+        "${options[@]}" --commit-interval-ms "$commit_interval_ms" \
         --threads "$threads" </dev/null >"$4" 2>&1 &
-    worker_pid=$!
+    worker_pids+=($!)
 }
 
-# FILE INPUT OUTPUT GROUP
+# FILE INPUT OUTPUT GROUP INSTANCE
 write_millrace_config() {
     cat >"$1" <<END
 kafka = { bootstrap_servers = "$bootstrap"; };
 worker = {
     group = "$4";
-    instance = "bench";
-    delivery = "exactly_once";
+    instance = "bench-$5";
+    delivery = "$delivery";
     commit_interval_ms = $commit_interval_ms;
     threads = $threads;
 };
 http = { port = 0; };
-models = ( { name = "digits"; path = "$model"; } );
+models = ( { name = "$model"; path = "$file"; } );
 routes = ( {
     input = "$2";
     output = "$3";
     dead_letter = "dead-letters";
-    model = "digits";
+    model = "$model";
 } );
 END
 }
 
 start_millrace() {
-    write_millrace_config "$out/millrace.conf" "$1" "$2" "$3"
-    "$build/millrace" worker --config "$out/millrace.conf" </dev/null >"$4" 2>&1 &
-    worker_pid=$!
+    write_millrace_config "$out/millrace-$5.conf" "$1" "$2" "$3" "$5"
+    "$build/millrace" worker --config "$out/millrace-$5.conf" </dev/null >"$4" 2>&1 &
+    worker_pids+=($!)
+}
+
+# CONTENDER, as --contenders names them: sets $program, $delivery and $workers.
+read_contender() {
+    local option options
+    IFS=: read -r program options <<<"$1"
+    declare -F "start_$program" >/dev/null || { say "no contender $program"; exit 2; }
+    delivery=exactly_once workers=1
+    for option in ${options//:/ }; do
+        case $option in
+        at-least-once) delivery=at_least_once ;;
+        workers=[1-9]) workers=${option#*=} ;;
+        *) say "contender $1: no option $option"; exit 2 ;;
+        esac
+    done
+}
+
+# CONTENDER INPUT OUTPUT GROUP LOG
+start_contender() {
+    local instance delivery workers program
+    read_contender "$1"
+    worker_pids=()
+    for ((instance = 1; instance <= workers; instance++)); do
+        "start_$program" "$2" "$3" "$4" "$5.$instance" "$instance"
+    done
 }
 
 # ---- parts of a run ----
@@ -125,13 +167,18 @@ field() { sed -nE "s/.*\"$2\":(-?[0-9.]+).*/\1/p" <<<"$1"; }
 
 now_us() { date +%s%6N; }
 
-# CPU seconds that process $1 has used. The command's name may hold blanks: cut it off.
+# CPU seconds that the workers have used. The command's name may hold blanks: cut it off.
 cpu_seconds() {
-    sed 's/.*) //' "/proc/$1/stat" |
-        awk -v hz="$(getconf CLK_TCK)" '{ printf "%.2f", ($12 + $13) / hz }'
+    local pid
+    for pid in "${worker_pids[@]}"; do sed 's/.*) //' "/proc/$pid/stat"; done |
+        awk -v hz="$(getconf CLK_TCK)" '{ sum += $12 + $13 } END { printf "%.2f", sum / hz }'
 }
 
-peak_memory_kib() { awk '/^VmHWM/ { print $2 }' "/proc/$1/status"; }
+peak_memory_kib() {
+    local pid
+    for pid in "${worker_pids[@]}"; do cat "/proc/$pid/status"; done |
+        awk '/^VmHWM/ { sum += $2 } END { print sum }'
+}
 
 create_topics() {
     lg create --topic "$1" --partitions 4 >/dev/null
@@ -140,24 +187,27 @@ create_topics() {
         >/dev/null
 }
 
-stop_worker() {
-    local status=0
-    kill -TERM "$worker_pid" 2>/dev/null || true
-    wait "$worker_pid" || status=$?
-    worker_pid=
-    [ "$status" -eq 0 ] || die "a worker ended with status $status; see $1"
+stop_workers() {
+    local pid status
+    kill -TERM "${worker_pids[@]}" 2>/dev/null || true
+    for pid in "${worker_pids[@]}"; do
+        status=0
+        wait "$pid" || status=$?
+        [ "$status" -eq 0 ] || die "a worker ended with status $status; see $1.*"
+    done
+    worker_pids=()
 }
 
-# Waits for background job $1 and fails if the worker ends before it.
+# Waits for background job $1 and fails if a worker ends before it.
 await() {
     local done_pid
-    wait -n -p done_pid "$1" "$worker_pid" || true
-    [ "$done_pid" = "$1" ] || { worker_pid=; die "a worker ended too early; see $2"; }
+    wait -n -p done_pid "$1" "${worker_pids[@]}" || true
+    [ "$done_pid" = "$1" ] || die "a worker ended too early; see $2.*"
 }
 
 # CONTENDER REPETITION: how fast it works through the filled topic, how soon it starts.
 throughput_run() {
-    local name=$1-$2-throughput
+    local name=${1//[:=]/-}-$2-throughput
     local log=$out/$name.log output=out-$name group=group-$name
     local start cpu_first cpu_end memory first assigned end measured waiter
     lg create --topic "$output" --partitions 4 \
@@ -167,9 +217,9 @@ throughput_run() {
     lg_exec measure --topic "$output" --count 1 >"$out/first.json" &
     waiter=$!
     start=$(now_us)
-    "start_$1" jobs "$output" "$group" "$log"
+    start_contender "$1" jobs "$output" "$group" "$log"
     await "$waiter" "$log"
-    cpu_first=$(cpu_seconds "$worker_pid")
+    cpu_first=$(cpu_seconds)
     first=$(<"$out/first.json")
     wait "$assigned_pid" || true
     assigned=$(<"$out/assigned.json")
@@ -178,10 +228,10 @@ throughput_run() {
         --timeout "$run_seconds" >"$out/end.json" &
     waiter=$!
     await "$waiter" "$log"
-    cpu_end=$(cpu_seconds "$worker_pid")
-    memory=$(peak_memory_kib "$worker_pid")
+    cpu_end=$(cpu_seconds)
+    memory=$(peak_memory_kib)
     end=$(<"$out/end.json")
-    stop_worker "$log"
+    stop_workers "$log"
     measured=$(lg measure --topic "$output" --to-end --skip-seconds "$skip_seconds")
     throughput=$(field "$measured" jobs_per_s)
     cat >>"$runs" <<END
@@ -195,12 +245,12 @@ END
 
 # CONTENDER REPETITION: latency at half of $throughput.
 latency_run() {
-    local name=$1-$2-latency rate sent measured measurer
+    local name=${1//[:=]/-}-$2-latency rate sent measured measurer
     local log=$out/$name.log input=in-$name output=out-$name group=group-$name
     rate=$(awk -v r="$throughput" -v most="$latency_rate_max" \
         'BEGIN { r = int(r / 2); print (r > most ? most : (r < 1 ? 1 : r)) }')
     create_topics "$input" "$output"
-    "start_$1" "$input" "$output" "$group" "$log"
+    start_contender "$1" "$input" "$output" "$group" "$log"
     lg wait --topic "$input" --group "$group" --assigned >/dev/null
     lg_exec measure --topic "$output" --count $((rate * latency_seconds)) \
         --skip-seconds "$skip_seconds" --timeout 20 >"$out/latency.json" &
@@ -208,7 +258,7 @@ latency_run() {
     sent=$(lg paced --topic "$input" --input "$samples" --rate "$rate" \
         --seconds "$latency_seconds")
     await "$measurer" "$log"
-    stop_worker "$log"
+    stop_workers "$log"
     measured=$(<"$out/latency.json")
     cat >>"$runs" <<END
 {"kind":"latency","contender":"$1","repetition":$2,"rate":$rate,"sent":$sent,\
@@ -224,19 +274,19 @@ END
 warm_up() {
     say "warming the broker up"
     lg create --topic out-warm-up --partitions 4 >/dev/null
-    start_transport jobs out-warm-up group-warm-up "$out/warm-up.log"
+    start_contender transport jobs out-warm-up group-warm-up "$out/warm-up.log"
     lg wait --topic jobs --group group-warm-up --count "$jobs" --timeout 60 >/dev/null ||
         die "the transport did not get through the jobs; see $out/warm-up.log"
-    stop_worker "$out/warm-up.log"
+    stop_workers "$out/warm-up.log"
     lg drop --topic out-warm-up >/dev/null
 }
 
 # ---- all of it ----
 
-worker_pid=
+worker_pids=()
 clean_up() {
     local pid
-    for pid in $worker_pid $(jobs -p); do
+    for pid in $(jobs -p); do
         { kill -KILL "$pid" && wait "$pid"; } 2>/dev/null || true
     done
     "$kafka" stop --dir "$out/kafka" || true
@@ -244,9 +294,7 @@ clean_up() {
 }
 
 IFS=, read -r -a names <<<"$contenders"
-for name in "${names[@]}"; do
-    declare -F "start_$name" >/dev/null || { say "no contender $name"; exit 2; }
-done
+for name in "${names[@]}"; do read_contender "$name"; done
 for program in "$loadgen" "$build/transport"; do
     [ -x "$program" ] || die "$program is missing: make builds it"
 done
@@ -256,6 +304,9 @@ fi
 mkdir -p "$out"
 : >"$runs"
 venv=$("$root/tests/kafka/venv.sh")
+if [ "$model" = logistic ]; then
+    "$venv/bin/python" "$here/make_logistic.py" "$out/logistic"
+fi
 trap clean_up EXIT
 trap 'exit 1' INT TERM
 started=$("$kafka" start --dir "$out/kafka")
@@ -271,6 +322,6 @@ for ((repetition = 1; repetition <= repetitions; repetition++)); do
         if [ "$latency_seconds" -gt 0 ]; then latency_run "$name" "$repetition"; fi
     done
 done
-python3 "$here/report.py" "$runs" --json "$out/bench.json" --jobs "$jobs" \
+python3 "$here/report.py" "$runs" --json "$out/$model.json" --model "$model" --jobs "$jobs" \
     --skip-seconds "$skip_seconds" --commit-interval-ms "$commit_interval_ms" \
     --threads "$threads"

@@ -5,6 +5,7 @@ Every figure is the median over the repetitions, with the least and the greatest
 in the JSON file.
 """
 import argparse
+import itertools
 import json
 import os
 import pathlib
@@ -28,7 +29,17 @@ COLUMNS = [
     ("memory_mib", "peak MiB", "{:,.0f}"),
     ("cpu_s_per_million", "CPU s per million jobs", "{:,.1f}"),
 ]
-RATIOS = [("millrace", "python"), ("millrace", "transport"), ("python", "transport")]
+OPTIONS = {"at-least-once": "at least once", "workers": "{} workers"}
+
+
+def title(contender):
+    """millrace:workers=2 -> Millrace, 2 workers"""
+    name, *options = contender.split(":")
+    texts = [TITLES.get(name, name)]
+    for option in options:
+        key, _, value = option.partition("=")
+        texts.append(OPTIONS[key].format(value))
+    return ", ".join(texts)
 
 
 def throughput_figures(run):
@@ -83,14 +94,13 @@ def summarise(runs):
 
 
 def ratios(summary):
-    found = {}
-    for above, below in RATIOS:
-        if above not in summary or below not in summary:
-            continue
-        divisor = summary[below]["jobs_per_s"]["median"]
-        if divisor > 0:
-            found[f"{above}/{below}"] = summary[above]["jobs_per_s"]["median"] / divisor
-    return found
+    """Jobs/s of each contender over those of each that comes after it."""
+    rates = {name: figures["jobs_per_s"]["median"] for name, figures in summary.items()}
+    return [
+        {"above": above, "below": below, "ratio": rates[above] / rates[below]}
+        for above, below in itertools.combinations(rates, 2)
+        if rates[below] > 0
+    ]
 
 
 def machine():
@@ -112,7 +122,7 @@ def table(summary):
             pattern.format(figures[key]["median"]) if key in figures else "-"
             for key, _, pattern in COLUMNS
         ]
-        lines.append("| " + " | ".join([TITLES.get(contender, contender), *cells]) + " |")
+        lines.append("| " + " | ".join([title(contender), *cells]) + " |")
     return "\n".join(lines)
 
 
@@ -122,13 +132,14 @@ def complaints(summary):
         for key in ("duplicates", "unanswered"):
             worst = figures.get(key, {"max": 0})["max"]
             if worst > 0:
-                yield f"{TITLES.get(contender, contender)}: {worst} jobs {key}"
+                yield f"{title(contender)}: {worst} jobs {key}"
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("runs", type=pathlib.Path, help="bench.sh's runs.jsonl")
     parser.add_argument("--json", type=pathlib.Path, required=True, help="file to write")
+    parser.add_argument("--model")
     for name in ("jobs", "skip-seconds", "commit-interval-ms", "threads"):
         parser.add_argument(f"--{name}", type=int)
     args = parser.parse_args()
@@ -136,7 +147,7 @@ def main():
     summary = summarise(runs)
     report = {
         "machine": machine(),
-        "settings": {k: v for k, v in vars(args).items() if isinstance(v, int)},
+        "settings": {k: v for k, v in vars(args).items() if isinstance(v, (int, str))},
         "summary": summary,
         "ratios": ratios(summary),
         "runs": runs,
@@ -144,9 +155,9 @@ def main():
     args.json.write_text(json.dumps(report, indent=1) + "\n")
     print(table(summary))
     print()
-    for pair, ratio in report["ratios"].items():
-        above, below = pair.split("/")
-        print(f"- {TITLES[above]} / {TITLES[below]}: {ratio:.3g} times the jobs/s")
+    for pair in report["ratios"]:
+        above, below = title(pair["above"]), title(pair["below"])
+        print(f"- {above} / {below}: {pair['ratio']:.3g} times the jobs/s")
     for complaint in complaints(summary):
         print(f"- **{complaint}**")
 
