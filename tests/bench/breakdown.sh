@@ -2,7 +2,7 @@
 # breakdown.sh - where the time of a job goes: the worker under perf, while it works
 # through a filled topic.
 #
-#     tests/bench/breakdown.sh [--jobs N] [--seconds S]
+#     tests/bench/breakdown.sh [--model digits|logistic] [--jobs N] [--seconds S]
 #
 # CPU time is shared out by thread and by the layer whose code runs there; what libraries
 # and the kernel do counts for the thread that calls them. Needs perf (Debian: linux-perf)
@@ -12,10 +12,11 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
 out=$root/build/breakdown
-jobs=1000000 seconds=12
+model=digits jobs=1000000 seconds=12
 
 while [ $# -gt 0 ]; do
     case $1 in
+    --model) model=$2 ;;
     --jobs) jobs=$2 ;;
     --seconds) seconds=$2 ;;
     *)
@@ -25,6 +26,14 @@ while [ $# -gt 0 ]; do
     esac
     shift 2
 done
+
+case $model in
+digits) file=$root/conf/models/digits/model.onnx samples=$root/tests/data/digits/samples.npy ;;
+logistic)
+    "$("$root/tests/kafka/venv.sh")/bin/python" "$here/make_logistic.py" "$out/logistic"
+    file=$out/logistic/model.onnx samples=$out/logistic/samples.npy ;;
+*) echo "breakdown.sh: no model $model" >&2; exit 2 ;;
+esac
 
 worker_pid=
 clean_up() {
@@ -44,13 +53,13 @@ lg() { "$root/build/loadgen" "$1" --bootstrap "$bootstrap" "${@:2}"; }
 lg create --topic jobs --partitions 4 --config segment.bytes=268435456 >/dev/null
 lg create --topic dead --partitions 1 >/dev/null
 lg create --topic results --partitions 4 --config message.timestamp.type=LogAppendTime >/dev/null
-lg fill --topic jobs --count "$jobs" --input "$root/tests/data/digits/samples.npy" >/dev/null
+lg fill --topic jobs --count "$jobs" --input "$samples" >/dev/null
 cat >"$out/worker.conf" <<END
 kafka = { bootstrap_servers = "$bootstrap"; };
 worker = { group = "breakdown"; instance = "breakdown"; commit_interval_ms = 100; threads = 1; };
 http = { port = 0; };
-models = ( { name = "digits"; path = "$root/conf/models/digits/model.onnx"; } );
-routes = ( { input = "jobs"; output = "results"; dead_letter = "dead"; model = "digits"; } );
+models = ( { name = "$model"; path = "$file"; } );
+routes = ( { input = "jobs"; output = "results"; dead_letter = "dead"; model = "$model"; } );
 END
 "$root/build/millrace" worker --config "$out/worker.conf" >"$out/worker.log" 2>&1 &
 worker_pid=$!

@@ -117,7 +117,7 @@ static const struct key worker_keys[] = {
         .offset = offsetof(struct config_worker, window_jobs),
         .min = 1,
         .max = 1 << 20,
-        .fallback = "32768",
+        .fallback = "65536",
         .help = "Most jobs in flight; when full, partitions are paused.",
     },
     {

@@ -476,7 +476,8 @@ static bool is_due(struct stream *stream, int64_t now_us, int64_t *until_us) {
     if (ready == 0) {
         return false;
     }
-    if (ready >= RECORDS_MAX || stream->window.revoking) {
+    if (ready >= RECORDS_MAX || stream->window.revoking ||
+        window_half_is_ready(&stream->window, ready)) {
         return true;
     }
     /* With nothing else in flight, waiting would only add to the answers' age. */

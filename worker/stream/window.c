@@ -297,6 +297,18 @@ size_t window_collect(struct window *window) {
     return records;
 }
 
+bool window_half_is_ready(struct window *window, size_t ready) {
+    size_t record_size;
+
+    if (ready >= window->records_max / 2) {
+        return true;
+    }
+    pthread_mutex_lock(&window->lock);
+    record_size = window->records > 0 ? window->size / window->records : 0;
+    pthread_mutex_unlock(&window->lock);
+    return ready * record_size >= window->size_max / 2;
+}
+
 bool window_owns_taken(struct window *window) {
     bool owns = true;
 

@@ -155,6 +155,10 @@ void window_wait(struct window *window, int64_t timeout_us);
  * returns the records in flight.  Runs on: commit thread. */
 size_t window_collect(struct window *window);
 
+/* Whether `ready` records with outcomes fill half of the window: the other half is what
+ * is left to work on while they are committed.  Runs on: commit thread. */
+bool window_half_is_ready(struct window *window, size_t ready);
+
 /* Whether every lease with records in the open transaction is still ours.
  * Locks: takes window->lock. */
 bool window_owns_taken(struct window *window);

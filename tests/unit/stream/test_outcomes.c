@@ -222,6 +222,28 @@ START_TEST(a_full_window_pauses_and_each_record_comes_once) {
 }
 END_TEST
 
+static void keep_those_of_the_first_partition(struct fixture *f, struct record *record) {
+    if (record->partition == 0) {
+        keep(f, record);
+    } else {
+        fixture_echo(f, record);
+    }
+}
+
+/* Otherwise a window would bound the answers of an interval, however fast they come. */
+START_TEST(half_a_window_of_answers_is_committed_before_its_time) {
+    fixture_start(STREAM_EXACTLY_ONCE);
+    fixture.opts.commit_interval_us = 600000000;
+    fixture.opts.window_records_max = 200;
+    fixture.answer = keep_those_of_the_first_partition;
+    fixture_send_numbers(0, 100 * PARTITIONS);
+    fixture_open();
+    /* The first commit waits for nothing, and holds no more than a window. */
+    fixture_run_until_committed(201);
+    fixture_stop();
+}
+END_TEST
+
 START_TEST(draining_finishes_what_is_there_and_takes_no_more) {
     fixture_start(STREAM_EXACTLY_ONCE);
     fixture.answer = keep;
@@ -326,6 +348,7 @@ int main(void) {
         a_dead_letter_too_large_goes_without_its_value,
         small_results_are_not_blamed_for_a_batch_that_is_too_large,
         a_full_window_pauses_and_each_record_comes_once,
+        half_a_window_of_answers_is_committed_before_its_time,
         draining_finishes_what_is_there_and_takes_no_more,
         closing_with_records_in_flight_gives_all_back,
         what_a_closed_worker_left_is_done_by_the_next,
