@@ -85,10 +85,8 @@ send_raw() { # TOPIC KEY FILE [HEADER=VALUE]
 
 # ---- schema registry ----
 
-# Its URL is $registry; REGISTRY_PORT may name a port.
-start_registry() {
-    "$millrace" registry --address-file "$work/url" --port "${REGISTRY_PORT:-0}" \
-        >"$work/registry.log" 2>&1 &
+start_registry() { # its URL is $registry
+    "$millrace" registry --address-file "$work/url" >"$work/registry.log" 2>&1 &
     registry_pid=$!
     background+=("$registry_pid")
     wait_until test -s "$work/url"

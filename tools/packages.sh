@@ -17,7 +17,7 @@ build=(gcc make pkg-config libc6-dev protobuf-c-compiler libprotobuf-c-dev librd
     libopenblas-dev libconfig-dev libmicrohttpd-dev libjansson-dev
     libcurl4-openssl-dev libssl-dev zlib1g-dev libsnappy-dev libzstd-dev)
 kafka=(default-jre-headless maven python3-venv)
-check=(check libsubunit-dev libavro-dev clang-format-14 cppcheck shellcheck curl jq kcat
+check=(check libsubunit-dev libavro-dev clang-format-14 cppcheck shellcheck curl jq kcat openssl
     "${kafka[@]}")
 fuzz=(clang-14 libclang-rt-14-dev)
 aarch64=(gcc-aarch64-linux-gnu libc6-dev-arm64-cross)

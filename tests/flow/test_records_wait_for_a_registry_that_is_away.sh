@@ -4,7 +4,11 @@
 source tests/lib.sh
 
 start_broker {digits.jobs,digits.results,digits.dead,orders,scored,dead}:1
-port=$(free_port)
+start_registry
+register_schema orders-value '{"type": "record", "name": "Order", "fields": [
+    {"name": "a", "type": "long"}, {"name": "b", "type": "long"}]}' >"$work/id"
+expect 1 "$work/id"
+kill -STOP "$registry_pid" # it takes connections, and says nothing
 DIGITS="$(model_path digits)"
 cat >"$work/worker.conf" <<END
 kafka = { bootstrap_servers = "$bootstrap"; };
@@ -12,7 +16,7 @@ consumer = { session_timeout_ms = 6000; heartbeat_interval_ms = 500; };
 worker = { group = "test"; delivery = "at_least_once"; };
 http = { port = 0; };
 log = { format = "json"; };
-registry = { urls = "http://127.0.0.1:$port"; };
+registry = { urls = "http://127.0.0.1:1,$registry"; timeout_ms = 200; };
 models = ( { name = "digits"; path = "$DIGITS"; },
            { name = "twofold"; path = "$PWD/tests/data/models/twofold.onnx"; } );
 routes = (
@@ -23,7 +27,7 @@ routes = (
 );
 END
 expect_exit 1 "$millrace" worker --config "$work/worker.conf" --check
-expect "the mapping of 'orders' could not be checked: schema registry http://127.0.0.1:$port" \
+expect "the mapping of 'orders' could not be checked: schema registry $registry" \
     "$work/out"
 start_worker 1 "$work/worker.conf"
 expect mapping_unchecked "$work/worker-1.log"
@@ -35,15 +39,12 @@ done
 wait_until metric_is 1 millrace_jobs_awaiting_schema 5
 not_ready() { [ "$(http_code 1 readyz)" = 503 ]; }
 wait_until not_ready
-expect "schema 1: schema registry http://127.0.0.1:$port" "$work/http.txt"
+expect "schema 1: schema registry $registry" "$work/http.txt"
 submit digits 20
 collect digits 20
 metric_is 1 millrace_jobs_dead_lettered_total 0 || fail "a record was given up"
 
-REGISTRY_PORT=$port start_registry
-register_schema orders-value '{"type": "record", "name": "Order", "fields": [
-    {"name": "a", "type": "long"}, {"name": "b", "type": "long"}]}' >"$work/id"
-expect 1 "$work/id"
+kill -CONT "$registry_pid"
 read_topic scored 5 '%k\n' >"$work/answers"
 printf 'key-%d\n' {0..4} | cmp - "$work/answers" || fail "answers: $(<"$work/answers")"
 metric_is 1 millrace_jobs_awaiting_schema 0 || fail "some still wait"
