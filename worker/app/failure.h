@@ -18,6 +18,9 @@ struct failure {
     struct later later; /* those that are tried again in their place */
 };
 
+/* What a job of several rows failed of; parts_fail is told, struct infer_sink tells. */
+enum failure_cause { FAILURE_COMPUTED, FAILURE_TOO_LATE };
+
 /* Can the reason pass by itself? */
 bool failure_may_pass(enum status status);
 

@@ -1,6 +1,7 @@
 /* intake.c - see intake.h. */
 #include "app/intake.h"
 
+#include "app/backlog.h"
 #include "app/failure.h"
 #include "base/clock.h"
 #include "base/fail_job.h"
@@ -21,8 +22,10 @@ struct intake {
     int all_count;
     struct job job; /* the one being placed; too large for the stack of a callee */
     _Atomic int64_t *costs_us; /* owned; by model: what a batch takes */
+    struct backlog *backlogs;  /* owned; by model */
+    atomic_bool *returned;     /* owned; by model: a batch has come back */
+    atomic_bool has_backlog;
     atomic_bool open;
-    bool stopped; /* no batch will come any more */
 };
 
 static struct record nudge;
@@ -33,22 +36,32 @@ struct record *intake_nudge(void) {
 
 /* ---- batches ---- */
 
-static struct batch *on_take(void *opaque, int model_index, bool wait) {
+static struct batch *on_take(void *opaque, int model_index) {
     struct intake *intake = opaque;
-    struct batch *batch =
-        queue_pop(&intake->unused[model_index], wait ? QUEUE_FOREVER : 0);
-    intake->stopped = intake->stopped || (wait && batch == NULL);
+    struct batch *batch = queue_pop(&intake->unused[model_index], 0);
     if (batch != NULL) {
         serving_rebind(&intake->serving, batch);
     }
     return batch;
 }
 
+static int64_t expected_us(const struct intake *intake, const struct batch *batch) {
+    const struct cost *cost = &batch->model->cost;
+    return cost->count > 0 ? cost_ns(cost, batch->count) / 1000
+                           : atomic_load(&intake->costs_us[batch->model_index]);
+}
+
 static void on_emit(void *opaque, struct batch *batch) {
     struct intake *intake = opaque;
-    if (!queue_push(intake->opts.batches, batch, QUEUE_FOREVER)) {
+    batch->cost_us = expected_us(intake, batch);
+    if (!ready_push(intake->opts.ready, batch)) {
         intake_give_back(intake, batch); /* stopping: its jobs stay uncommitted */
     }
+}
+
+static bool on_idle(void *opaque) {
+    const struct intake *intake = opaque;
+    return ready_is_idle(intake->opts.ready);
 }
 
 static void on_give_back(void *opaque, struct batch *batch) {
@@ -58,6 +71,7 @@ static void on_give_back(void *opaque, struct batch *batch) {
 void intake_give_back(struct intake *intake, struct batch *batch) {
     /* There is room for all; a closed queue only means that nobody wants it now. */
     (void)!queue_push(&intake->unused[batch->model_index], batch, 0);
+    atomic_store(&intake->returned[batch->model_index], true);
 }
 
 /* Enough that each compute thread has one, one more waits for it, and the intake can
@@ -72,7 +86,10 @@ static enum status create_batches(struct intake *intake, struct error *err) {
     intake->unused = calloc((size_t)models->count, sizeof(*intake->unused));
     intake->all = calloc((size_t)models->count * (size_t)each, sizeof(struct batch *));
     intake->costs_us = calloc((size_t)models->count, sizeof(*intake->costs_us));
-    if (intake->unused == NULL || intake->all == NULL || intake->costs_us == NULL) {
+    intake->backlogs = calloc((size_t)models->count, sizeof(*intake->backlogs));
+    intake->returned = calloc((size_t)models->count, sizeof(*intake->returned));
+    if (intake->unused == NULL || intake->all == NULL || intake->costs_us == NULL ||
+        intake->backlogs == NULL || intake->returned == NULL) {
         return error_set(err, STATUS_NO_MEMORY, "no memory for batches");
     }
     for (int m = 0; m < models->count; m++) {
@@ -162,6 +179,7 @@ enum status intake_create(const struct intake_opts *opts, struct intake **out,
                                     .model_count = opts->models->count,
                                     .parts = opts->parts,
                                     .take = on_take,
+                                    .idle = on_idle,
                                     .emit = on_emit,
                                     .give_back = on_give_back,
                                     .opaque = intake};
@@ -183,6 +201,8 @@ void intake_destroy(struct intake *intake) {
     batcher_release(&intake->batcher);
     serving_release(&intake->serving);
     free(intake->costs_us);
+    free(intake->backlogs);
+    free(intake->returned);
     free(intake->unused);
     free(intake->all);
     free(intake);
@@ -195,6 +215,10 @@ void intake_stop(struct intake *intake) {
 }
 
 /* ---- records ---- */
+
+static bool is_urgent(const struct record *record) {
+    return record_number(record, "millrace.priority", 0) > 0;
+}
 
 static enum status choose_model(const struct intake *intake, const struct record *record,
                                 const struct job *job, int *model, struct error *err) {
@@ -265,10 +289,35 @@ static enum status parse(struct intake *intake, struct record *record,
                                                  &intake->job, row, waits, err);
 }
 
-static enum status place(struct intake *intake, struct record *record, int64_t now_us,
-                         bool *settled, struct error *err) {
+/* ---- the backlog ---- */
+
+static void wait_for_batch(struct intake *intake, struct record *record, int model,
+                           const struct batcher_progress *progress) {
+    struct backlog *backlog = &intake->backlogs[model];
+    backlog_add(backlog, record, is_urgent(record), progress);
+}
+
+/* ---- one record ---- */
+
+/* A job whose deadline is over; its rows that are in batches may have to be run first. */
+static void expire(struct intake *intake, struct record *record,
+                   struct batcher_progress *progress, int64_t late_us, bool *settled) {
+    struct error reason;
+    failure_late(late_us, &reason);
+    if (batcher_abandon(progress, FAILURE_TOO_LATE, &reason)) {
+        failure_expire(intake->opts.failure, record, record->model, late_us);
+        *settled = true;
+    }
+}
+
+/* Into a row, or its backlog.  `progress` is NULL for a record that is new.  STATUS_AGAIN
+ * for one of a backlog that has to stay there. */
+static enum status place(struct intake *intake, struct record *record,
+                         struct batcher_progress *progress, int64_t now_us, bool *settled,
+                         struct error *err) {
     const struct config_route *route = &intake->opts.config->routes[record->route];
-    int chosen = -1, *model = &chosen;
+    struct batcher_progress fresh = {.parts = NULL};
+    int model = -1;
     struct batch_row row = {.tag = record,
                             .timestamp_ms = record->timestamp_ms,
                             .received_us = record->received_us};
@@ -288,22 +337,38 @@ static enum status place(struct intake *intake, struct record *record, int64_t n
         return STATUS_OK;
     }
     if (status == STATUS_OK) {
-        status = choose_model(intake, record, job, model, err);
+        status = choose_model(intake, record, job, &model, err);
     }
-    if (status == STATUS_OK) {
-        record->model = intake->opts.models->items[*model]->item.name;
-        row.deadline_us = deadline_us(record, job, now_us);
-        if (row.deadline_us <= now_us) {
-            failure_expire(intake->opts.failure, record, record->model,
-                           now_us - row.deadline_us);
-            *settled = true;
-            return STATUS_OK;
-        }
-        row.run_us = run_us(intake, *model, row.deadline_us);
-        row.urgent = record_number(record, "millrace.priority", 0) > 0;
-        status = batcher_add(&intake->batcher, *model, job, &row, now_us, err);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    record->model = intake->opts.models->items[model]->item.name;
+    if (progress == NULL && intake->backlogs[model].count > 0) {
+        wait_for_batch(intake, record, model, &fresh);
+        return STATUS_OK;
+    }
+    row.deadline_us = deadline_us(record, job, now_us);
+    if (row.deadline_us <= now_us) {
+        expire(intake, record, progress == NULL ? &fresh : progress,
+               now_us - row.deadline_us, settled);
+        return STATUS_OK;
+    }
+    row.run_us = run_us(intake, model, row.deadline_us);
+    row.urgent = is_urgent(record);
+    status = batcher_add(&intake->batcher, model, job, &row,
+                         progress == NULL ? &fresh : progress, now_us, err);
+    if (status == STATUS_AGAIN && progress == NULL) {
+        wait_for_batch(intake, record, model, &fresh);
+        return STATUS_OK;
     }
     return status;
+}
+
+static void fail(struct intake *intake, struct record *record, const struct error *err,
+                 bool *settled) {
+    failure_settle(intake->opts.failure, record, METRIC_DEAD_DECODE, record->model,
+                   err->status, err->text);
+    *settled = true;
 }
 
 void intake_chain(struct intake *intake, struct record *chain) {
@@ -312,16 +377,9 @@ void intake_chain(struct intake *intake, struct record *chain) {
     while (chain != NULL) {
         struct record *record = chain;
         struct error err;
-        enum status status;
         chain = record->next; /* the record may be gone once it has an outcome */
-        status = place(intake, record, from_us, &settled, &err);
-        if (status == STATUS_AGAIN && intake->stopped) {
-            return; /* the rest stays uncommitted */
-        }
-        if (status != STATUS_OK) {
-            failure_settle(intake->opts.failure, record, METRIC_DEAD_DECODE,
-                           record->model, status, err.text);
-            settled = true;
+        if (place(intake, record, NULL, from_us, &settled, &err) != STATUS_OK) {
+            fail(intake, record, &err, &settled);
         }
     }
     if (settled) {
@@ -329,6 +387,51 @@ void intake_chain(struct intake *intake, struct record *chain) {
     }
     metrics_observe(intake->opts.metrics, METRIC_STAGE_DURATION, METRIC_STAGE_DECODE,
                     clock_now_us() - from_us, 1);
+}
+
+static void resume_model(struct intake *intake, int model, int64_t now_us,
+                         bool *settled) {
+    struct backlog *backlog = &intake->backlogs[model];
+    int passed = backlog->passed;
+    struct backlog_line *line;
+    while ((line = backlog_next(backlog)) != NULL) {
+        struct record *record = line->first, *next = record->next;
+        size_t size = record->value.size;
+        struct error err;
+        enum status status =
+            place(intake, record, &line->progress, now_us, settled, &err);
+        if (status == STATUS_AGAIN) {
+            backlog->passed = passed; /* nobody was passed over */
+            break;
+        }
+        if (status != STATUS_OK && batcher_abandon(&line->progress, 0, &err)) {
+            fail(intake, record, &err, settled);
+        }
+        backlog_pop(backlog, line, next, size);
+        passed = backlog->passed;
+    }
+}
+
+void intake_resume(struct intake *intake) {
+    int64_t from_us = clock_now_us();
+    bool settled = false, waiting = false;
+    for (int m = 0; m < intake->opts.models->count; m++) {
+        struct backlog *backlog = &intake->backlogs[m];
+        if (backlog->count > 0 && atomic_exchange(&intake->returned[m], false)) {
+            resume_model(intake, m, from_us, &settled);
+        }
+        waiting = waiting || backlog->count > 0;
+        metrics_set(intake->opts.metrics, METRIC_JOBS_WAITING, (size_t)m,
+                    (int64_t)backlog->count);
+    }
+    atomic_store(&intake->has_backlog, waiting);
+    if (settled) {
+        stream_wake(intake->opts.stream);
+    }
+}
+
+bool intake_has_backlog(const struct intake *intake) {
+    return atomic_load(&intake->has_backlog);
 }
 
 void intake_awaited(struct intake *intake) {

@@ -12,6 +12,7 @@
 
 #include "app/failure.h"
 #include "app/metrics.h"
+#include "app/ready.h"
 #include "app/records.h"
 #include "app/serving.h"
 #include "base/queue.h"
@@ -29,7 +30,7 @@ struct intake_opts {
     void (*changed)(void *opaque, const struct loaded *loaded);
     void (*retire)(void *opaque, struct loaded *loaded);
     void *version_opaque;
-    struct queue *batches; /* where full batches go; intake waits while it is full */
+    struct ready *ready; /* where full batches go */
 };
 
 struct intake;
@@ -47,6 +48,12 @@ void intake_awaited(struct intake *intake);
 
 /* Takes the version, which is like the current one, to serve between two batches. */
 void intake_offer(struct intake *intake, struct loaded *loaded);
+
+/* Places records that waited for a batch, as far as some are free now. */
+void intake_resume(struct intake *intake);
+
+/* Do records wait for a batch? */
+bool intake_has_backlog(const struct intake *intake);
 
 /* Sends off what is due, and everything if `idle`; changes versions. */
 void intake_flush(struct intake *intake, bool idle);

@@ -65,6 +65,11 @@ static const struct metric_entry table[] = {
                                .type = TYPE_COUNTER,
                                .help = "Dead letters published and committed, those "
                                        "among them whose result was too large."},
+    [METRIC_JOBS_WAITING] = {.name = "millrace_jobs_waiting",
+                             .type = TYPE_GAUGE,
+                             .labels = {LABEL_MODEL},
+                             .help = "Jobs that wait until a batch of their model is "
+                                     "free."},
     [METRIC_JOBS_HELD] = {.name = "millrace_jobs_held",
                           .type = TYPE_GAUGE,
                           .help = "Jobs that wait for another attempt in their place, "

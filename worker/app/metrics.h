@@ -27,6 +27,7 @@ enum metric {
     METRIC_JOBS_RETRIED,          /* counter{route, stage}: enum metric_dead */
     METRIC_RESULTS_PUBLISHED,     /* counter: committed */
     METRIC_DEAD_PUBLISHED,        /* counter: dead letters, committed */
+    METRIC_JOBS_WAITING,          /* gauge{model}: for a batch */
     METRIC_JOBS_HELD,             /* gauge: tried again in their place */
     METRIC_JOBS_AWAITING_SCHEMA,  /* gauge: the registry has not told theirs yet */
     METRIC_RETRIES_PUBLISHED,     /* counter: sent to a retry topic, committed */

@@ -71,6 +71,15 @@ static enum status choose_outputs(struct batch_model *item,
     return STATUS_OK;
 }
 
+/* How large batches are to be, as far as the configuration says. */
+static void choose_aim(struct batch_model *item, const struct config_model *from) {
+    int rows = from->batch_size > 0 && from->batch_size < item->rows_max
+                   ? from->batch_size
+                   : item->rows_max;
+    item->aim =
+        (struct batch_aim){.rows = rows, .early_rows = rows, .reason = BATCH_FULL};
+}
+
 /* After a run of rows_max rows: does every answer have its row? */
 static enum status check_outputs(const struct batch_model *item,
                                  const struct session *session, struct error *err) {
@@ -207,6 +216,7 @@ static enum status fill(struct loaded *loaded, const struct loaded_source *sourc
                                         .version = loaded->version,
                                         .sha256 = loaded->sha256,
                                         .rows_max = config->batch_max,
+                                        .weight = config->weight,
                                         .linger_us = (int64_t)config->linger_ms * 1000,
                                         .nan_rejected = config->nan == CONFIG_NAN_REJECT};
     status = read_file(loaded, source->sha256, err);
@@ -215,6 +225,7 @@ static enum status fill(struct loaded *loaded, const struct loaded_source *sourc
     }
     if (status == STATUS_OK) {
         status = choose_outputs(&loaded->item, config, err);
+        choose_aim(&loaded->item, config);
     }
     return status == STATUS_OK ? open_sessions(loaded, source->threads, err) : status;
 }

@@ -6,6 +6,7 @@
 
 #include "app/failure.h"
 #include "app/intake.h"
+#include "app/ready.h"
 #include "base/clock.h"
 #include "base/fail_job.h"
 #include "base/queue.h"
@@ -32,8 +33,8 @@ struct pipeline {
     struct parts_pool parts;
     struct intake *intake;
     struct failure failures;
-    struct queue chains;  /* struct record *, poll to intake */
-    struct queue batches; /* struct batch *, intake to compute */
+    struct queue chains; /* struct record *, poll to intake */
+    struct ready ready;  /* intake to compute */
     struct compute *computes;
     int compute_count;
     pthread_t poll_thread, intake_thread, commit_thread;
@@ -122,13 +123,14 @@ static void *intake_main(void *opaque) {
         if (chain != NULL && chain != intake_nudge()) {
             intake_chain(pipeline->intake, chain);
         }
+        intake_resume(pipeline->intake);
         intake_awaited(pipeline->intake);
         chain = later_take(&pipeline->failures.later, clock_now_us());
         if (chain != NULL) {
             intake_chain(pipeline->intake, chain);
         }
         intake_flush(pipeline->intake, queue_count(&pipeline->chains) == 0 &&
-                                           queue_count(&pipeline->batches) == 0);
+                                           ready_waiting(&pipeline->ready) == 0);
     }
     return NULL;
 }
@@ -155,13 +157,11 @@ static void on_answered(void *opaque, const struct batch_row *row, struct span r
     record_set_result(row->tag, result, holder);
 }
 
-enum { CAUSE_INFER = 0, CAUSE_DEADLINE };
-
 static void on_failed(void *opaque, const struct batch_row *row, int cause,
                       const struct error *reason) {
     struct sink *sink = opaque;
     failure_settle(&sink->pipeline->failures, row->tag,
-                   cause == CAUSE_DEADLINE ? METRIC_DEAD_DEADLINE : METRIC_DEAD_INFER,
+                   cause == FAILURE_TOO_LATE ? METRIC_DEAD_DEADLINE : METRIC_DEAD_INFER,
                    sink->model, reason->status, reason->text);
 }
 
@@ -199,7 +199,7 @@ static void count_batch(struct pipeline *pipeline, const struct batch *batch,
     metrics_add(metrics, METRIC_BATCHES, model, 1);
     metrics_add(metrics, METRIC_BATCH_FLUSHES,
                 metrics_label(metrics, METRIC_BATCH_FLUSHES, model, batch->reason), 1);
-    metrics_add(metrics, METRIC_BATCH_ROOM, model, (uint64_t)batch->model->rows_max);
+    metrics_add(metrics, METRIC_BATCH_ROOM, model, (uint64_t)batch->aim);
     metrics_observe(metrics, METRIC_BATCH_ROWS, model, batch->count, 1);
     metrics_observe(metrics, METRIC_BATCH_DURATION, model, times->compute_us, 1);
     metrics_observe(metrics, METRIC_STAGE_DURATION, METRIC_STAGE_WAIT, wait_us, 1);
@@ -215,7 +215,7 @@ static void expire_row(struct pipeline *pipeline, const struct batch_row *row,
     struct error reason;
     if (row->parts != NULL) { /* its other rows may be anywhere */
         failure_late(late_us, &reason);
-        if (!parts_fail(row->parts, 1, CAUSE_DEADLINE, &reason)) {
+        if (!parts_fail(row->parts, 1, FAILURE_TOO_LATE, &reason)) {
             return;
         }
         parts_give_back(row->parts);
@@ -252,10 +252,15 @@ static void compute_batch(struct compute *compute, struct batch *batch) {
         infer_run(loaded_of(batch)->sessions[compute->index], batch, &pipeline->answers,
                   &sink, clock_now_us, &times);
         stream_wake(pipeline->opts.stream);
+        ready_charge(&pipeline->ready, batch->model_index, batch->cost_us,
+                     times.compute_us + times.encode_us);
         intake_note_cost(pipeline->intake, batch->model_index, times.compute_us);
         count_batch(pipeline, batch, &times, wait_us);
     }
     intake_give_back(pipeline->intake, batch);
+    if (intake_has_backlog(pipeline->intake)) {
+        pipeline_nudge(pipeline);
+    }
 }
 
 static void *compute_main(void *opaque) {
@@ -264,14 +269,14 @@ static void *compute_main(void *opaque) {
     struct health *health = pipeline->opts.health;
     thread_name("compute");
     while (!atomic_load(&pipeline->stopping)) {
-        struct batch *batch = queue_pop(&pipeline->batches, 0);
+        struct batch *batch = ready_pop(&pipeline->ready, 0);
         if (batch == NULL) {
             health_idle(health, compute->stage);
             /* Nothing to compute: rows that wait for company wait for nothing. */
             if (intake_has_open(pipeline->intake)) {
                 pipeline_nudge(pipeline);
             }
-            batch = queue_pop(&pipeline->batches, STOP_CHECK_US);
+            batch = ready_pop(&pipeline->ready, STOP_CHECK_US);
         }
         if (batch != NULL) {
             health_busy(health, compute->stage, clock_now_us());
@@ -329,6 +334,15 @@ static enum status create_computes(struct pipeline *pipeline, struct error *err)
     return STATUS_OK;
 }
 
+static enum status create_ready(struct pipeline *pipeline, struct error *err) {
+    const struct models *models = pipeline->opts.models;
+    int weights[CONFIG_MODELS_MAX];
+    for (int m = 0; m < models->count; m++) {
+        weights[m] = models->items[m]->item.weight;
+    }
+    return ready_init(&pipeline->ready, weights, models->count, err);
+}
+
 enum status pipeline_create(const struct pipeline_opts *opts, struct pipeline **out,
                             struct error *err) {
     struct pipeline *pipeline = calloc(1, sizeof(*pipeline));
@@ -355,13 +369,15 @@ enum status pipeline_create(const struct pipeline_opts *opts, struct pipeline **
     (void)pthread_mutex_init(&pipeline->failure_lock, NULL); /* cannot fail on Linux */
     pipeline->poll_stage = health_stage_add(opts->health, "poll");
     pipeline->commit_stage = health_stage_add(opts->health, "commit");
-    intake.batches = &pipeline->batches;
-    if (!queue_init(&pipeline->chains, CHAINS_MAX) ||
-        !queue_init(&pipeline->batches, (size_t)opts->config->worker.threads * 2)) {
+    intake.ready = &pipeline->ready;
+    if (!queue_init(&pipeline->chains, CHAINS_MAX)) {
         status = error_set(err, STATUS_NO_MEMORY, "no memory for the queues");
         goto done;
     }
-    status = create_computes(pipeline, err);
+    status = create_ready(pipeline, err);
+    if (status == STATUS_OK) {
+        status = create_computes(pipeline, err);
+    }
     if (status == STATUS_OK) {
         status = intake_create(&intake, &pipeline->intake, err);
     }
@@ -420,7 +436,7 @@ void pipeline_stop(struct pipeline *pipeline) {
     atomic_store(&pipeline->stopping, true);
     intake_stop(pipeline->intake);
     queue_close(&pipeline->chains);
-    queue_close(&pipeline->batches);
+    ready_close(&pipeline->ready);
     stream_wake(pipeline->opts.stream);
     join(pipeline->poll_thread, &pipeline->poll_started);
     join(pipeline->intake_thread, &pipeline->intake_started);
@@ -437,7 +453,7 @@ void pipeline_destroy(struct pipeline *pipeline) {
     free(pipeline->computes);
     intake_destroy(pipeline->intake);
     queue_release(&pipeline->chains);
-    queue_release(&pipeline->batches);
+    ready_release(&pipeline->ready);
     answers_pool_release(&pipeline->answers);
     parts_pool_release(&pipeline->parts);
     later_release(&pipeline->failures.later);

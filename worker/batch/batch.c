@@ -8,9 +8,10 @@
 enum { TENSOR_ALIGN = 64 }; /* what the kernels like best */
 
 const char *const batch_reason_names[] = {
-    [BATCH_FULL] = "full",         [BATCH_LINGER] = "linger",
-    [BATCH_DEADLINE] = "deadline", [BATCH_PRIORITY] = "priority",
-    [BATCH_IDLE] = "idle",         [BATCH_ROOM] = "room",
+    [BATCH_FULL] = "full",         [BATCH_SLICE] = "slice",
+    [BATCH_LINGER] = "linger",     [BATCH_DEADLINE] = "deadline",
+    [BATCH_PRIORITY] = "priority", [BATCH_IDLE] = "idle",
+    [BATCH_ROOM] = "room",
 };
 
 enum status batch_create(const struct batch_model *model, int model_index,

@@ -10,6 +10,7 @@
 #define MILLRACE_BATCH_BATCH_H
 
 #include "base/span.h"
+#include "batch/cost.h"
 #include "codec/framing.h"
 #include "codec/record_out.h"
 #include "engine/model.h"
@@ -18,6 +19,28 @@
 #define BATCH_SHA256_SIZE 32
 #define BATCH_TENSOR_SIZE_MAX ((size_t)1 << 30) /* bytes of one input, all rows */
 
+/* Why a batch was run when it was. */
+enum batch_reason {
+    BATCH_FULL,     /* it had the rows that are aimed at */
+    BATCH_SLICE,    /* it had as many as the other models have to wait for */
+    BATCH_LINGER,   /* its oldest job had waited long enough */
+    BATCH_DEADLINE, /* that of one of its jobs is near */
+    BATCH_PRIORITY, /* one of its jobs waits for no company */
+    BATCH_IDLE,     /* nothing more was waiting, or a thread had nothing to do */
+    BATCH_ROOM,     /* rows of another shape needed its place */
+    BATCH_REASON_COUNT
+};
+
+/* "full", "linger" and so on. */
+extern const char *const batch_reason_names[BATCH_REASON_COUNT];
+
+/* How many rows a batch is to have, 1 to rows_max. */
+struct batch_aim {
+    int rows;                 /* most rows a second: when all threads are busy */
+    int early_rows;           /* an answer soonest: when one has nothing to do; <= rows */
+    enum batch_reason reason; /* what a batch of `rows` is called */
+};
+
 /* How one model is batched; made at start, read-only afterwards. */
 struct batch_model {
     const struct model *model;
@@ -25,7 +48,10 @@ struct batch_model {
     const char *version;   /* as configured, "" if none */
     const uint8_t *sha256; /* of its file, BATCH_SHA256_SIZE bytes; NULL: not known */
     int rows_max;          /* 1 .. BATCH_ROWS_MAX */
-    int64_t linger_us;     /* longest wait of a batch's oldest job while others compute */
+    struct batch_aim aim;
+    struct cost cost;  /* as measured at start; of no points if it was not */
+    int weight;        /* of its share of the threads */
+    int64_t linger_us; /* longest wait of a batch's oldest job while others compute */
     bool nan_rejected;
     int outputs[MODEL_OUTPUTS_MAX]; /* indexes of the outputs that answers carry */
     int output_count;
@@ -43,20 +69,6 @@ struct row_shape {
 };
 
 struct parts;
-
-/* Why a batch was run when it was. */
-enum batch_reason {
-    BATCH_FULL,     /* it had the rows that are aimed at */
-    BATCH_LINGER,   /* its oldest job had waited long enough */
-    BATCH_DEADLINE, /* that of one of its jobs is near */
-    BATCH_PRIORITY, /* one of its jobs waits for no company */
-    BATCH_IDLE,     /* nothing more was waiting, or a thread had nothing to do */
-    BATCH_ROOM,     /* rows of another shape needed its place */
-    BATCH_REASON_COUNT
-};
-
-/* "full", "linger" and so on. */
-extern const char *const batch_reason_names[BATCH_REASON_COUNT];
 
 struct batch_row {
     void *tag; /* the caller's own: the record */
@@ -80,6 +92,9 @@ struct batch {
     int64_t due_us;                         /* when it must be run, by clock_now_us */
     enum batch_reason due_reason;           /* what due_us comes of */
     enum batch_reason reason;               /* why it was emitted */
+    int aim;                                /* rows it would have been full with */
+    int64_t cost_us;                        /* what it is expected to take */
+    struct batch *next;                     /* in a queue */
     int64_t deadline_us;                    /* the first of its rows */
     struct batch_row *rows;                 /* rows_max of them */
     struct tensor inputs[MODEL_INPUTS_MAX]; /* dims[0] is count once taken to be run */

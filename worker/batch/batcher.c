@@ -42,13 +42,13 @@ static int oldest_lane(const struct batcher *batcher, int model_index) {
  * to go first: otherwise many row shapes could hold all batches open for ever. */
 static struct batch *take_batch(struct batcher *batcher, int model_index) {
     const struct batcher_opts *opts = &batcher->opts;
-    struct batch *batch = opts->take(opts->opaque, model_index, false);
+    struct batch *batch = opts->take(opts->opaque, model_index);
     if (batch == NULL) {
         int lane = oldest_lane(batcher, model_index);
         if (lane < batcher->lane_count) {
             emit_lane(batcher, lane, BATCH_ROOM);
         }
-        batch = opts->take(opts->opaque, model_index, true);
+        batch = opts->take(opts->opaque, model_index);
     }
     return batch;
 }
@@ -63,13 +63,14 @@ static enum status open_lane(struct batcher *batcher, int model_index,
     }
     batch = take_batch(batcher, model_index);
     if (batch == NULL) {
-        return error_set(err, STATUS_AGAIN, "the worker is stopping");
+        return error_set(err, STATUS_AGAIN, "no batch is free");
     }
     status = batch_shape(batch, shapes, err);
     if (status != STATUS_OK) {
         batcher->opts.give_back(batcher->opts.opaque, batch);
         return status;
     }
+    batch->aim = batch->model->aim.rows;
     *lane = batcher->lane_count++;
     batcher->lanes[*lane] = batch;
     return STATUS_OK;
@@ -110,68 +111,89 @@ static void count_row(struct batch *batch, const struct batch_row *row, int64_t 
     batch->rows[batch->count++] = *row;
 }
 
+/* Emits the batch if it has the rows that are aimed at now. */
+static void emit_full(struct batcher *batcher, int lane) {
+    struct batch *batch = batcher->lanes[lane];
+    const struct batch_aim *aim = &batch->model->aim;
+    if (batch->count >= aim->rows) {
+        emit_lane(batcher, lane, aim->reason);
+    } else if (batch->count >= aim->early_rows &&
+               batcher->opts.idle(batcher->opts.opaque)) {
+        batch->aim = batch->count;
+        emit_lane(batcher, lane, BATCH_FULL);
+    }
+}
+
 /* The rows of the job behind its first *placed ones, as many as go into one batch; counts
  * them there and in *placed. */
 static enum status place(struct batcher *batcher, int model_index,
                          const struct fill *fill, struct batch_row *row, int64_t now_us,
                          int *placed, struct error *err) {
     struct batch *batch;
-    int lane = 0, count;
+    int lane = 0, count, first = *placed;
     enum status status = find_lane(batcher, model_index, fill->shapes, &lane, err);
     if (status != STATUS_OK) {
         return status;
     }
     batch = batcher->lanes[lane];
-    count = fill->rows - *placed;
-    if (count > fill->model->rows_max - batch->count) {
-        count = fill->model->rows_max - batch->count;
+    count = fill->rows - first;
+    if (count > batch->aim - batch->count) {
+        count = batch->aim - batch->count;
     }
-    status = fill_rows(fill, *placed, count, batch, err);
+    status = fill_rows(fill, first, count, batch, err);
     if (status != STATUS_OK) {
         return status; /* an empty lane stays open; flushing skips it */
     }
     for (int i = 0; i < count; i++) {
-        row->part = *placed + i;
+        row->part = first + i;
         count_row(batch, row, now_us);
     }
-    *placed += count;
-    if (batch->count == fill->model->rows_max) {
-        emit_lane(batcher, lane, BATCH_FULL);
-    }
+    *placed = first + count; /* before it is emitted: others may end the job then */
+    emit_full(batcher, lane);
     return STATUS_OK;
+}
+
+bool batcher_abandon(struct batcher_progress *progress, int cause,
+                     const struct error *reason) {
+    struct parts *parts = progress->parts;
+    int placed = progress->placed;
+    *progress = (struct batcher_progress){.parts = NULL};
+    if (parts == NULL) {
+        return true;
+    }
+    if (!parts_fail(parts, parts->rows - placed, cause, reason)) {
+        return false; /* whoever brings the last row answers the job */
+    }
+    parts_give_back(parts);
+    return true;
 }
 
 static enum status place_many(struct batcher *batcher, int model_index, struct fill *fill,
-                              struct batch_row *row, int64_t now_us, struct error *err) {
-    int placed = 0;
+                              struct batch_row *row, struct batcher_progress *progress,
+                              int64_t now_us, struct error *err) {
     enum status status = fill_stage(fill, &batcher->stage, err);
-    if (status != STATUS_OK) {
-        return status;
-    }
-    row->parts = parts_take(batcher->opts.parts, fill->rows);
-    if (row->parts == NULL) {
-        return error_set(err, STATUS_NO_MEMORY, "no memory for a job of %d rows",
-                         fill->rows);
-    }
-    while (placed < fill->rows) { /* once all are, the parts may be gone */
-        status = place(batcher, model_index, fill, row, now_us, &placed, err);
-        if (status == STATUS_AGAIN) {
-            return status;
-        }
-        if (status != STATUS_OK) {
-            /* Whoever brings the last row answers the job; that may be we. */
-            if (!parts_fail(row->parts, fill->rows - placed, 0, err)) {
-                return STATUS_OK;
-            }
-            parts_give_back(row->parts);
-            return status;
+    if (status == STATUS_OK && progress->parts == NULL) {
+        progress->parts = parts_take(batcher->opts.parts, fill->rows);
+        if (progress->parts == NULL) {
+            status = error_set(err, STATUS_NO_MEMORY, "no memory for a job of %d rows",
+                               fill->rows);
         }
     }
-    return STATUS_OK;
+    row->parts = progress->parts;
+    while (status == STATUS_OK && progress->placed < fill->rows) {
+        status = place(batcher, model_index, fill, row, now_us, &progress->placed, err);
+    }
+    if (status == STATUS_OK) {
+        *progress = (struct batcher_progress){.parts = NULL};
+    } else if (status != STATUS_AGAIN && !batcher_abandon(progress, 0, err)) {
+        status = STATUS_OK;
+    }
+    return status;
 }
 
 enum status batcher_add(struct batcher *batcher, int model_index, const struct job *job,
-                        const struct batch_row *from, int64_t now_us, struct error *err) {
+                        const struct batch_row *from, struct batcher_progress *progress,
+                        int64_t now_us, struct error *err) {
     struct batch_row row = *from;
     struct fill fill;
     enum status status;
@@ -185,8 +207,9 @@ enum status batcher_add(struct batcher *batcher, int model_index, const struct j
     row.id = job->id;
     row.headers = job->headers;
     row.parts = NULL;
-    return fill.many ? place_many(batcher, model_index, &fill, &row, now_us, err)
-                     : place(batcher, model_index, &fill, &row, now_us, &placed, err);
+    return fill.many
+               ? place_many(batcher, model_index, &fill, &row, progress, now_us, err)
+               : place(batcher, model_index, &fill, &row, now_us, &placed, err);
 }
 
 void batcher_flush(struct batcher *batcher, int64_t now_us, bool idle) {

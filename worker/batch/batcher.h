@@ -25,9 +25,10 @@ struct batcher_opts {
     const struct batch_model *const *models;
     int model_count;
     struct parts_pool *parts; /* borrowed; for jobs of several rows */
-    /* An unused batch of models[model_index]; NULL if there is none, after waiting for
-     * one if `wait`; with `wait`, NULL means that the worker is stopping. */
-    struct batch *(*take)(void *opaque, int model_index, bool wait);
+    /* An unused batch of models[model_index]; NULL if there is none. */
+    struct batch *(*take)(void *opaque, int model_index);
+    /* Has a thread nothing to do? */
+    bool (*idle)(void *opaque);
     /* A batch to be run; its inputs' dims[0] are set. */
     void (*emit)(void *opaque, struct batch *batch);
     /* A batch that take() gave and that could not be used. */
@@ -46,13 +47,26 @@ void batcher_init(struct batcher *batcher, const struct batcher_opts *opts);
 /* Open batches are not touched: they are their owner's. */
 void batcher_release(struct batcher *batcher);
 
+/* How far a job of several rows has come; zeroed for one that is new. */
+struct batcher_progress {
+    struct parts *parts;
+    int placed;
+};
+
 /* Puts a parsed job into batches of its model, which may emit some.  `row` has tag
  * and times; the batch is run at latest at row->run_us, at once if row->urgent.
  * STATUS_POISON: the job does not fit the model, nothing was changed for others;
- * STATUS_AGAIN: the worker is stopping. */
+ * STATUS_AGAIN: no batch is free; call again with the same job and progress. */
 MUST_CHECK enum status batcher_add(struct batcher *batcher, int model_index,
                                    const struct job *job, const struct batch_row *row,
-                                   int64_t now_us, struct error *err);
+                                   struct batcher_progress *progress, int64_t now_us,
+                                   struct error *err);
+
+/* A job that was begun is not gone on with.  True: it has no rows in batches and the
+ * caller tells what became of it; otherwise it fails like this once they have been run.
+ */
+MUST_CHECK bool batcher_abandon(struct batcher_progress *progress, int cause,
+                                const struct error *reason);
 
 /* Emits what is due at now_us; everything if `idle`, because then waiting wins nothing.
  */

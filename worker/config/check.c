@@ -124,6 +124,13 @@ static void check_models(struct loader *loader) {
                 item_place(loader, "models", i, "batch_max", "worker.window_jobs"), i,
                 model->batch_max, config->worker.window_jobs);
         }
+        if (model->batch_size > model->batch_max) {
+            loader_problem(
+                loader,
+                "%s: models[%zu].batch_size = %d: must be at most its batch_max, %d",
+                item_place(loader, "models", i, "batch_size", "batch_max"), i,
+                model->batch_size, model->batch_max);
+        }
         check_outputs(loader, i);
     }
 }

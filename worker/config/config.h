@@ -93,6 +93,8 @@ struct config_model {
     const char *path; /* absolute, or relative to the working directory */
     const char *version;
     int batch_max;
+    int batch_size; /* at most batch_max; 0: measured */
+    int weight;
     int linger_ms;
     enum config_nan nan;
     const char *const *outputs; /* names of those wanted; none: all */

@@ -238,7 +238,28 @@ static const struct key model_keys[] = {
         .min = 1,
         .max = 4096,
         .fallback = "64",
-        .help = "Most jobs in one batch.",
+        .help = "Most rows in one batch; memory is set aside for as many.",
+    },
+    {
+        .name = "batch_size",
+        .type = KEY_INT,
+        .offset = offsetof(struct config_model, batch_size),
+        .min = 0,
+        .max = 4096,
+        .fallback = "0",
+        .help = "Rows that make a batch full. 0: measured at start, one size for most "
+                "rows a second while all threads are busy and one for the soonest "
+                "answer while one is not; both up to batch_max.",
+    },
+    {
+        .name = "weight",
+        .type = KEY_INT,
+        .offset = offsetof(struct config_model, weight),
+        .min = 1,
+        .max = 1000,
+        .fallback = "1",
+        .help = "Share of the compute threads while other models have work, too: one of "
+                "weight 2 gets twice the time of one of weight 1.",
     },
     {
         .name = "linger_ms",

@@ -137,6 +137,9 @@ static void add_leases(struct stream *stream,
             int input = input_of(stream, partitions->elems[i].topic);
             *place = window_lease(&stream->window, stream->inputs[input].route, input,
                                   partitions->elems[i].partition);
+            if (*place != NULL) {
+                waiting_hold(stream, (*place)->route); /* if its route is */
+            }
         }
     }
 }
@@ -152,6 +155,7 @@ static void discard_batch(struct stream *stream) {
         struct slot *next = slot->link;
         if (slot->lease->state != LEASE_HELD) { /* only this thread writes it */
             atomic_fetch_sub(&slot->lease->polled, 1);
+            slot->lease->polled_size -= slot->size;
             stream_let_go(stream, slot);
             window_untake(&stream->window, slot);
         } else {

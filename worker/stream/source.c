@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/size.h"
 #include "stream/internal.h"
+#include "stream/portion.h"
 #include "stream/rebalance.h"
 #include "stream/retry.h"
 #include "stream/waiting.h"
@@ -17,6 +18,7 @@
  */
 #define HOLD_BACK_US 300000
 #define PAUSED_WAIT_US 100000
+#define HELD_POLL_MS 5
 #define LAG_INTERVAL_US 1000000
 #define REVOKE_WAIT_MAX_US 5000000
 #define LEAVE_WAIT_US 3000000
@@ -106,6 +108,7 @@ static bool wait_for_room(struct stream *stream, int64_t timeout_us) {
     struct window *window = &stream->window;
     size_t records, size;
     int64_t now_us, left_us;
+    bool crowded;
 
     if (source->drained) {
         return false;
@@ -122,7 +125,8 @@ static bool wait_for_room(struct stream *stream, int64_t timeout_us) {
         }
         return !source->paused;
     }
-    if (window_room(window, &records, &size)) {
+    crowded = portion_crowded(stream);
+    if (!crowded && window_room(window, &records, &size)) {
         source->full_since_us = 0;
         return true;
     }
@@ -132,10 +136,19 @@ static bool wait_for_room(struct stream *stream, int64_t timeout_us) {
     }
     left_us = source->full_since_us + HOLD_BACK_US - now_us;
     if (left_us <= 0) {
+        source->full_since_us = 0;
+        if (portion_hold(stream)) {
+            return window_room(window, &records, &size);
+        }
         pause_all(stream);
         return false;
     }
-    if (!window_wait_room(window, 8, timeout_us < left_us ? timeout_us : left_us)) {
+    left_us = timeout_us < left_us ? timeout_us : left_us;
+    if (crowded) {
+        window_wait_release(window, left_us);
+        return false;
+    }
+    if (!window_wait_room(window, 8, left_us)) {
         return false;
     }
     source->full_since_us = 0;
@@ -210,6 +223,7 @@ void source_batch_add(struct stream *stream, struct slot *slot) {
     struct source *source = &stream->source;
 
     atomic_fetch_add_explicit(&slot->lease->polled, 1, memory_order_relaxed);
+    slot->lease->polled_size += slot->size;
     if (source->batch_last == NULL) {
         source->batch_first = slot;
     } else {
@@ -432,6 +446,9 @@ enum status source_poll(struct stream *stream, int timeout_ms, struct record **c
             return STATUS_OK; /* held back: what is fetched stays with librdkafka */
         }
         timeout_ms = source->drained ? timeout_ms : 0;
+    }
+    if (source->held_count > 0 && timeout_ms > HELD_POLL_MS) {
+        timeout_ms = HELD_POLL_MS; /* to let go of what is held in time */
     }
     status = poll_batch(stream, timeout_ms, err);
     if (status == STATUS_OK) {

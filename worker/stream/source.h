@@ -30,7 +30,9 @@ struct source {
     rd_kafka_conf_t *conf;      /* owned; the pattern for another look at the group */
     struct lease_table *tables; /* owned array; by input */
     bool subscribed;
-    bool pauses_changed; /* a lease's pause_wanted */
+    bool pauses_changed;          /* a lease's pause_wanted */
+    bool held[STREAM_ROUTES_MAX]; /* by portion.c */
+    int held_count;
     /* Polled and not handed out yet. */
     struct slot *batch_first, *batch_last;
     size_t batch_count, batch_size;

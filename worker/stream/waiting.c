@@ -26,10 +26,23 @@ static void want_pause(struct stream *stream, struct lease *lease) {
                                              lease->waiting_count >= COUNT_MAX ||
                                              lease->waiting_size >= SIZE_MAX_WAITING);
 
+    wanted = wanted || stream->source.held[lease->route];
+
     /* Once paused, a lease stays so until all is out: each time costs a fetch. */
     if (wanted != lease->pause_wanted && (wanted || lease->waiting == NULL)) {
         lease->pause_wanted = wanted;
         stream->source.pauses_changed = true;
+    }
+}
+
+void waiting_hold(struct stream *stream, int route) {
+    for (size_t i = 0; i < stream->input_count; i++) {
+        const struct lease_table *table = &stream->source.tables[i];
+        for (size_t p = 0; stream->inputs[i].route == route && p < table->count; p++) {
+            if (table->leases[p] != NULL) {
+                want_pause(stream, table->leases[p]);
+            }
+        }
     }
 }
 
@@ -73,6 +86,7 @@ static void condemn(struct stream *stream, struct slot *slot, int crashes) {
              crashes);
     record_set_dead(&slot->record, "crash", NULL, reason);
     atomic_fetch_add(&slot->lease->polled, 1);
+    slot->lease->polled_size += slot->size;
     atomic_fetch_add(&stream->counters.records_in, 1);
     atomic_fetch_add(&stream->counters.condemned, 1);
     window_append(&stream->window, slot, slot, 1, slot->size);

@@ -172,6 +172,18 @@ bool window_wait_room(struct window *window, size_t part, int64_t timeout_us) {
     return room;
 }
 
+void window_wait_release(struct window *window, int64_t timeout_us) {
+    int64_t deadline_us = clock_now_us() + timeout_us;
+    size_t before;
+
+    pthread_mutex_lock(&window->lock);
+    before = window->records;
+    while (window->records >= before &&
+           window_cond_wait(&window->room, &window->lock, deadline_us)) {
+    }
+    pthread_mutex_unlock(&window->lock);
+}
+
 struct lease *window_lease(struct window *window, int route, int input,
                            int32_t partition) {
     struct lease *lease = calloc(1, sizeof *lease);
@@ -356,6 +368,7 @@ void window_return(struct window *window, struct lease *lease, struct slot *chai
     last->link = window->returned;
     window->returned = chain;
     lease->released += count;
+    lease->released_size += size;
     window->records -= count;
     window->size -= size;
     pthread_cond_signal(&window->room);

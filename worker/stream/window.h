@@ -46,6 +46,7 @@ struct lease {
     int64_t last_offset; /* delivered; -1 for none yet */
     bool paused;
     bool pause_wanted;       /* for what waits, whether or not the window is full */
+    size_t polled_size;      /* bytes handed out */
     _Atomic uint64_t polled; /* handed out; only this thread writes it */
     struct slot *waiting, *waiting_last; /* polled, and not to be handed out yet */
     size_t waiting_count, waiting_size;
@@ -68,6 +69,7 @@ struct lease {
     /* window->lock. */
     enum lease_state state;
     uint64_t released;
+    size_t released_size;
     struct lease *fresh_next;
     /* Commit thread. */
     struct lease *next;       /* in window->leases */
@@ -130,6 +132,9 @@ bool window_room(struct window *window, size_t *records, size_t *size);
 /* Waits until at least one part in `part` of the window is free, for timeout_us at most;
  * whether it is.  Runs on: poll thread. */
 bool window_wait_room(struct window *window, size_t part, int64_t timeout_us);
+
+/* Waits until some records have been released, for timeout_us at most. */
+void window_wait_release(struct window *window, int64_t timeout_us);
 
 /* A new lease, or NULL without memory.  Runs on: poll thread. */
 struct lease *window_lease(struct window *window, int route, int input,

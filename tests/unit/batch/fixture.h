@@ -17,6 +17,7 @@ static inline struct batch_model fixture_model(const char *path, int rows_max) {
     ck_assert_msg(model_open(path, &model, &err) == STATUS_OK, "%s", err.text);
     item.model = model;
     item.linger_us = 1000;
+    item.aim = (struct batch_aim){.rows = rows_max, .early_rows = rows_max};
     for (int i = 0; i < model_output_count(model); i++) {
         item.outputs[item.output_count++] = i;
     }

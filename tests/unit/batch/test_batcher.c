@@ -15,12 +15,14 @@ struct world {
     struct batch *all[2][SPARE];
     struct batch *emitted[EMITTED_MAX];
     int emitted_count;
+    bool idle;
     struct batcher batcher;
 };
 
-static struct batch *take(void *opaque, int model_index, bool wait) {
+static struct batch *take(void *opaque, int model_index) {
     struct world *world = opaque;
-    if (world->spare_count[model_index] == 0 && wait && world->emitted_count > 0) {
+    if (world->spare_count[model_index] == 0 && world->emitted_count > 0 &&
+        world->emitted[world->emitted_count - 1]->model_index == model_index) {
         return world->emitted[--world->emitted_count]; /* "it has been run" */
     }
     return world->spare_count[model_index] == 0
@@ -38,9 +40,15 @@ static void give_back(void *opaque, struct batch *batch) {
     world->spare[batch->model_index][world->spare_count[batch->model_index]++] = batch;
 }
 
+static bool idle(void *opaque) {
+    const struct world *world = opaque;
+    return world->idle;
+}
+
 static void world_init(struct world *world) {
     struct batcher_opts opts = {.models = world->serving,
                                 .model_count = 2,
+                                .idle = idle,
                                 .take = take,
                                 .emit = emit,
                                 .give_back = give_back,
@@ -75,7 +83,8 @@ static enum status add(struct world *world, int model, const struct job *job,
                        int64_t now_us, int64_t run_us, struct error *err) {
     static int tags;
     struct batch_row row = {.tag = &tags, .run_us = run_us, .deadline_us = INT64_MAX};
-    return batcher_add(&world->batcher, model, job, &row, now_us, err);
+    struct batcher_progress progress = {.parts = NULL};
+    return batcher_add(&world->batcher, model, job, &row, &progress, now_us, err);
 }
 
 static void add_lookup(struct world *world, int64_t now_us) {
@@ -96,6 +105,30 @@ START_TEST(batch_leaves_when_it_is_full) {
     ck_assert_int_eq(world.emitted[0]->count, 4);
     ck_assert_int_eq(world.emitted[0]->inputs[0].dims[0], 4);
     ck_assert_int_eq(batcher_due_us(&world.batcher), INT64_MAX);
+    world_release(&world);
+}
+END_TEST
+
+START_TEST(batch_is_as_large_as_is_aimed_at) {
+    struct world world;
+    world_init(&world);
+    world.models[0].aim =
+        (struct batch_aim){.rows = 3, .early_rows = 2, .reason = BATCH_SLICE};
+    for (int i = 0; i < 3; i++) {
+        ck_assert_int_eq(world.emitted_count, 0);
+        add_lookup(&world, 0);
+    }
+    ck_assert_int_eq(world.emitted_count, 1); /* all threads were busy */
+    ck_assert_int_eq(world.emitted[0]->count, 3);
+    ck_assert_int_eq(world.emitted[0]->aim, 3);
+    ck_assert_int_eq(world.emitted[0]->reason, BATCH_SLICE);
+    add_lookup(&world, 0);
+    world.idle = true;
+    add_lookup(&world, 0);
+    ck_assert_int_eq(world.emitted_count, 2); /* one is idle: two rows are enough */
+    ck_assert_int_eq(world.emitted[1]->count, 2);
+    ck_assert_int_eq(world.emitted[1]->aim, 2);
+    ck_assert_int_eq(world.emitted[1]->reason, BATCH_FULL);
     world_release(&world);
 }
 END_TEST
@@ -172,6 +205,7 @@ START_TEST(every_batch_says_why_it_was_run) {
     struct world world;
     struct batch_row urgent = {
         .urgent = true, .run_us = INT64_MAX, .deadline_us = INT64_MAX};
+    struct batcher_progress progress = {.parts = NULL};
     struct job job;
     struct error err;
     world_init(&world);
@@ -192,7 +226,8 @@ START_TEST(every_batch_says_why_it_was_run) {
     ck_assert_int_eq(add(&world, 0, &job, 0, 300, &err), STATUS_OK);
     batcher_flush(&world.batcher, 300, false);
     ck_assert_int_eq(world.emitted[0]->reason, BATCH_DEADLINE);
-    ck_assert_int_eq(batcher_add(&world.batcher, 0, &job, &urgent, 400, &err), STATUS_OK);
+    ck_assert_int_eq(batcher_add(&world.batcher, 0, &job, &urgent, &progress, 400, &err),
+                     STATUS_OK);
     batcher_flush(&world.batcher, 400, false);
     ck_assert_int_eq(world.emitted[1]->reason, BATCH_PRIORITY);
     for (int length = 1; length <= SPARE + 1; length++) {
@@ -330,6 +365,7 @@ int main(void) {
     SRunner *runner;
     int failed;
     tcase_add_test(tests, batch_leaves_when_it_is_full);
+    tcase_add_test(tests, batch_is_as_large_as_is_aimed_at);
     tcase_add_test(tests, batch_leaves_when_its_oldest_job_is_due);
     tcase_add_test(tests, batch_leaves_at_once_when_nothing_more_is_waiting);
     tcase_add_test(tests, a_row_that_is_dropped_leaves_the_others_as_they_were);

@@ -19,10 +19,9 @@ static struct batch *ready;
 static struct batch *spare;
 static int tags[ROWS];
 
-static struct batch *take(void *opaque, int model_index, bool wait) {
+static struct batch *take(void *opaque, int model_index) {
     (void)opaque;
     (void)model_index;
-    (void)wait;
     return spare;
 }
 
@@ -65,12 +64,14 @@ static int run(const bool *bad, struct heard *heard, struct answers_pool *pool) 
     for (int i = 0; i < ROWS; i++) {
         struct batch_row row = {
             .tag = &tags[i], .timestamp_ms = 1000 + i, .run_us = INT64_MAX};
+        struct batcher_progress progress = {.parts = NULL};
         struct job job;
         char id[16];
         tags[i] = i;
         (void)snprintf(id, sizeof(id), "row-%d", i);
         fixture_lookup_job(&job, id, i % 10, bad[i] ? 99 : 1, 2);
-        ck_assert_int_eq(batcher_add(&batcher, 0, &job, &row, 0, &err), STATUS_OK);
+        ck_assert_int_eq(batcher_add(&batcher, 0, &job, &row, &progress, 0, &err),
+                         STATUS_OK);
     }
     ck_assert_int_eq(session_create(model.model, 0, &session, &err), STATUS_OK);
     ck_assert(answers_pool_init(pool));

@@ -31,7 +31,8 @@ struct heard {
 
 static struct batch_model model;
 static struct batch *batches[BATCHES_MAX], *emitted[BATCHES_MAX];
-static int batches_taken, emitted_count;
+static int batches_taken, batches_allowed = BATCHES_MAX, emitted_count;
+static struct batcher_progress progress;
 static struct batcher batcher;
 static struct parts_pool parts;
 static struct answers_pool answers;
@@ -40,11 +41,13 @@ static int tags[JOBS_MAX];
 static uint8_t bytes[1 << 22];
 static size_t bytes_used;
 
-static struct batch *take(void *opaque, int model_index, bool wait) {
+static struct batch *take(void *opaque, int model_index) {
     struct error err;
     (void)opaque;
-    (void)wait;
     ck_assert_int_lt(batches_taken, BATCHES_MAX);
+    if (batches_taken == batches_allowed) {
+        return NULL;
+    }
     ck_assert_int_eq(batch_create(&model, model_index, &batches[batches_taken], &err),
                      STATUS_OK);
     return batches[batches_taken++];
@@ -104,7 +107,7 @@ static enum status add(int tag, const char *name, const struct tensor *x,
                   "%s", err->text);
     ck_assert_int_eq(job_parse(span_of(bytes + bytes_used, size), &job, err), STATUS_OK);
     bytes_used += size;
-    return batcher_add(&batcher, 0, &job, &row, 0, err);
+    return batcher_add(&batcher, 0, &job, &row, &progress, 0, err);
 }
 
 /* Rows of three ids each; a job of one row has no dimension for them if `rows` is 0. */
@@ -298,6 +301,47 @@ START_TEST(a_failure_that_came_from_elsewhere_keeps_its_cause) {
 }
 END_TEST
 
+/* Batches for 8 rows are free, then for 8 more: the job goes on where it was. */
+START_TEST(a_job_larger_than_what_is_free_goes_on_later) {
+    static struct made made;
+    unsigned random = 14;
+    struct error err;
+    open_world(LOOKUP, 4);
+    for (int i = 0; i < 3 * 29; i++) {
+        made.ids[0][i] = next_random(&random, 10);
+    }
+    for (batches_allowed = 2; batches_allowed < 8; batches_allowed += 2) {
+        ck_assert_int_eq(add_lookup(0, 29, made.ids[0], &err), STATUS_AGAIN);
+        ck_assert_int_eq(progress.placed, 4 * batches_allowed);
+    }
+    ck_assert_int_eq(add_lookup(0, 29, made.ids[0], &err), STATUS_OK);
+    ck_assert_ptr_null(progress.parts);
+    run_all();
+    check_lookup(0, 29, made.ids[0]);
+    close_world();
+}
+END_TEST
+
+START_TEST(a_job_that_is_not_gone_on_with_fails_once_its_rows_are_out) {
+    static const int64_t ids[3 * 29];
+    struct error late, err;
+    open_world(LOOKUP, 4);
+    (void)error_set(&late, STATUS_POISON, "too late");
+    batches_allowed = 1;
+    ck_assert_int_eq(add_lookup(0, 29, ids, &err), STATUS_AGAIN);
+    ck_assert(!batcher_abandon(&progress, 3, &late));
+    ck_assert_int_eq(heard[0].failed, 0);
+    run_all();
+    ck_assert_int_eq(heard[0].failed, 1);
+    ck_assert_int_eq(heard[0].cause, 3);
+    batches_allowed = batches_taken; /* none: nothing is begun, so the caller tells */
+    ck_assert_int_eq(add_lookup(1, 29, ids, &err), STATUS_AGAIN);
+    ck_assert(batcher_abandon(&progress, 3, &late));
+    ck_assert_ptr_null(progress.parts);
+    close_world();
+}
+END_TEST
+
 /* Nothing of it may be in a batch: the last of its rows is the one that does not fit. */
 START_TEST(a_job_that_is_refused_has_no_row_in_any_batch) {
     float values[2 * 9] = {0};
@@ -334,7 +378,8 @@ START_TEST(inputs_must_agree_on_the_number_of_rows) {
                                 sizeof(bytes), &size, &err),
                      STATUS_OK);
     ck_assert_int_eq(job_parse(span_of(bytes, size), &job, &err), STATUS_OK);
-    ck_assert_int_eq(batcher_add(&batcher, 0, &job, &row, 0, &err), STATUS_POISON);
+    ck_assert_int_eq(batcher_add(&batcher, 0, &job, &row, &progress, 0, &err),
+                     STATUS_POISON);
     ck_assert_str_eq(err.text, "input 'b' has 2 rows, but 'a' has 3");
     close_world();
 }
@@ -403,6 +448,8 @@ int main(void) {
         threads_put_the_rows_of_one_job_together,
         a_bad_row_fails_its_job_alone_and_is_named,
         a_failure_that_came_from_elsewhere_keeps_its_cause,
+        a_job_larger_than_what_is_free_goes_on_later,
+        a_job_that_is_not_gone_on_with_fails_once_its_rows_are_out,
         a_job_that_is_refused_has_no_row_in_any_batch,
         inputs_must_agree_on_the_number_of_rows,
         texts_of_rows_outlive_their_batch,

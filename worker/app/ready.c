@@ -1,0 +1,150 @@
+/* ready.c - see ready.h. */
+#include "app/ready.h"
+
+#include <assert.h>
+#include <errno.h>
+
+#include "base/clock.h"
+
+static bool cond_init(pthread_cond_t *cond) {
+    pthread_condattr_t attr;
+    bool good;
+    if (pthread_condattr_init(&attr) != 0) {
+        return false;
+    }
+    good = pthread_condattr_setclock(&attr, CLOCK_MONOTONIC) == 0 &&
+           pthread_cond_init(cond, &attr) == 0;
+    (void)pthread_condattr_destroy(&attr); /* fails only on misuse */
+    return good;
+}
+
+enum status ready_init(struct ready *ready, const int *weights, int count,
+                       struct error *err) {
+    *ready = (struct ready){
+        .models = calloc((size_t)count, sizeof(*ready->models)),
+        .shares = {.items = calloc((size_t)count, sizeof(*ready->shares.items)),
+                   .count = count}};
+    if (ready->models == NULL || ready->shares.items == NULL ||
+        pthread_mutex_init(&ready->lock, NULL) != 0) {
+        ready_release(ready);
+        return error_set(err, STATUS_NO_MEMORY, "no memory for a queue of batches");
+    }
+    if (!cond_init(&ready->not_empty)) {
+        (void)pthread_mutex_destroy(&ready->lock); /* fails only while locked */
+        ready_release(ready);
+        return error_set(err, STATUS_NO_MEMORY, "no memory for a queue of batches");
+    }
+    ready->made = true;
+    for (int i = 0; i < count; i++) {
+        ready->shares.items[i].weight = weights[i];
+    }
+    return STATUS_OK;
+}
+
+void ready_release(struct ready *ready) {
+    if (ready->made) {
+        (void)pthread_mutex_destroy(&ready->lock); /* both fail only while in use */
+        (void)pthread_cond_destroy(&ready->not_empty);
+    }
+    free(ready->models);
+    free(ready->shares.items);
+    *ready = (struct ready){.made = false};
+}
+
+static void append(struct ready_line *line, struct batch *batch) {
+    batch->next = NULL;
+    if (line->first == NULL) {
+        line->first = batch;
+    } else {
+        line->last->next = batch;
+    }
+    line->last = batch;
+}
+
+static struct batch *take_first(struct ready_line *line) {
+    struct batch *batch = line->first;
+    assert(batch != NULL);
+    line->first = batch->next;
+    return batch;
+}
+
+bool ready_push(struct ready *ready, struct batch *batch) {
+    struct ready_model *model = &ready->models[batch->model_index];
+    bool taken;
+    (void)pthread_mutex_lock(&ready->lock); /* fails only on misuse */
+    taken = !ready->closed;
+    if (taken) {
+        append(batch->reason == BATCH_PRIORITY ? &model->urgent : &model->ordinary,
+               batch);
+        share_add(&ready->shares, batch->model_index);
+        atomic_fetch_add(&ready->waiting, 1);
+        if (ready->poppers > 0) {
+            (void)pthread_cond_signal(&ready->not_empty); /* fails only on misuse */
+        }
+    }
+    (void)pthread_mutex_unlock(&ready->lock);
+    return taken;
+}
+
+/* Locks: ready->lock held. */
+static struct batch *take_next(struct ready *ready) {
+    int index = share_take(&ready->shares);
+    struct ready_model *model;
+    struct batch *batch;
+    if (index < 0) {
+        return NULL;
+    }
+    model = &ready->models[index];
+    batch = take_first(share_urgent_first(&model->passed, model->urgent.first != NULL,
+                                          model->ordinary.first != NULL)
+                           ? &model->urgent
+                           : &model->ordinary);
+    share_charge(&ready->shares, index, batch->cost_us);
+    atomic_fetch_sub(&ready->waiting, 1);
+    return batch;
+}
+
+struct batch *ready_pop(struct ready *ready, int64_t timeout_us) {
+    int64_t until_us = clock_now_us() + timeout_us;
+    struct timespec until = {.tv_sec = (time_t)(until_us / 1000000),
+                             .tv_nsec = (long)(until_us % 1000000) * 1000};
+    struct batch *batch = NULL;
+    (void)pthread_mutex_lock(&ready->lock); /* fails only on misuse */
+    if (!ready->closed) {
+        batch = take_next(ready);
+    }
+    if (batch == NULL && timeout_us > 0) {
+        ready->poppers++;
+        atomic_fetch_add(&ready->idle, 1);
+        while (!ready->closed && (batch = take_next(ready)) == NULL &&
+               pthread_cond_timedwait(&ready->not_empty, &ready->lock, &until) !=
+                   ETIMEDOUT) {
+        }
+        atomic_fetch_sub(&ready->idle, 1);
+        ready->poppers--;
+    }
+    (void)pthread_mutex_unlock(&ready->lock);
+    return batch;
+}
+
+void ready_charge(struct ready *ready, int model_index, int64_t expected_us,
+                  int64_t taken_us) {
+    (void)pthread_mutex_lock(&ready->lock); /* fails only on misuse */
+    share_charge(&ready->shares, model_index, taken_us - expected_us);
+    (void)pthread_mutex_unlock(&ready->lock);
+}
+
+int ready_waiting(struct ready *ready) {
+    return atomic_load(&ready->waiting);
+}
+
+bool ready_is_idle(struct ready *ready) {
+    return atomic_load(&ready->waiting) < atomic_load(&ready->idle);
+}
+
+void ready_close(struct ready *ready) {
+    (void)pthread_mutex_lock(&ready->lock); /* fails only on misuse */
+    ready->closed = true;
+    (void)pthread_cond_broadcast(&ready->not_empty); /* fails only on misuse */
+    (void)pthread_mutex_unlock(&ready->lock);
+}

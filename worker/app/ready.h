@@ -1,0 +1,63 @@
+/* ready.h - batches that can be run, and whose turn it is.
+ *
+ * First in, first out within a model, urgent ones before others (batch/share.h bounds how
+ * often); among models by weight and by what their batches cost.  Pushing never waits: a
+ * model has only so many batches.
+ *
+ * Depends on: batch/share.h, app/models.h.
+ * Ownership: batches pass from the pusher to the popper.
+ * Threads: any; it holds its own mutex. */
+#ifndef MILLRACE_APP_READY_H
+#define MILLRACE_APP_READY_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "app/models.h"
+#include "batch/share.h"
+
+struct ready_line {
+    struct batch *first, *last;
+};
+
+struct ready_model {
+    struct ready_line urgent, ordinary;
+    int passed; /* urgent ones in a row while others waited */
+};
+
+struct ready {
+    struct ready_model *models; /* owned; by model; under lock, as all below */
+    struct shares shares;       /* items owned */
+    bool closed;
+    int poppers; /* that wait on not_empty */
+    pthread_mutex_t lock;
+    pthread_cond_t not_empty; /* on CLOCK_MONOTONIC */
+    atomic_int waiting;       /* batches inside; written under lock */
+    atomic_int idle;          /* threads that wait for one; likewise */
+    bool made;
+};
+
+/* `weights` by model. */
+MUST_CHECK enum status ready_init(struct ready *ready, const int *weights, int count,
+                                  struct error *err);
+/* Accepts a zeroed struct. */
+void ready_release(struct ready *ready);
+
+/* Takes the batch, whose cost_us is set; false once closed: it remains the caller's. */
+MUST_CHECK bool ready_push(struct ready *ready, struct batch *batch);
+
+/* The next batch, waiting up to timeout_us for one; NULL: none, or closed. */
+MUST_CHECK struct batch *ready_pop(struct ready *ready, int64_t timeout_us);
+
+/* What the batch took, after it was popped with another expectation. */
+void ready_charge(struct ready *ready, int model_index, int64_t expected_us,
+                  int64_t taken_us);
+
+/* Batches inside at this moment, and whether a thread has nothing to do but for them. */
+int ready_waiting(struct ready *ready);
+bool ready_is_idle(struct ready *ready);
+
+/* Nothing goes in or out any more; wakes everyone. */
+void ready_close(struct ready *ready);
+
+#endif
