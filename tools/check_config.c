@@ -87,7 +87,8 @@ static void print_routes(const struct config *config) {
     puts("\nRoutes");
     for (size_t i = 0; i < config->route_count; i++) {
         const struct config_route *route = &config->routes[i];
-        printf("  %s -> %s, by %s\n", route->input, route->output,
+        printf("  %s -> %s, %s by %s\n", route->input, route->output,
+               route->record != NULL ? "records" : "jobs",
                route->model[0] != 0 ? route->model : "the model that each job names");
         printf("    dead letters go to %s\n", route->dead_letter);
         for (int k = 0; k < route->retry_count; k++) {
@@ -168,9 +169,10 @@ static json_t *route_facts(const struct config_route *route) {
     for (int i = 0; i < route->retry_count; i++) {
         json_array_append_new(retries, json_integer(route->retry_ms[i]));
     }
-    return json_pack("{s:s, s:s, s:s, s:s, s:o}", "input", route->input, "output",
-                     route->output, "dead_letter", route->dead_letter, "model",
-                     route->model, "retry_ms", retries);
+    return json_pack("{s:s, s:s, s:b, s:s, s:s, s:o}", "input", route->input, "output",
+                     route->output, "records", (int)(route->record != NULL),
+                     "dead_letter", route->dead_letter, "model", route->model, "retry_ms",
+                     retries);
 }
 
 static void add_report(void *opaque, const struct config *config,

@@ -3,6 +3,7 @@
 
 static const struct cli_entry entries[] = {
     {"worker", "the daemon: consume, batch, infer, publish", .command = &worker_cli},
+    {"init", "a configuration to begin with", .command = &init_cli},
     {"check-config", "what would run, every setting and where it came from",
      .command = &check_config_cli},
     {"submit", "send rows of a file as jobs", .command = &submit_cli},

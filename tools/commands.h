@@ -12,6 +12,7 @@
 extern const struct cli_group commands;
 
 extern const struct cli_command worker_cli;
+extern const struct cli_command init_cli;
 extern const struct cli_command check_config_cli;
 extern const struct cli_command submit_cli;
 extern const struct cli_command collect_cli;

@@ -71,7 +71,9 @@ static int print_page(const struct pages *pages, const char *wanted) {
         if (pages->commands[i] != NULL) {
             man_command(pages->commands[i]);
         } else if (strcmp(wanted, SETTINGS_PAGE) == 0) {
-            man_settings();
+            if (!man_settings()) {
+                return cli_fail(&man_cli, &(struct error){.text = "out of memory"});
+            }
         } else {
             man_program(&commands);
         }

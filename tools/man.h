@@ -1,6 +1,6 @@
 /* man.h - manual pages, made of the tables of commands and of settings.
  *
- * Depends on: tools/cli.h, config/keys.h.  Threads: main thread only. */
+ * Depends on: tools/cli.h, config/config.h.  Threads: main thread only. */
 #ifndef MILLRACE_TOOLS_MAN_H
 #define MILLRACE_TOOLS_MAN_H
 
@@ -11,9 +11,10 @@
 /* "millrace-model-bench" of "model bench". */
 void man_name(const struct cli_command *command, char *name, size_t size);
 
-/* millrace.1, a page of one command, millrace.conf.5: as roff, to standard output. */
+/* millrace.1, a page of one command, millrace.conf.5: as roff, to standard output.  The
+ * last is false without memory. */
 void man_program(const struct cli_group *group);
 void man_command(const struct cli_command *command);
-void man_settings(void);
+MUST_CHECK bool man_settings(void);
 
 #endif

@@ -1,5 +1,7 @@
 /* man_pages.c - what stands on the pages: see man.h. */
-#include "config/keys.h"
+#include <stdlib.h>
+
+#include "config/config.h"
 #include "tools/man.h"
 #include "tools/roff.h"
 
@@ -123,71 +125,24 @@ void man_program(const struct cli_group *group) {
 /* ---- the settings -------------------------------------------------------------------
  */
 
-static void print_key(const struct section *section, const struct key *key) {
-    char text[KEY_ALLOWED_MAX];
-    puts(".TP");
-    roff_font('B', key->name);
-    putchar('\n');
-    roff_text(key->help);
-    puts(".IP");
-    key_allowed(key, text, sizeof(text));
-    fputs("Allowed: ", stdout);
-    roff_text(text);
-    puts(".br");
-    if (key->fallback == NULL) {
-        puts("Must be given.");
-    } else {
-        fputs("Default: ", stdout);
-        roff_font('B', key->fallback[0] == 0 ? "empty" : key->fallback);
-        putchar('\n');
+bool man_settings(void) {
+    char *reference = NULL;
+    size_t size = 0;
+    FILE *to = open_memstream(&reference, &size);
+    if (to == NULL) {
+        return false;
     }
-    if (section->kind == SECTION_GROUP) {
-        key_variable(section, key->name, text, sizeof(text));
-        fputs(".br\nVariable: ", stdout);
-        roff_font('B', text);
-        putchar('\n');
+    config_reference(to);
+    if (fclose(to) != 0) {
+        free(reference);
+        return false;
     }
-}
-
-static void print_section(const struct section *section) {
-    static const char *const examples[] = {
-        [SECTION_GROUP] = " = { ... };",
-        [SECTION_LIST] = " = ( { ... }, { ... } );",
-        [SECTION_PROPERTIES] = " = { property = value; };",
-    };
-    char variable[KEY_VARIABLE_MAX];
-    fputs(".SH ", stdout);
-    for (const char *c = section->name; *c != 0; c++) {
-        putchar(*c >= 'a' && *c <= 'z' ? *c - 'a' + 'A' : *c);
-    }
-    printf("\n\\fB%s%s\\fR\n.PP\n", section->name, examples[section->kind]);
-    roff_text(section->help);
-    if (section->kind == SECTION_PROPERTIES) {
-        key_variable(section, "", variable, sizeof(variable));
-        fputs(".PP\nVariable: ", stdout);
-        roff_font('B', variable);
-        puts(" and the property\\(aqs name.");
-    }
-    for (size_t i = 0; i < section->key_count; i++) {
-        print_key(section, &section->keys[i]);
-    }
-}
-
-void man_settings(void) {
-    size_t count;
-    const struct section *all = sections(&count);
     roff_title("millrace.conf", 5);
     roff_summary("millrace.conf", "The configuration of a worker.");
-    puts(".SH DESCRIPTION\n"
-         "A file in libconfig\\(aqs format, which\n.BR millrace\\-worker (1)\nreads. A "
-         "setting may be given four ways; the first found counts: a flag\n"
-         "\\fB\\-\\-set section.key=value\\fR, an environment variable, the file, the "
-         "default.\nLists (\\fBmodels\\fR, \\fBroutes\\fR) come from the file alone.\n"
-         "\\fB@include \\(dqother.conf\\(dq\\fR at the start of a line reads another "
-         "file,\n"
-         "relative to the folder of the first.");
-    for (size_t i = 0; i < count; i++) {
-        print_section(&all[i]);
-    }
-    puts(".SH SEE ALSO\n.BR millrace\\-worker (1),\n.BR millrace (1)");
+    puts(".SH DESCRIPTION");
+    roff_markdown(reference);
+    puts(".SH SEE ALSO\n.BR millrace\\-worker (1),\n.BR millrace\\-check\\-config (1),\n"
+         ".BR millrace (1)");
+    free(reference);
+    return true;
 }

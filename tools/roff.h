@@ -11,6 +11,11 @@ void roff_text(const char *text);
 /* The same within a font: 'B' bold, 'I' italic. */
 void roff_font(char font, const char *text);
 
+/* The same of Markdown: headings, tables, text, and examples, which are indented.  A row
+ * becomes an entry of its first cell, what its last says, and the others behind that. The
+ * title is left out. */
+void roff_markdown(const char *text);
+
 /* The first line of a page: ".TH". */
 void roff_title(const char *name, int section);
 

@@ -17,7 +17,7 @@ value_is worker.window_mb 64 --set
 value_is log.level warn MILLRACE_LOG_LEVEL
 value_is worker.drain_timeout_s 30 default
 value_is 'routes\[1\].input' text.jobs '.*/good.conf:[0-9]+'
-expect "digits.jobs -> digits.results, by digits" "$work/out"
+expect "digits.jobs -> digits.results, jobs by digits" "$work/out"
 expect "2 compute threads" "$work/out"
 expect "input  tokens int32[" "$work/out"
 
