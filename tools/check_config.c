@@ -94,8 +94,8 @@ static void print_routes(const struct config *config) {
         for (int k = 0; k < route->retry_count; k++) {
             printf("    tried again after %.15g s, from %s\n",
                    (double)route->retry_ms[k] / 1e3,
-                   route->order == CONFIG_ORDER_PARTITION ? "its place"
-                                                          : route->retry_topics[k]);
+                   route->order != CONFIG_ORDER_FREE ? "its place"
+                                                     : route->retry_topics[k]);
         }
     }
 }

@@ -47,11 +47,14 @@ bool failure_may_pass(enum status status) {
 static bool put_off(struct failure *failure, struct record *record) {
     const struct config_route *route = &failure->config->routes[record->route];
     int64_t delay_ms;
-    if (route->order != CONFIG_ORDER_PARTITION || record->attempt > route->retry_count) {
+    if (route->order == CONFIG_ORDER_FREE || record->attempt > route->retry_count) {
         return false;
     }
     delay_ms = route->retry_ms[record->attempt - 1];
     record->attempt++;
+    if (route->order == CONFIG_ORDER_KEY) {
+        record_hold(record);
+    }
     later_add(&failure->later, record, clock_now_us() + delay_ms * 1000);
     return true;
 }

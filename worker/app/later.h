@@ -1,8 +1,8 @@
 /* later.h - records that failed for now and are tried again in their place.
  *
- * On a route with order = "partition" such a record keeps its place in the window: no
- * answer of its partition is published before it has an outcome.  It waits here until it
- * is due; the window bounds how much waits behind it.
+ * On a route with order = "partition" or "key" such a record keeps its place in the
+ * window: no later answer of its partition, or key, is published before it has an
+ * outcome.  It waits here until it is due; the window bounds how much waits behind it.
  *
  * Depends on: stream/record.h.
  * Ownership: records are the stream's; they are linked by `next`.

@@ -73,7 +73,8 @@ static const struct metric_entry table[] = {
     [METRIC_JOBS_HELD] = {.name = "millrace_jobs_held",
                           .type = TYPE_GAUGE,
                           .help = "Jobs that wait for another attempt in their place, "
-                                  "and the answers of their partitions with them."},
+                                  "and the answers of their partitions, or keys, with "
+                                  "them."},
     [METRIC_JOBS_AWAITING_SCHEMA] = {.name = "millrace_jobs_awaiting_schema",
                                      .type = TYPE_GAUGE,
                                      .help =

@@ -158,7 +158,8 @@ static struct stream_route stream_route(const struct config_route *from) {
                               .output = from->output,
                               .dead_letter = from->dead_letter,
                               .keeps_headers = from->record != NULL,
-                              .retry_count = from->order == CONFIG_ORDER_PARTITION
+                              .keyed = from->order == CONFIG_ORDER_KEY,
+                              .retry_count = from->order != CONFIG_ORDER_FREE
                                                  ? 0 /* they keep their place */
                                                  : from->retry_count};
     for (int i = 0; i < to.retry_count; i++) {

@@ -101,8 +101,9 @@ struct config_model {
     size_t output_count;
 };
 
-/* What a job that is tried again does to the answers of its partition. */
-enum config_order { CONFIG_ORDER_FREE, CONFIG_ORDER_PARTITION };
+/* Which answers wait for a job that is tried again: none, those of its partition, or
+ * those of its key. */
+enum config_order { CONFIG_ORDER_FREE, CONFIG_ORDER_PARTITION, CONFIG_ORDER_KEY };
 
 struct config_route {
     const char *input; /* topics; input is unique among the routes */

@@ -27,6 +27,7 @@ static const char *const nans[] = {
 static const char *const orders[] = {
     [CONFIG_ORDER_FREE] = "free",
     [CONFIG_ORDER_PARTITION] = "partition",
+    [CONFIG_ORDER_KEY] = "key",
     NULL,
 };
 
@@ -338,10 +339,12 @@ static const struct key route_keys[] = {
         .offset = offsetof(struct config_route, order),
         .choices = orders,
         .fallback = "free",
-        .help = "`partition`: a job that is tried again keeps its place; no later answer "
-                "of its partition is published before its own, for as long as "
-                "retry_delays say, and no retry topics are made. `free`: the others go "
-                "on without it.",
+        .help =
+            "`partition`: a job that is tried again keeps its place; no later answer "
+            "of its partition is published before its own, for as long as "
+            "retry_delays say, and no retry topics are made. `key`: so it does for the "
+            "later answers of its record's key, and the others go on. `free`: all "
+            "go on without it.",
     },
     {
         .name = "retry_delays",

@@ -32,6 +32,16 @@ static struct mark mark_of(const struct stream *stream, const struct lease *leas
     return mark;
 }
 
+/* Marks what is committed already. */
+static void mark_again(const struct stream *stream, const struct lease *lease, char state,
+                       rd_kafka_topic_partition_t *partition) {
+    struct mark mark = mark_of(stream, lease, state);
+
+    partition->offset = atomic_load(&lease->committed_offset);
+    assert(partition->offset >= 0);
+    mark_set(partition, &mark, &lease->ahead);
+}
+
 /* What is handed out and not committed yet. */
 static int64_t in_worker(struct stream *stream, const struct lease *lease) {
     uint64_t released;
@@ -46,6 +56,7 @@ void care_add_mark(struct stream *stream, const struct lease *lease,
                    rd_kafka_topic_partition_t *partition) {
     struct mark mark = mark_of(stream, lease, 'o');
     int64_t left = in_worker(stream, lease) - (int64_t)lease->taken_count;
+    struct ahead ahead;
 
     if (atomic_load(&lease->care.state) == CARE_ACTIVE) {
         int64_t handed = (int64_t)(atomic_load(&lease->polled) - lease->care.granted);
@@ -58,7 +69,8 @@ void care_add_mark(struct stream *stream, const struct lease *lease,
         /* More may come before the next commit: twice as many as there are now. */
         mark.suspects = 2 * left;
     }
-    mark_set(partition, &mark);
+    partition->offset = window_commit_offset(lease, &ahead);
+    mark_set(partition, &mark, &ahead);
 }
 
 static rd_kafka_topic_partition_t *list_add(struct stream *stream,
@@ -105,13 +117,9 @@ static bool commit_marks(struct stream *stream, rd_kafka_topic_partition_list_t 
 static bool mark_one(struct stream *stream, const struct lease *lease, char state,
                      int timeout_ms) {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-    rd_kafka_topic_partition_t *partition = list_add(stream, list, lease);
-    struct mark mark = mark_of(stream, lease, state);
     bool fine;
 
-    partition->offset = atomic_load(&lease->committed_offset);
-    assert(partition->offset >= 0);
-    mark_set(partition, &mark);
+    mark_again(stream, lease, state, list_add(stream, list, lease));
     fine = commit_marks(stream, list, timeout_ms);
     rd_kafka_topic_partition_list_destroy(list);
     if (!fine) {
@@ -132,6 +140,9 @@ static void judge(struct lease *lease, const rd_kafka_topic_partition_t *found) 
     if (found->offset >= 0) {
         atomic_store(&lease->committed_offset, found->offset);
         mark_parse(found->metadata, found->metadata_size, &mark);
+        mark_parse_ahead(found->metadata, found->metadata_size, found->offset,
+                         &lease->ahead);
+        lease->inherited = lease->ahead;
     } else {
         /* Nothing was ever committed: the start is where the first record stands. */
         atomic_store(&lease->committed_offset, atomic_load(&lease->first_offset));
@@ -174,9 +185,6 @@ static void judge_all(struct stream *stream, rd_kafka_topic_partition_list_t *fo
          lease = lease->next) {
         const rd_kafka_topic_partition_t *one = rd_kafka_topic_partition_list_find(
             found, stream->inputs[lease->input].topic, lease->partition);
-        rd_kafka_topic_partition_t *partition;
-        struct mark mark;
-
         if (one == NULL || atomic_load(&lease->care.state) != CARE_UNKNOWN ||
             one->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
             continue;
@@ -186,10 +194,8 @@ static void judge_all(struct stream *stream, rd_kafka_topic_partition_list_t *fo
             continue;
         }
         judge(lease, one);
-        partition = list_add(stream, marks, lease);
-        partition->offset = atomic_load(&lease->committed_offset);
-        mark = mark_of(stream, lease, lease->care.suspects == 0 ? 'o' : 'r');
-        mark_set(partition, &mark);
+        mark_again(stream, lease, lease->care.suspects == 0 ? 'o' : 'r',
+                   list_add(stream, marks, lease));
     }
 }
 
@@ -402,11 +408,10 @@ void care_close_add(struct stream *stream, rd_kafka_topic_partition_list_t *list
     int state = atomic_load(&lease->care.state);
 
     if ((state == CARE_FREE || state == CARE_ACTIVE) && offset >= 0) {
-        rd_kafka_topic_partition_t *partition = list_add(stream, list, lease);
-        /* The suspicion goes on, but this end is no crash. */
-        struct mark mark = mark_of(stream, lease, state == CARE_ACTIVE ? 'r' : 'c');
-        partition->offset = offset;
-        mark_set(partition, &mark);
+        /* The suspicion goes on, but this end is no crash.  The lease is drained: the
+         * commit thread changes nothing of it any more. */
+        mark_again(stream, lease, state == CARE_ACTIVE ? 'r' : 'c',
+                   list_add(stream, list, lease));
     }
 }
 

@@ -43,7 +43,7 @@ enum care_state {
  * again soon. */
 bool care_step(struct stream *stream);
 
-/* Adds the mark to the offset that is committed for what is taken of `lease`. */
+/* Sets the offset that is to be committed for what is taken of `lease`, and the mark. */
 void care_add_mark(struct stream *stream, const struct lease *lease,
                    rd_kafka_topic_partition_t *partition);
 

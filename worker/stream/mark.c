@@ -5,7 +5,7 @@
 #include <string.h>
 
 #define NUMBERS_MAX 80 /* of the text, without the owner */
-#define TEXT_MAX (NUMBERS_MAX + IDENTITY_NAME_MAX)
+#define TEXT_MAX (NUMBERS_MAX + IDENTITY_NAME_MAX + AHEAD_TEXT_MAX)
 #define SUSPECTS_MAX 1000000000
 
 static bool is_sound(const struct mark *mark) {
@@ -22,6 +22,7 @@ void mark_parse(const char *text, size_t size, struct mark *mark) {
     if (text != NULL && size < sizeof copy) {
         memcpy(copy, text, size);
         copy[size] = '\0';
+        copy[strcspn(copy, "\n")] = '\0';
         if (sscanf(copy, "millrace:2:%c:%9d:%9d:%12lld:%12lld:%n", &mark->state,
                    &mark->crashes, &mark->alone, &suspects, &step, &owner) == 5 &&
             owner > 0 && strlen(copy + owner) < sizeof mark->owner) {
@@ -34,6 +35,19 @@ void mark_parse(const char *text, size_t size, struct mark *mark) {
         }
     }
     *mark = (struct mark){.state = 'c'};
+}
+
+void mark_parse_ahead(const char *text, size_t size, int64_t offset,
+                      struct ahead *ahead) {
+    char copy[TEXT_MAX] = "";
+    const char *beyond;
+
+    if (text != NULL && size < sizeof copy) {
+        memcpy(copy, text, size);
+        copy[size] = '\0';
+    }
+    beyond = strchr(copy, '\n');
+    ahead_read(beyond != NULL ? beyond + 1 : "", offset, ahead);
 }
 
 bool mark_take_over(struct mark *mark) {
@@ -59,12 +73,14 @@ bool mark_take_over(struct mark *mark) {
     return crashed;
 }
 
-void mark_set(rd_kafka_topic_partition_t *partition, const struct mark *mark) {
-    char text[TEXT_MAX];
+void mark_set(rd_kafka_topic_partition_t *partition, const struct mark *mark,
+              const struct ahead *ahead) {
+    char text[TEXT_MAX], beyond[AHEAD_TEXT_MAX];
+    bool any = ahead_write(ahead, partition->offset, beyond) > 0;
 
-    snprintf(text, sizeof text, "millrace:2:%c:%d:%d:%" PRId64 ":%" PRId64 ":%s",
+    snprintf(text, sizeof text, "millrace:2:%c:%d:%d:%" PRId64 ":%" PRId64 ":%s%s%s",
              mark->state, mark->crashes, mark->alone, mark->suspects, mark->step,
-             mark->owner);
+             mark->owner, any ? "\n" : "", beyond);
     free(partition->metadata);
     partition->metadata = strdup(text); /* librdkafka frees it with the list */
     partition->metadata_size = partition->metadata != NULL ? strlen(text) : 0;

@@ -2,6 +2,7 @@
 
 #include "stream/care.h"
 #include "stream/internal.h"
+#include "stream/mark.h"
 
 static const char *input_of(const struct stream *stream, const struct lease *lease) {
     return stream->inputs[lease->input].topic;
@@ -15,7 +16,6 @@ rd_kafka_topic_partition_list_t *offsets_of_taken(struct stream *stream) {
         if (lease->taken_count > 0) {
             rd_kafka_topic_partition_t *partition = rd_kafka_topic_partition_list_add(
                 offsets, input_of(stream, lease), lease->partition);
-            partition->offset = lease->taken_offset;
             care_add_mark(stream, lease, partition);
         }
     }
@@ -36,11 +36,16 @@ rd_kafka_topic_partition_list_t *offsets_of_held(struct stream *stream) {
 }
 
 int64_t offsets_find(struct stream *stream, rd_kafka_topic_partition_list_t *offsets,
-                     const struct lease *lease) {
+                     const struct lease *lease, struct ahead *ahead) {
     const rd_kafka_topic_partition_t *found = rd_kafka_topic_partition_list_find(
         offsets, input_of(stream, lease), lease->partition);
 
-    return found != NULL && found->offset >= 0 ? found->offset : -1;
+    if (found == NULL || found->offset < 0) {
+        *ahead = (struct ahead){0};
+        return -1;
+    }
+    mark_parse_ahead(found->metadata, found->metadata_size, found->offset, ahead);
+    return found->offset;
 }
 
 /* The answer to the commit that was sent last; STATUS_AGAIN while there is none. */

@@ -11,6 +11,7 @@
 #include "base/status.h"
 
 struct stream;
+struct ahead;
 struct lease;
 
 /* The offsets to commit for what is in the open transaction. */
@@ -19,9 +20,10 @@ rd_kafka_topic_partition_list_t *offsets_of_taken(struct stream *stream);
 /* The partitions of leases that are still ours, to ask for their offsets. */
 rd_kafka_topic_partition_list_t *offsets_of_held(struct stream *stream);
 
-/* The offset that the list has for the lease's partition, -1 for none. */
+/* The offset that the list has for the lease's partition, -1 for none, and what its
+ * metadata say is published beyond it. */
 int64_t offsets_find(struct stream *stream, rd_kafka_topic_partition_list_t *offsets,
-                     const struct lease *lease);
+                     const struct lease *lease, struct ahead *ahead);
 
 /* At least once: commits the offsets of what was taken; STATUS_AGAIN resumes it. */
 MUST_CHECK enum status offsets_commit(struct stream *stream, struct error *err);

@@ -189,6 +189,16 @@ static struct lease *find_lease(struct stream *stream,
                : NULL;
 }
 
+/* FNV-1a. */
+static uint32_t hash_key(struct span key) {
+    uint32_t value = 0x811c9dc5u;
+
+    for (size_t i = 0; i < key.size; i++) {
+        value = (value ^ key.data[i]) * 0x01000193u;
+    }
+    return value;
+}
+
 static void fill(struct stream *stream, struct slot *slot, struct lease *lease,
                  rd_kafka_message_t *message, int64_t now_us) {
     const struct stream_route *route = &stream->opts.routes[lease->route];
@@ -214,9 +224,20 @@ static void fill(struct stream *stream, struct slot *slot, struct lease *lease,
     slot->cut = 0;
     slot->size = message->len + message->key_len;
     slot->due_us = 0;
+    slot->key_hash = route->keyed ? hash_key(slot->record.key) : 0;
+    atomic_store_explicit(&slot->held, false, memory_order_relaxed);
     if (level > 0) {
         retry_read(slot, &route->retries[level - 1], clock_now_us(), clock_wall_ms());
     }
+}
+
+bool source_pass_over(struct stream *stream, struct slot *slot) {
+    if (!ahead_has(&slot->lease->inherited, slot->record.offset)) {
+        return false;
+    }
+    stream_let_go(stream, slot);
+    window_untake(&stream->window, slot);
+    return true;
 }
 
 void source_batch_add(struct stream *stream, struct slot *slot) {
@@ -260,7 +281,7 @@ static enum status take_in(struct stream *stream, rd_kafka_message_t *message,
     }
     if (waiting_must(slot, now_us)) {
         waiting_add(stream, slot);
-    } else {
+    } else if (!source_pass_over(stream, slot)) {
         source_batch_add(stream, slot);
     }
     return STATUS_OK;

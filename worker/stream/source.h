@@ -60,6 +60,10 @@ MUST_CHECK enum status source_open(struct stream *stream, const struct stream_op
 MUST_CHECK enum status source_poll(struct stream *stream, int timeout_ms,
                                    struct record **chain, struct error *err);
 
+/* Whether a holder before us has published the record; then the slot is given back.  Only
+ * once care allows its lease to go on. */
+bool source_pass_over(struct stream *stream, struct slot *slot);
+
 /* Puts a slot at the end of what the poll hands out. */
 void source_batch_add(struct stream *stream, struct slot *slot);
 

@@ -46,6 +46,12 @@ bool record_set_retry(struct record *record, const char *stage, const char *mode
     return true;
 }
 
+void record_hold(struct record *record) {
+    struct slot *slot = record->slot;
+
+    atomic_store_explicit(&slot->held, true, memory_order_release);
+}
+
 void stream_let_go(struct stream *stream, struct slot *slot) {
     struct record *record = &slot->record;
 

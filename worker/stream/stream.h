@@ -41,6 +41,7 @@ struct stream_route {
     struct stream_retry retries[STREAM_RETRIES_MAX];
     int retry_count;    /* 0: what fails for now is a dead letter */
     bool keeps_headers; /* a result has those of its record */
+    bool keyed;         /* records of other keys go on past one that is held */
 };
 
 struct stream_opts {
@@ -115,6 +116,11 @@ void record_set_dead(struct record *record, const char *stage, const char *model
  * where it has been through all of them, to the dead letters.  True for a retry. */
 bool record_set_retry(struct record *record, const char *stage, const char *model,
                       const char *reason);
+
+/* The record will get its outcome later, after another attempt.  Where its route is
+ * keyed, those of other keys are published before it, and those of its own wait. */
+void record_hold(struct record *record);
+
 void stream_wake(struct stream *stream);
 
 /* Waits up to timeout_ms for outcomes, then publishes and commits what is below the

@@ -157,10 +157,6 @@ static void let_go(struct stream *stream, struct lease *lease, size_t count,
     uint64_t counts[RECORD_STATE_COUNT] = {0};
 
     for (struct slot *slot = chain; slot != NULL; slot = slot->link) {
-        if (published) {
-            atomic_store_explicit(&lease->committed_offset, slot->record.offset + 1,
-                                  memory_order_relaxed);
-        }
         counts[atomic_load_explicit(&slot->record.state, memory_order_relaxed)]++;
         stream_let_go(stream, slot);
     }
@@ -191,6 +187,9 @@ static size_t finish(struct stream *stream) {
     for (struct lease *lease = stream->window.leases; lease != NULL;
          lease = lease->next) {
         size_t count = lease->taken_count;
+        if (count > 0) {
+            window_committed(lease);
+        }
         lease->taken_count = 0;
         let_go(stream, lease, count, true);
         committed += count;
@@ -238,13 +237,20 @@ static enum status start(struct stream *stream, size_t *committed, struct error 
 
 /* Lets go of what is committed after all.  Such records all had outcomes: they were in
  * the transaction. */
-static size_t finish_below(struct stream *stream, struct lease *lease, int64_t offset) {
+static size_t finish_committed(struct stream *stream, struct lease *lease, int64_t offset,
+                               const struct ahead *ahead) {
     const struct slot *slot = lease->head;
     size_t count = 0;
 
-    while (count < lease->ready_count && slot->record.offset < offset) {
+    while (count < lease->ready_count &&
+           (slot->record.offset < offset || ahead_has(ahead, slot->record.offset))) {
         slot = slot->link;
         count++;
+    }
+    if (offset >= 0) {
+        atomic_store(&lease->committed_offset, offset);
+        lease->ahead = *ahead;
+        lease->passed = true; /* what is left may stand in any order */
     }
     let_go(stream, lease, count, true);
     return count;
@@ -266,8 +272,9 @@ static enum status recover(struct stream *stream, size_t *committed, struct erro
         }
         for (struct lease *lease = stream->window.leases; lease != NULL;
              lease = lease->next) {
-            *committed +=
-                finish_below(stream, lease, offsets_find(stream, offsets, lease));
+            struct ahead ahead;
+            int64_t offset = offsets_find(stream, offsets, lease, &ahead);
+            *committed += finish_committed(stream, lease, offset, &ahead);
         }
         rd_kafka_topic_partition_list_destroy(offsets);
         stream->txn.unsure = false;

@@ -118,7 +118,11 @@ void waiting_release(struct stream *stream, size_t records, size_t size, int64_t
                is_allowed(lease) && source->batch_count < records &&
                source->batch_size <= size) {
             struct slot *slot = take_first(stream, lease);
-            int crashes = atomic_exchange(&lease->condemned, 0);
+            int crashes;
+            if (source_pass_over(stream, slot)) {
+                continue;
+            }
+            crashes = atomic_exchange(&lease->condemned, 0);
             if (crashes > 0) {
                 condemn(stream, slot, crashes);
                 continue;

@@ -20,6 +20,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 
+#include "stream/ahead.h"
 #include "stream/record.h"
 
 enum lease_state {
@@ -33,9 +34,11 @@ struct slot {
     struct record record; /* first: a record's slot is found by its address */
     struct slot *link;    /* in incoming, a FIFO or the spare ones */
     struct lease *lease;
-    size_t size;    /* bytes it counts for in the window */
-    int64_t due_us; /* while it waits: when it may be handed out, by clock_now_us() */
-    int cut;        /* enum dead_letter_cut: what its dead letter has to leave out */
+    size_t size;       /* bytes it counts for in the window */
+    int64_t due_us;    /* while it waits: when it may be handed out, by clock_now_us() */
+    uint32_t key_hash; /* where the route keeps the order of each key */
+    _Atomic bool held; /* put off in its place; set by the pipeline */
+    int cut;           /* enum dead_letter_cut: what its dead letter has to leave out */
 };
 
 struct lease {
@@ -77,7 +80,15 @@ struct lease {
     struct slot *pending;     /* the first without an outcome, NULL for none */
     size_t ready_count;       /* those in front of it */
     size_t taken_count;       /* of these, in the open transaction */
-    int64_t taken_offset;     /* the offset to commit for them */
+    int64_t ready_offset;     /* the last one's of those in front of `pending` */
+    bool disordered;          /* one of these has a smaller offset than one before it */
+    bool passed;              /* one has passed another that is not committed yet */
+    int64_t taken_offset;     /* where the last one taken ends */
+    int64_t seen_offset;      /* the last one's that is or was among the records */
+    struct ahead ahead;       /* what is published beyond the committed offset */
+    /* Written by the commit thread before anything is allowed, then read by the poll
+     * thread: what the holders before had published. */
+    struct ahead inherited;
 };
 
 struct slot_chunk;
@@ -157,12 +168,21 @@ void window_wake(struct window *window);
 void window_wait(struct window *window, int64_t timeout_us);
 
 /* Takes the incoming records to their leases and looks how far each has outcomes;
- * returns the records in flight.  Runs on: commit thread. */
+ * returns the records in flight.  Those of other keys pass a record that is held.  Runs
+ * on: commit thread, with no transaction open. */
 size_t window_collect(struct window *window);
 
 /* Whether `ready` records with outcomes fill half of the window: the other half is what
  * is left to work on while they are committed.  Runs on: commit thread. */
 bool window_half_is_ready(struct window *window, size_t ready);
+
+/* What is to be committed for the lease once its taken records are published: the offset,
+ * and what is then published beyond it.  Runs on: commit thread. */
+int64_t window_commit_offset(const struct lease *lease, struct ahead *ahead);
+
+/* They are: takes note of it.  The records are taken out after.  Runs on: commit thread.
+ */
+void window_committed(struct lease *lease);
 
 /* Whether every lease with records in the open transaction is still ours.
  * Locks: takes window->lock. */

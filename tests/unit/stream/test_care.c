@@ -107,14 +107,22 @@ START_TEST(marks_are_read_as_they_are_written_and_others_mean_no_harm) {
     };
     static char long_text[2000] = "millrace:2:o:1:0:5:1:";
     rd_kafka_topic_partition_t partition = {0};
+    const struct ahead ahead = {.upto = 20, .left_count = 2, .left = {7, 9}};
+    struct ahead back;
     struct mark mark, written = {.state = 'r',
                                  .crashes = 3,
                                  .alone = 1,
                                  .suspects = 300,
                                  .step = 5,
                                  .owner = "group-w:1"};
-    mark_set(&partition, &written);
+    partition.offset = 7;
+    mark_set(&partition, &written, &ahead);
     mark_parse(partition.metadata, partition.metadata_size, &mark);
+    mark_parse_ahead(partition.metadata, partition.metadata_size, 7, &back);
+    ck_assert_int_eq(back.upto, 20);
+    ck_assert(ahead_has(&back, 8));
+    ck_assert(!ahead_has(&back, 9));
+    mark_parse_ahead("millrace:2:o:1:0:5:1:", 21, 7, &back);
     free(partition.metadata);
     ck_assert_int_eq(mark.state, 'r');
     ck_assert_int_eq(mark.crashes, 3);
@@ -132,6 +140,7 @@ START_TEST(marks_are_read_as_they_are_written_and_others_mean_no_harm) {
     ck_assert_int_eq(mark.state, 'c');
     mark_parse(NULL, 0, &mark);
     ck_assert_int_eq(mark.state, 'c');
+    ck_assert(!ahead_has(&back, 8));
 }
 END_TEST
 
