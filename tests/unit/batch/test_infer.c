@@ -18,6 +18,7 @@ struct heard {
 static struct batch *ready;
 static struct batch *spare;
 static int tags[ROWS];
+static const struct batch_answer *answer; /* of every row; NULL: rows are of jobs */
 
 static struct batch *take(void *opaque, int model_index) {
     (void)opaque;
@@ -62,8 +63,11 @@ static int run(const bool *bad, struct heard *heard, struct answers_pool *pool) 
     ck_assert_int_eq(batch_create(&model, 0, &spare, &err), STATUS_OK);
     batcher_init(&batcher, &opts);
     for (int i = 0; i < ROWS; i++) {
-        struct batch_row row = {
-            .tag = &tags[i], .timestamp_ms = 1000 + i, .run_us = INT64_MAX};
+        struct batch_row row = {.tag = &tags[i],
+                                .timestamp_ms = 1000 + i,
+                                .run_us = INT64_MAX,
+                                .answer = answer,
+                                .record = span_text("record")};
         struct batcher_progress progress = {.parts = NULL};
         struct job job;
         char id[16];
@@ -184,6 +188,47 @@ START_TEST(answers_go_back_to_the_pool_with_their_last_row) {
 }
 END_TEST
 
+/* The label of the largest element has only two words, so that the rows whose largest is
+ * another one have no answer. */
+START_TEST(a_record_without_an_answer_fails_alone) {
+    const struct span words[] = {span_text("one"), span_text("two")};
+    const struct record_output output = {
+        .name = "y", .dtype = DTYPE_F32, .rank = 2, .dims = {3, 2}};
+    struct record_field field = {.name = "label", .output = "y", .form = RECORD_LABEL};
+    struct record_out_opts opts = {
+        .fields = &field, .field_count = 1, .outputs = &output, .output_count = 1};
+    struct batch_answer one = {.framing = {.kind = FRAMING_CONFLUENT, .id = 258}};
+    struct vocabulary *labels;
+    struct record_out *out;
+    struct heard heard = {0};
+    struct answers_pool pool;
+    struct error err;
+    bool bad[ROWS] = {false};
+    ck_assert_int_eq(vocabulary_create(words, 2, 0, true, &labels, &err), STATUS_OK);
+    field.labels = labels;
+    ck_assert_msg(record_out_create(&opts, &out, &err) == STATUS_OK, "%s", err.text);
+    one.out = out;
+    answer = &one;
+    bad[5] = true; /* the model fails for it, and the batch is halved */
+    (void)run(bad, &heard, &pool);
+    answer = NULL;
+    for (int i = 0; i < ROWS; i++) {
+        bool has = i % 10 > 1 && i != 5; /* its first words are the largest */
+        ck_assert_int_eq(heard.answered[i], has);
+        ck_assert_int_eq(heard.failed[i], !has);
+        if (has) {
+            ck_assert(span_equal(heard.results[i], span_of("\0\0\0\1\2\6two", 9)));
+            answers_unref(heard.holders[i]);
+        }
+    }
+    ck_assert_ptr_nonnull(pool.unused); /* all references came back */
+    ck_assert_ptr_nonnull(strstr(heard.reason, "labels are 2"));
+    answers_pool_release(&pool);
+    record_out_destroy(out);
+    vocabulary_destroy(labels);
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("infer");
     TCase *tests = tcase_create("all");
@@ -195,6 +240,7 @@ int main(void) {
     tcase_add_test(tests, any_bad_rows_fail_alone_in_few_runs);
     tcase_add_test(tests, a_batch_of_bad_rows_only_ends);
     tcase_add_test(tests, answers_go_back_to_the_pool_with_their_last_row);
+    tcase_add_test(tests, a_record_without_an_answer_fails_alone);
     suite_add_tcase(suite, tests);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
