@@ -328,7 +328,7 @@ soak: $(BUILD)/millrace ## the same at random for HOURS
 	@tests/faults/run.sh --hours $(HOURS) --markdown
 
 # ---- for users ------------------------------------------------------------------------
-.PHONY: demo demo-fraud bench bench-models models-graphs train man install
+.PHONY: demo demo-fraud bench bench-models bench-score models-graphs train man install
 demo: packages ## the main job in a minute; KAFKA=1 on a real Apache Kafka
 	@$(SUBMAKE) -j$(JOBS) all
 	@KAFKA=$(KAFKA) tools/demo.sh
@@ -353,6 +353,10 @@ bench: packages-test ## measure against the Python peer and the transport limit
 bench-models: packages-test ## Millrace and ONNX Runtime on every model; BENCH_FLAGS=--help
 	@$(SUBMAKE) -j$(JOBS) all
 	@MILLRACE=$(BUILD)/millrace tests/bench/models.sh $(BENCH_FLAGS)
+
+bench-score: packages-test ## score a million rows beside pandas and ONNX Runtime
+	@$(SUBMAKE) -j$(JOBS) all
+	@MILLRACE=$(BUILD)/millrace $$(tests/kafka/venv.sh rows)/bin/python tests/bench/score.py $(BENCH_FLAGS)
 
 models-graphs: ## export the graphs of tests/models again (never needed to build)
 	@tools/models/export.sh tests/models/graphs

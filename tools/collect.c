@@ -1,13 +1,18 @@
 /* collect.c - millrace collect: results read back and held against what was sent. */
 #include <errno.h>
+#include <jansson.h>
+#include <signal.h>
 
 #include "base/clock.h"
+#include "tools/answers.h"
 #include "tools/cli.h"
+#include "tools/collect_state.h"
 #include "tools/commands.h"
 #include "tools/expect.h"
 #include "tools/kafka_io.h"
 #include "tools/progress.h"
 #include "tools/result_json.h"
+#include "tools/rows.h"
 
 #define POLL_MS 100
 #define ARENA_SIZE_MAX ((size_t)256 << 20) /* bytes of one result's outputs */
@@ -18,6 +23,10 @@ struct options {
     int64_t count, first, wait_s;
     double timeout_s, settle_s;
     bool json;
+    /* of --answers */
+    const char *answers, *as, *to, *codec, *registry, *schema;
+    double save_s;
+    bool follow, restart;
 };
 
 static const struct cli_flag flags[] = {
@@ -70,6 +79,55 @@ static const struct cli_flag flags[] = {
      .help = "write every result there, as lines of JSON",
      .type = CLI_TEXT,
      .offset = offsetof(struct options, output)},
+    {.name = "--answers",
+     .argument = "FILE",
+     .help = "write the first answer to each job as a row there: an Avro\n"
+             "container, CSV, JSON lines or .npy; the file appears when all are in",
+     .type = CLI_TEXT,
+     .offset = offsetof(struct options, answers)},
+    {.name = "--to",
+     .argument = "FORMAT",
+     .help = "of --answers: " ROWS_FORMATS_TEXT "; its name tells if not given",
+     .type = CLI_TEXT,
+     .offset = offsetof(struct options, to)},
+    {.name = "--codec",
+     .argument = "CODEC",
+     .help = "of an Avro container: null, deflate (if not given), snappy or\n"
+             "zstandard",
+     .type = CLI_TEXT,
+     .offset = offsetof(struct options, codec)},
+    {.name = "--as",
+     .argument = "job|record",
+     .help = "what is read: answers to jobs, or records, whose key is the id",
+     .type = CLI_TEXT,
+     .offset = offsetof(struct options, as),
+     .initial = "job"},
+    {.name = "--registry",
+     .argument = "URL,...",
+     .help = "where the schemas of records are",
+     .type = CLI_TEXT,
+     .offset = offsetof(struct options, registry)},
+    {.name = "--schema",
+     .argument = "FILE.avsc",
+     .help = "the schema of records that are bare",
+     .type = CLI_TEXT,
+     .offset = offsetof(struct options, schema)},
+    {.name = "--save",
+     .argument = "S",
+     .help = "seconds of work that a kill may cost --answers",
+     .type = CLI_REAL,
+     .offset = offsetof(struct options, save_s),
+     .initial = "2",
+     .min = 0,
+     .max = 86400},
+    {.name = "--restart",
+     .help = "begin --answers anew, whatever a run before has left",
+     .type = CLI_SWITCH,
+     .offset = offsetof(struct options, restart)},
+    {.name = "--follow",
+     .help = "read on until SIGTERM, whatever has come",
+     .type = CLI_SWITCH,
+     .offset = offsetof(struct options, follow)},
     {.name = "--timeout",
      .argument = "S",
      .help = "give up when no new answer came for so many seconds",
@@ -115,6 +173,8 @@ const struct cli_command collect_cli = {
         "Topics are read from their start, committed records only. Every id must be\n"
         "answered exactly once: exit code 1 if one is missing or came twice. Ids that\n"
         "nobody waits for are counted and passed over.\n"
+        "With --answers, answers that come twice are counted and written once, and a\n"
+        "run that was killed or timed out goes on when it is started again.\n"
         "With labels, answers are judged: the largest of several values against the\n"
         "label, a single one against 0.5; labels with a value for each step, step by\n"
         "step; -1 is not judged.",
@@ -133,7 +193,18 @@ struct collect {
     struct expect expects[CLI_LIST_MAX + 1]; /* of --expect, and --count's */
     int expect_count;
     int64_t wanted, answered, duplicates, unknown, malformed;
+    struct answers_opts answers_opts;
+    struct answers *answers; /* NULL for none */
+    struct collect_state state;
+    int64_t saved_us;
 };
+
+static volatile sig_atomic_t signalled;
+
+static void note_signal(int number) {
+    (void)number;
+    signalled = 1;
+}
 
 static enum status open_expects(struct collect *collect, struct error *err) {
     const struct options *options = collect->options;
@@ -153,6 +224,44 @@ static enum status open_expects(struct collect *collect, struct error *err) {
     return status;
 }
 
+/* Takes up what a run before has left: what it has seen, and where it was. */
+static enum status open_answers(struct collect *collect, struct error *err) {
+    const struct options *options = collect->options;
+    json_t *state;
+    collect->answers_opts = (struct answers_opts){.path = options->answers,
+                                                  .to = options->to,
+                                                  .codec = options->codec,
+                                                  .records = options->as[0] == 'r',
+                                                  .registry = options->registry,
+                                                  .schema = options->schema,
+                                                  .rows = collect->wanted,
+                                                  .restart = options->restart};
+    enum status status =
+        answers_open(&collect->answers_opts, &collect->answers, &state, err);
+    if (status != STATUS_OK || state == NULL) {
+        return status;
+    }
+    status = collect_state_load(&collect->state, state, collect->expects,
+                                collect->expect_count, err);
+    for (int i = 0; i < collect->expect_count; i++) {
+        collect->answered += collect->expects[i].answered;
+    }
+    fprintf(stderr, "millrace collect: goes on with %lld answers that are there\n",
+            (long long)collect->answered);
+    return status;
+}
+
+static enum status save(struct collect *collect, struct error *err) {
+    json_t *state =
+        collect_state_json(&collect->state, collect->expects, collect->expect_count);
+    enum status status = state == NULL
+                             ? error_set(err, STATUS_NO_MEMORY, "no memory for progress")
+                             : answers_save(collect->answers, state, err);
+    json_decref(state);
+    collect->saved_us = clock_now_us();
+    return status;
+}
+
 static enum status open_all(struct collect *collect, struct error *err) {
     const struct options *options = collect->options;
     struct kafka_io_opts kafka = {.bootstrap = kafka_io_bootstrap(options->bootstrap),
@@ -166,6 +275,11 @@ static enum status open_all(struct collect *collect, struct error *err) {
                                strerror(errno));
         }
     }
+    if (status == STATUS_OK && options->answers != NULL) {
+        status = open_answers(collect, err);
+        kafka.starts = collect->state.starts;
+        kafka.start_count = collect->state.count;
+    }
     if (status == STATUS_OK) {
         status = kafka_reader_open(&kafka, &options->topics, &collect->reader, err);
     }
@@ -175,6 +289,8 @@ static enum status open_all(struct collect *collect, struct error *err) {
 static enum status close_all(struct collect *collect, struct error *err) {
     enum status status = STATUS_OK;
     kafka_reader_close(collect->reader);
+    answers_close(collect->answers);
+    collect_state_release(&collect->state);
     for (int i = 0; i < collect->expect_count; i++) {
         expect_release(&collect->expects[i]);
     }
@@ -197,43 +313,112 @@ static struct expect *find_expect(struct collect *collect, struct span id,
     return NULL;
 }
 
-/* One record; one that cannot be read is counted, and the rest go on. */
-static void take_record(struct collect *collect, const struct kafka_io_record *record) {
+/* What an answer consists of; of a record, the id alone. */
+struct answer {
+    struct result result;
     struct job_tensor outputs[JOB_INPUTS_MAX];
     struct tensor tensors[JOB_INPUTS_MAX];
-    struct result result = {.batch_size = 0};
-    struct error err;
-    struct arena arena;
-    int count = 0;
+    int count;
+};
+
+static enum status read_answer(const struct collect *collect,
+                               const struct kafka_io_record *record,
+                               struct answer *answer, struct arena *arena,
+                               struct error *err) {
+    enum status status;
+    answer->count = 0;
+    answer->result = (struct result){.id = record->key, .batch_size = 0};
+    if (collect->options->as[0] == 'r') {
+        return record->key.data != NULL
+                   ? STATUS_OK
+                   : error_set(err, STATUS_POISON, "a record has no key");
+    }
+    status = result_parse(record->value, &answer->result, answer->outputs, &answer->count,
+                          err);
+    for (int i = 0; i < answer->count && status == STATUS_OK; i++) {
+        status = result_tensor(&answer->outputs[i], arena, &answer->tensors[i], err);
+    }
+    return status;
+}
+
+/* The first answer to a job into --answers; `row` is its place among those waited for. */
+static enum status write_answer(struct collect *collect, const struct answer *answer,
+                                const struct kafka_io_record *record, int64_t number,
+                                int64_t row, struct error *err) {
+    return collect->options->as[0] == 'r'
+               ? answers_take_record(collect->answers, row, record->value, err)
+               : answers_take_result(collect->answers, number, row, &answer->result,
+                                     answer->outputs, answer->tensors, answer->count,
+                                     err);
+}
+
+static void write_line(struct collect *collect, const struct kafka_io_record *record,
+                       const struct answer *answer) {
+    json_t *line = result_json(&answer->result, record->timestamp_ms, answer->outputs,
+                               answer->tensors, answer->count);
+    json_dumpf(line, collect->output, JSON_COMPACT | JSON_REAL_PRECISION(9));
+    fputc('\n', collect->output);
+    json_decref(line);
+}
+
+/* Places of the expectations before this one. */
+static int64_t rows_before(const struct collect *collect, const struct expect *expect) {
+    int64_t rows = 0;
+    for (const struct expect *e = collect->expects; e != expect; e++) {
+        rows += e->count;
+    }
+    return rows;
+}
+
+/* Notes an answer that can be read, and writes it where it is the first one. */
+static enum status note_answer(struct collect *collect,
+                               const struct kafka_io_record *record,
+                               const struct answer *answer, struct error *err) {
     int64_t number = -1;
-    arena_init(&arena, ARENA_SIZE_MAX);
-    enum status status = result_parse(record->value, &result, outputs, &count, &err);
-    for (int i = 0; i < count && status == STATUS_OK; i++) {
-        status = result_tensor(&outputs[i], &arena, &tensors[i], &err);
+    struct expect *expect = find_expect(collect, answer->result.id, &number);
+    int64_t row =
+        expect == NULL ? -1 : rows_before(collect, expect) + number - expect->first;
+    bool seen = expect != NULL && expect->seen[number - expect->first];
+    enum status status = STATUS_OK;
+    if (collect->answers != NULL && !seen && (expect != NULL || collect->wanted == 0)) {
+        status = write_answer(collect, answer, record, number, row, err);
     }
     if (status != STATUS_OK) {
-        collect->malformed++;
-        arena_release(&arena);
-        return;
+        return status;
     }
-    struct expect *expect = find_expect(collect, result.id, &number);
     if (expect == NULL) {
         collect->unknown++;
     } else {
-        int64_t answered = expect->answered;
-        expect_answer(expect, number, &result, record->timestamp_ms,
-                      count > 0 ? &tensors[0] : NULL);
-        collect->answered += expect->answered - answered;
-        collect->duplicates += expect->answered == answered ? 1 : 0;
+        expect_answer(expect, number, &answer->result, record->timestamp_ms,
+                      answer->count > 0 ? &answer->tensors[0] : NULL);
+        collect->answered += !seen;
+        collect->duplicates += seen;
     }
     if (collect->output != NULL) {
-        json_t *line =
-            result_json(&result, record->timestamp_ms, outputs, tensors, count);
-        json_dumpf(line, collect->output, JSON_COMPACT | JSON_REAL_PRECISION(9));
-        fputc('\n', collect->output);
-        json_decref(line);
+        write_line(collect, record, answer);
+    }
+    return STATUS_OK;
+}
+
+/* One record; one that cannot be read is counted, and the rest go on. */
+static enum status take_record(struct collect *collect,
+                               const struct kafka_io_record *record, struct error *err) {
+    struct answer answer;
+    struct arena arena;
+    arena_init(&arena, ARENA_SIZE_MAX);
+    enum status status = read_answer(collect, record, &answer, &arena, err);
+    if (status == STATUS_OK) {
+        status = note_answer(collect, record, &answer, err);
+    }
+    if (status == STATUS_POISON) {
+        collect->malformed++;
+        status = STATUS_OK;
     }
     arena_release(&arena);
+    if (status == STATUS_OK && collect->answers != NULL) {
+        status = collect_state_note(&collect->state, record, err);
+    }
+    return status;
 }
 
 /* Reads until all have been answered and the topics were quiet, or nothing comes. */
@@ -247,14 +432,22 @@ static enum status read_all(struct collect *collect, struct error *err) {
         struct kafka_io_record record;
         int64_t answered = collect->answered;
         status = kafka_reader_next(collect->reader, POLL_MS, &record, err);
-        if (status == STATUS_OK) {
-            take_record(collect, &record);
+        if (status == STATUS_OK && take_record(collect, &record, err) != STATUS_OK) {
+            status = STATUS_FATAL;
+            break;
         }
         int64_t now_us = clock_now_us();
+        if (collect->answers != NULL &&
+            (double)(now_us - collect->saved_us) >= options->save_s * 1e6 &&
+            save(collect, err) != STATUS_OK) {
+            status = STATUS_FATAL;
+            break;
+        }
         bool complete = collect->answered == collect->wanted;
         double patience_s = complete ? options->settle_s : options->timeout_s;
         last_us = collect->answered > answered ? now_us : last_us;
-        if ((double)(now_us - last_us) >= patience_s * 1e6) {
+        if (signalled ||
+            (!options->follow && (double)(now_us - last_us) >= patience_s * 1e6)) {
             status = STATUS_OK;
             break;
         }
@@ -339,7 +532,20 @@ static void print_json(struct collect *collect) {
     json_decref(summary);
 }
 
+/* The file appears when all are in; until then, what has come is kept for the next run.
+ */
+static enum status end_answers(struct collect *collect, struct error *err) {
+    if (collect->answered == collect->wanted) {
+        return answers_finish(collect->answers, err);
+    }
+    fprintf(stderr,
+            "millrace collect: the answers so far are kept; the same command goes on "
+            "with them\n");
+    return save(collect, err);
+}
+
 static int run(int argc, char **argv) {
+    struct sigaction action = {.sa_handler = note_signal};
     struct options options = {0};
     struct error err = {0};
     int operand_count = 0;
@@ -351,7 +557,13 @@ static int run(int argc, char **argv) {
     if (kafka_io_bootstrap(options.bootstrap) == NULL) {
         return kafka_io_no_bootstrap(&collect_cli);
     }
-    if (options.expects.count == 0 && options.count == 0) {
+    if (strcmp(options.as, "job") != 0 && strcmp(options.as, "record") != 0) {
+        return cli_misuse(&collect_cli, "--as %s: job or record is needed", options.as);
+    }
+    if (options.as[0] == 'r' && options.answers == NULL) {
+        return cli_misuse(&collect_cli, "--as record: --answers FILE is needed");
+    }
+    if (options.expects.count == 0 && options.count == 0 && !options.follow) {
         return cli_misuse(&collect_cli, "--expect or --count is needed");
     }
     struct collect *collect = calloc(1, sizeof(*collect)); /* too large for the stack */
@@ -360,11 +572,19 @@ static int run(int argc, char **argv) {
         return cli_fail(&collect_cli, &err);
     }
     collect->options = &options;
+    if (options.answers != NULL || options.follow) {
+        (void)sigaction(SIGINT, &action, NULL); /* fails on misuse alone */
+        (void)sigaction(SIGTERM, &action, NULL);
+    }
     enum status status = open_all(collect, &err);
     if (status == STATUS_OK) {
         status = read_all(collect, &err);
     }
-    bool complete = collect->answered == collect->wanted && collect->duplicates == 0;
+    bool complete = collect->answered == collect->wanted &&
+                    (collect->duplicates == 0 || collect->answers != NULL);
+    if (status == STATUS_OK && collect->answers != NULL) {
+        status = end_answers(collect, &err);
+    }
     if (status == STATUS_OK && options.json) {
         print_json(collect);
     } else if (status == STATUS_OK) {

@@ -277,6 +277,17 @@ enum status kafka_writer_check(const struct kafka_writer *writer, struct error *
 
 /* ---- reading ----------------------------------------------------------------------- */
 
+static int64_t start_of(const struct kafka_io_opts *opts, const char *topic,
+                        int partition) {
+    for (int i = 0; i < opts->start_count; i++) {
+        const struct kafka_io_start *start = &opts->starts[i];
+        if (start->partition == partition && strcmp(start->topic, topic) == 0) {
+            return start->offset;
+        }
+    }
+    return RD_KAFKA_OFFSET_BEGINNING;
+}
+
 static enum status assign_all(struct kafka_reader *reader,
                               const struct kafka_io_opts *opts,
                               const struct cli_list *topics, struct error *err) {
@@ -288,7 +299,7 @@ static enum status assign_all(struct kafka_reader *reader,
                                     topics->items[i], &partitions, err);
         for (int p = 0; p < partitions; p++) {
             rd_kafka_topic_partition_list_add(list, topics->items[i], p)->offset =
-                RD_KAFKA_OFFSET_BEGINNING;
+                start_of(opts, topics->items[i], p);
         }
     }
     if (status == STATUS_OK) {
@@ -358,6 +369,10 @@ enum status kafka_reader_next(struct kafka_reader *reader, int timeout_ms,
                          rd_kafka_message_errstr(reader->message));
     }
     record->value = span_of(reader->message->payload, reader->message->len);
+    record->key = span_of(reader->message->key, reader->message->key_len);
+    record->topic = rd_kafka_topic_name(reader->message->rkt);
+    record->partition = reader->message->partition;
+    record->offset = reader->message->offset;
     record->timestamp_ms = rd_kafka_message_timestamp(reader->message, &kind);
     return STATUS_OK;
 }

@@ -12,10 +12,19 @@
 #include "base/span.h"
 #include "tools/cli.h"
 
+/* Where reading a partition begins. */
+struct kafka_io_start {
+    const char *topic;
+    int partition;
+    int64_t offset;
+};
+
 struct kafka_io_opts {
-    const char *bootstrap;             /* "host:port,..." */
-    const struct cli_list *properties; /* librdkafka's, as "name=value"; they win */
-    int64_t wait_s;                    /* for brokers and topics to be there */
+    const char *bootstrap;               /* "host:port,..." */
+    const struct cli_list *properties;   /* librdkafka's, as "name=value"; they win */
+    int64_t wait_s;                      /* for brokers and topics to be there */
+    const struct kafka_io_start *starts; /* of readers; other partitions from the first */
+    int start_count;
 };
 
 /* The version of the library that is linked, "2.0.2". */
@@ -57,12 +66,15 @@ MUST_CHECK enum status kafka_writer_check(const struct kafka_writer *writer,
 struct kafka_reader;
 
 struct kafka_io_record {
-    struct span value; /* borrowed until the next call */
+    struct span key, value; /* borrowed until the next call; data NULL for no key */
     int64_t timestamp_ms;
+    const char *topic; /* borrowed likewise */
+    int partition;
+    int64_t offset;
 };
 
-/* Reads all partitions of the topics from their start, committed records only, as no
- * member of any group.  Statuses as above. */
+/* Reads all partitions of the topics from their start, or opts->starts, committed records
+ * only, as no member of any group.  Statuses as above. */
 MUST_CHECK enum status kafka_reader_open(const struct kafka_io_opts *opts,
                                          const struct cli_list *topics,
                                          struct kafka_reader **reader, struct error *err);

@@ -39,6 +39,16 @@ enum status part_file_init(struct part_file *file, const char *path, struct erro
     return STATUS_OK;
 }
 
+enum status part_file_init_progress(struct part_file *file, const char *path,
+                                    struct error *err) {
+    *file = (struct part_file){.fd = -1};
+    file->path = join(path, "");
+    file->progress = join(path, "");
+    return file->path != NULL && file->progress != NULL
+               ? STATUS_OK
+               : error_set(err, STATUS_NO_MEMORY, "no memory for a file's name");
+}
+
 void part_file_close(struct part_file *file) {
     if (file->path == NULL) {
         return;

@@ -26,6 +26,9 @@ struct part_file {
 /* Notes the names; opens nothing. */
 MUST_CHECK enum status part_file_init(struct part_file *file, const char *path,
                                       struct error *err);
+/* Only the progress, in a file of this name: of work whose output is no file. */
+MUST_CHECK enum status part_file_init_progress(struct part_file *file, const char *path,
+                                               struct error *err);
 /* Accepts a zeroed one; what has been written stays for the next run. */
 void part_file_close(struct part_file *file);
 

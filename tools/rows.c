@@ -79,6 +79,7 @@ enum status rows_reader_open(const struct rows_reader_opts *opts,
     }
     reader->fd = -1;
     reader->path = opts->path;
+    reader->growing = opts->growing;
     reader->ops = formats[opts->format];
     reader->delimiter = opts->delimiter != 0                      ? opts->delimiter
                         : dot != NULL && strcmp(dot, ".tsv") == 0 ? '\t'

@@ -75,6 +75,7 @@ struct rows_reader_opts {
     const char *path;
     enum rows_format format;
     char delimiter; /* of CSV; 0 for ',', or tab where the path ends with .tsv */
+    bool growing;   /* text is written to it still: a line without an end is left alone */
 };
 
 /* STATUS_INVALID names the file and what is wrong with it. */

@@ -44,6 +44,7 @@ struct rows_reader {
     int fd;
     uint64_t size;               /* of the file */
     uint64_t offset;             /* of what is read next */
+    bool growing;                /* text is written to it still */
     struct rows_column *columns; /* owned */
     int column_count, column_room;
     struct avro_schema *schema; /* owned; NULL until bound */

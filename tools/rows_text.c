@@ -37,7 +37,7 @@ enum status rows_text_read(struct rows_reader *reader, rows_end_fn find_end,
         last = chunk->raw.size < wanted;
         end = find_end(reader, span_of(chunk->raw.data, chunk->raw.size));
         if (last || end > 0) {
-            end = last ? chunk->raw.size : end;
+            end = last && !reader->growing ? chunk->raw.size : end;
             break;
         }
         if (wanted > ROWS_LINE_SIZE_MAX) {

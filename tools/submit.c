@@ -9,48 +9,118 @@
 #include "tools/kafka_io.h"
 #include "tools/npy.h"
 #include "tools/progress.h"
+#include "tools/submit.h"
 
 #define POLL_EVERY 256 /* jobs between two looks at delivery reports */
 #define WAIT_MS 100
-
-struct options {
-    const char *bootstrap, *topic, *model, *id_prefix, *key;
-    struct cli_list inputs, properties;
-    int64_t count, first, wait_s;
-    double rate;
-    bool json;
-};
 
 static const struct cli_flag flags[] = {
     {.name = "--bootstrap",
      .argument = "HOST:PORT,...",
      .help = "brokers; MILLRACE_KAFKA_BOOTSTRAP_SERVERS if not given",
      .type = CLI_TEXT,
-     .offset = offsetof(struct options, bootstrap)},
+     .offset = offsetof(struct submit_options, bootstrap)},
     {.name = "--topic",
      .argument = "TOPIC",
      .help = "where the jobs go",
      .type = CLI_TEXT,
-     .offset = offsetof(struct options, topic),
+     .offset = offsetof(struct submit_options, topic),
      .required = true},
     {.name = "--model",
      .argument = "NAME",
      .help = "the model that the jobs name; empty: the route's own",
      .type = CLI_TEXT,
-     .offset = offsetof(struct options, model),
+     .offset = offsetof(struct submit_options, model),
      .initial = ""},
     {.name = "--input",
      .argument = "NAME=FILE.npy",
      .help = "an input of the model, a job for each row; an empty NAME\n"
              "stands for the only input",
      .type = CLI_LIST,
-     .offset = offsetof(struct options, inputs),
-     .required = true},
+     .offset = offsetof(struct submit_options, inputs)},
+    {.name = "--rows",
+     .argument = "FILE",
+     .help = "instead of --input: a job or record for each row of an Avro\n"
+             "container, CSV, JSON lines or .npy",
+     .type = CLI_TEXT,
+     .offset = offsetof(struct submit_options, rows)},
+    {.name = "--as",
+     .argument = "job|record",
+     .help = "what rows are sent as: jobs, or Avro records of all columns",
+     .type = CLI_TEXT,
+     .offset = offsetof(struct submit_options, as),
+     .initial = "job"},
+    {.name = "--model-file",
+     .argument = "MODEL.onnx",
+     .help = "whose inputs the jobs of --rows have",
+     .type = CLI_TEXT,
+     .offset = offsetof(struct submit_options, model_file)},
+    {.name = "--map",
+     .argument = "INPUT=COLUMN,...",
+     .help = "columns that make an input, as in millrace score",
+     .type = CLI_LIST,
+     .offset = offsetof(struct submit_options, maps)},
+    {.name = "--ignore",
+     .argument = "COLUMN",
+     .help = "a column that is no input, though it holds numbers",
+     .type = CLI_LIST,
+     .offset = offsetof(struct submit_options, ignored)},
+    {.name = "--type",
+     .argument = "COLUMN=TYPE",
+     .help = "of a CSV column: long, double, boolean or string",
+     .type = CLI_LIST,
+     .offset = offsetof(struct submit_options, types)},
+    {.name = "--from",
+     .argument = "FORMAT",
+     .help = "of --rows: " ROWS_FORMATS_TEXT "; its name tells if not given",
+     .type = CLI_TEXT,
+     .offset = offsetof(struct submit_options, from)},
+    {.name = "--registry",
+     .argument = "URL,...",
+     .help = "records are framed for a schema registry, which is given their\n"
+             "schema; without it they are bare",
+     .type = CLI_TEXT,
+     .offset = offsetof(struct submit_options, registry)},
+    {.name = "--subject",
+     .argument = "NAME",
+     .help = "of that schema; TOPIC-value if not given",
+     .type = CLI_TEXT,
+     .offset = offsetof(struct submit_options, subject)},
+    {.name = "--skip-bad",
+     .help = "go on without rows that cannot be read, and count them",
+     .type = CLI_SWITCH,
+     .offset = offsetof(struct submit_options, skip_bad)},
+    {.name = "--progress",
+     .argument = "FILE",
+     .help = "keep there which rows are delivered, and go on behind them when\n"
+             "started again; the same rows have the same ids",
+     .type = CLI_TEXT,
+     .offset = offsetof(struct submit_options, progress)},
+    {.name = "--save",
+     .argument = "S",
+     .help = "seconds between two notes in --progress",
+     .type = CLI_REAL,
+     .offset = offsetof(struct submit_options, save_s),
+     .initial = "2",
+     .min = 0,
+     .max = 86400},
+    {.name = "--follow",
+     .help = "wait for more rows at the file's end, until SIGTERM",
+     .type = CLI_SWITCH,
+     .offset = offsetof(struct submit_options, follow)},
+    {.name = "--timeout",
+     .argument = "S",
+     .help = "of --follow: end when no row came for so many seconds; 0: never",
+     .type = CLI_REAL,
+     .offset = offsetof(struct submit_options, timeout_s),
+     .initial = "0",
+     .min = 0,
+     .max = 1e6},
     {.name = "--count",
      .argument = "N",
      .help = "jobs to send, the rows over and over; 0: each row once",
      .type = CLI_INT,
-     .offset = offsetof(struct options, count),
+     .offset = offsetof(struct submit_options, count),
      .initial = "0",
      .min = 0,
      .max = 1e12},
@@ -58,7 +128,7 @@ static const struct cli_flag flags[] = {
      .argument = "N",
      .help = "number of the first job",
      .type = CLI_INT,
-     .offset = offsetof(struct options, first),
+     .offset = offsetof(struct submit_options, first),
      .initial = "0",
      .min = 0,
      .max = 1e12},
@@ -66,20 +136,20 @@ static const struct cli_flag flags[] = {
      .argument = "TEXT",
      .help = "what ids start with, ahead of the job's number",
      .type = CLI_TEXT,
-     .offset = offsetof(struct options, id_prefix),
+     .offset = offsetof(struct submit_options, id_prefix),
      .initial = "job-"},
     {.name = "--key",
      .argument = "none|id",
      .help = "the records' key: none spreads batches over the partitions,\n"
              "id spreads jobs",
      .type = CLI_TEXT,
-     .offset = offsetof(struct options, key),
+     .offset = offsetof(struct submit_options, key),
      .initial = "none"},
     {.name = "--rate",
      .argument = "R",
      .help = "jobs per second; 0: as fast as they go",
      .type = CLI_REAL,
-     .offset = offsetof(struct options, rate),
+     .offset = offsetof(struct submit_options, rate),
      .initial = "0",
      .min = 0,
      .max = 1e9},
@@ -87,7 +157,7 @@ static const struct cli_flag flags[] = {
      .argument = "S",
      .help = "seconds to wait for the brokers and the topic",
      .type = CLI_INT,
-     .offset = offsetof(struct options, wait_s),
+     .offset = offsetof(struct submit_options, wait_s),
      .initial = "30",
      .min = 0,
      .max = 86400},
@@ -95,11 +165,11 @@ static const struct cli_flag flags[] = {
      .argument = "NAME=VALUE",
      .help = "a property of librdkafka",
      .type = CLI_LIST,
-     .offset = offsetof(struct options, properties)},
+     .offset = offsetof(struct submit_options, properties)},
     {.name = "--json",
      .help = "the summary as JSON",
      .type = CLI_SWITCH,
-     .offset = offsetof(struct options, json)},
+     .offset = offsetof(struct submit_options, json)},
 };
 
 static int run(int argc, char **argv);
@@ -107,11 +177,15 @@ static int run(int argc, char **argv);
 const struct cli_command submit_cli = {
     .name = "submit",
     .operands = "",
-    .summary =
-        "Sends rows of NumPy files as inference jobs and waits for their delivery.",
+    .summary = "Sends rows of files as inference jobs and waits for their delivery.",
     .details =
         "Job K takes row K modulo the number of rows, and its id is the prefix and K\n"
-        "with at least six digits: digits-000123.",
+        "with at least six digits: digits-000123. --input reads .npy files whole and\n"
+        "may repeat them; --rows reads one file of any size once, from row --first on\n"
+        "being numbered 0 and up. Records have their id as the Kafka key.\n"
+        "With --progress a run that was killed goes on: every row is sent at least\n"
+        "once, the last seconds' perhaps twice, under the same id; collect keeps the\n"
+        "first answer of each.",
     .operands_min = 0,
     .operands_max = 0,
     .flags = flags,
@@ -168,8 +242,8 @@ static struct tensor row_of(const struct npy_array *array, int64_t row) {
     return x;
 }
 
-static enum status source_open(struct source *source, const struct options *options,
-                               struct error *err) {
+static enum status source_open(struct source *source,
+                               const struct submit_options *options, struct error *err) {
     enum status status = STATUS_OK;
     for (int i = 0; i < options->inputs.count && status == STATUS_OK; i++) {
         status = source_add(source, options->inputs.items[i], err);
@@ -199,19 +273,23 @@ static enum status make_room(struct source *source, size_t size, struct error *e
     return STATUS_OK;
 }
 
+size_t submit_id(const char *prefix, int64_t number, char *id, size_t size) {
+    int used = snprintf(id, size, "%s%06lld", prefix, (long long)number);
+    return used < 0 || (size_t)used >= size ? 0 : (size_t)used;
+}
+
 static enum status send_job(struct kafka_writer *writer, struct source *source,
-                            const struct options *options, int64_t number,
+                            const struct submit_options *options, int64_t number,
                             struct error *err) {
     struct tensor inputs[JOB_INPUTS_MAX];
     char id[JOB_ID_SIZE_MAX + 1];
     size_t size = 0;
-    int used =
-        snprintf(id, sizeof(id), "%s%06lld", options->id_prefix, (long long)number);
-    if (used < 0 || (size_t)used >= sizeof(id)) {
+    size_t used = submit_id(options->id_prefix, number, id, sizeof(id));
+    if (used == 0) {
         return error_set(err, STATUS_INVALID, "--id-prefix: ids have %d bytes at most",
                          JOB_ID_SIZE_MAX);
     }
-    struct span name = span_of(id, (size_t)used);
+    struct span name = span_of(id, used);
     struct span key = options->key[0] == 'i' ? name : span_of(NULL, 0);
     for (int i = 0; i < source->count; i++) {
         inputs[i] = row_of(&source->arrays[i], number % source->rows);
@@ -247,7 +325,7 @@ static void pace(struct kafka_writer *writer, double rate, int64_t index,
 }
 
 static enum status send_all(struct kafka_writer *writer, struct source *source,
-                            const struct options *options, int64_t count,
+                            const struct submit_options *options, int64_t count,
                             struct error *err) {
     struct progress progress;
     int64_t start_us = clock_now_us();
@@ -269,7 +347,8 @@ static enum status send_all(struct kafka_writer *writer, struct source *source,
     return status == STATUS_OK ? kafka_writer_check(writer, err) : status;
 }
 
-static void report(const struct options *options, int64_t delivered, double seconds) {
+static void report(const struct submit_options *options, int64_t delivered,
+                   double seconds) {
     double rate = seconds > 0.0 ? (double)delivered / seconds : 0.0;
     if (options->json) {
         printf("{\"delivered\":%lld,\"seconds\":%.3f,\"jobs_per_s\":%.1f}\n",
@@ -280,7 +359,7 @@ static void report(const struct options *options, int64_t delivered, double seco
     }
 }
 
-static enum status submit(const struct options *options, struct source *source,
+static enum status submit(const struct submit_options *options, struct source *source,
                           struct kafka_writer **writer, struct error *err) {
     struct kafka_io_opts kafka = {.bootstrap = kafka_io_bootstrap(options->bootstrap),
                                   .properties = &options->properties,
@@ -300,7 +379,7 @@ static enum status submit(const struct options *options, struct source *source,
 }
 
 static int run(int argc, char **argv) {
-    struct options options = {0};
+    struct submit_options options = {0};
     struct source source = {.count = 0};
     struct kafka_writer *writer = NULL;
     struct error err = {0};
@@ -313,8 +392,22 @@ static int run(int argc, char **argv) {
     if (kafka_io_bootstrap(options.bootstrap) == NULL) {
         return kafka_io_no_bootstrap(&submit_cli);
     }
+    if ((options.inputs.count == 0) == (options.rows == NULL)) {
+        return cli_misuse(&submit_cli, "--input or --rows is needed, and not both");
+    }
+    if (strcmp(options.as, "job") != 0 && strcmp(options.as, "record") != 0) {
+        return cli_misuse(&submit_cli, "--as %s: job or record is needed", options.as);
+    }
+    if (options.rows != NULL && options.as[0] == 'j' && options.model_file == NULL) {
+        return cli_misuse(&submit_cli,
+                          "--model-file MODEL.onnx is needed to make jobs of "
+                          "rows; --as record sends them as they are");
+    }
     if (strcmp(options.key, "none") != 0 && strcmp(options.key, "id") != 0) {
         return cli_misuse(&submit_cli, "--key %s: none or id is needed", options.key);
+    }
+    if (options.rows != NULL) {
+        return submit_rows(&submit_cli, &options);
     }
     enum status status = submit(&options, &source, &writer, &err);
     kafka_writer_close(writer);

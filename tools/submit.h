@@ -1,0 +1,31 @@
+/* submit.h - what millrace submit's two ways have in common: .npy files whole, and files
+ * of rows.
+ *
+ * Depends on: tools/cli.h, tools/rows.h.
+ * Ownership: options borrow from argv.  Threads: one. */
+#ifndef MILLRACE_TOOLS_SUBMIT_H
+#define MILLRACE_TOOLS_SUBMIT_H
+
+#include "tools/cli.h"
+#include "tools/rows.h"
+
+struct submit_options {
+    const char *bootstrap, *topic, *model, *id_prefix, *key;
+    struct cli_list inputs, properties;
+    int64_t count, first, wait_s;
+    double rate;
+    bool json;
+    /* of --rows */
+    const char *rows, *as, *model_file, *from, *registry, *subject, *progress;
+    struct cli_list maps, ignored, types;
+    double save_s, timeout_s;
+    bool skip_bad, follow;
+};
+
+/* Sends the rows of a file; returns the exit code. */
+int submit_rows(const struct cli_command *command, const struct submit_options *options);
+
+/* Writes the id of a number into `id`; returns its bytes, 0 where it is too long. */
+size_t submit_id(const char *prefix, int64_t number, char *id, size_t size);
+
+#endif
