@@ -39,7 +39,9 @@ struct sender {
     struct framing framing;
     struct rows_buffer message;
     int64_t row, bad, resumed; /* rows that were read; of them bad, or before this run */
-    uint64_t offset;           /* of the file: all before it is sent */
+    uint64_t offset;           /* of the file: all before it is sent, */
+    int64_t behind;            /* and so many rows behind it */
+    int64_t skip;              /* rows behind it that a run before has sent */
     int64_t started_us, saved_us;
     struct error *err;
 };
@@ -181,11 +183,12 @@ static enum status save(struct sender *s) {
     if (status != STATUS_OK || s->options->progress == NULL) {
         return status;
     }
-    progress = json_pack(
-        "{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I}", "input", s->identity, "topic",
-        s->options->topic, "prefix", s->options->id_prefix, "as", s->options->as,
-        "mapping", s->mapping.text, "first", (json_int_t)s->options->first, "offset",
-        (json_int_t)s->offset, "rows", (json_int_t)s->row, "bad", (json_int_t)s->bad);
+    progress = json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I}", "input",
+                         s->identity, "topic", s->options->topic, "prefix",
+                         s->options->id_prefix, "as", s->options->as, "mapping",
+                         s->mapping.text, "first", (json_int_t)s->options->first,
+                         "offset", (json_int_t)s->offset, "behind", (json_int_t)s->behind,
+                         "rows", (json_int_t)s->row, "bad", (json_int_t)s->bad);
     status = progress == NULL ? error_set(s->err, STATUS_NO_MEMORY, "no memory")
                               : part_file_save(&s->progress, progress, s->err);
     json_decref(progress);
@@ -234,6 +237,7 @@ static enum status take_up(struct sender *s) {
             s->options->progress);
     }
     s->offset = (uint64_t)offset;
+    s->skip = json_integer_value(json_object_get(progress, "behind"));
     s->row = json_integer_value(json_object_get(progress, "rows"));
     s->bad = json_integer_value(json_object_get(progress, "bad"));
     s->resumed = s->row;
@@ -366,22 +370,50 @@ static void pace(struct sender *s) {
     }
 }
 
+/* A row that a run before has sent. */
+static enum status pass_over(struct sender *s, const struct rows_row *row) {
+    size_t size = 0;
+    s->skip--;
+    s->behind++;
+    if (!row->open) {
+        return STATUS_OK;
+    }
+    if (rows_measure(s->reader, row->record, &size, s->err) != STATUS_OK) {
+        return s->err->status;
+    }
+    rows_took(&s->chunk, size);
+    return STATUS_OK;
+}
+
+static void show(struct sender *s, struct progress *progress) {
+    double share = (double)s->chunk.end / (double)rows_reader_size(s->reader);
+    progress->total = (int64_t)((double)s->row / share) - s->resumed;
+    progress_update(progress, kafka_writer_delivered(s->writer));
+}
+
 static enum status send_chunk(struct sender *s, struct progress *progress) {
     struct rows_row row;
     enum status status = rows_decode(s->reader, &s->chunk, s->err);
-    while (status == STATUS_OK && rows_next(s->reader, &s->chunk, &row)) {
+    s->offset = s->chunk.begin;
+    s->behind = 0;
+    while (status == STATUS_OK && !signalled && rows_next(s->reader, &s->chunk, &row)) {
+        if (s->skip > 0) {
+            status = pass_over(s, &row);
+            continue;
+        }
         pace(s);
         status = send_row(s, &row);
-        if (s->row % POLL_EVERY == 0 || s->options->rate > 0.0) {
-            uint64_t size = rows_reader_size(s->reader);
-            int64_t delivered = kafka_writer_delivered(s->writer);
-            progress->total =
-                s->offset == 0
-                    ? 0
-                    : (int64_t)((double)s->row * (double)size / (double)s->chunk.end) -
-                          s->resumed;
-            progress_update(progress, delivered);
+        s->behind++;
+        if (status == STATUS_OK && (s->row % POLL_EVERY == 0 || s->options->rate > 0.0)) {
+            show(s, progress);
+            if ((double)(clock_now_us() - s->saved_us) >= s->options->save_s * 1e6) {
+                status = save(s);
+            }
         }
+    }
+    if (status == STATUS_OK && !signalled) {
+        s->offset = s->chunk.end;
+        s->behind = 0;
     }
     return status;
 }
@@ -414,12 +446,7 @@ static enum status send_all(struct sender *s) {
             }
         } else {
             status = send_chunk(s, &progress);
-            s->offset = status == STATUS_OK ? s->chunk.end : s->offset;
             last_us = clock_now_us();
-        }
-        if (status == STATUS_OK &&
-            (double)(clock_now_us() - s->saved_us) >= s->options->save_s * 1e6) {
-            status = save(s);
         }
     }
     progress_end(&progress);

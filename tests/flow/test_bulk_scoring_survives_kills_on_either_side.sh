@@ -15,7 +15,7 @@ echo '{"type":"record","name":"Row","fields":['"$fields"',
 
 write_config "$work/worker.conf" twofold
 sed -i "s|^routes = ( |&{ input = \"rows\"; output = \"scored\"; dead_letter = \"dead\"; \
-model = \"twofold\"; record = { schema = \"$work/row.avsc\"; inputs = { x = ( \"amount\", \"age\" ); }; \
+model = \"twofold\"; record = { schema = \"row.avsc\"; inputs = { x = ( \"amount\", \"age\" ); }; \
 outputs = { y = \"y\"; }; }; }, |" "$work/worker.conf"
 start_worker 1 "$work/worker.conf"
 
@@ -34,7 +34,7 @@ collecting() { # AS TOPIC FILE [FLAG]...: the command, in $collect
 figure() { # PROGRESS FILTER: 0 while there is none
     if [ -s "$1" ]; then jq "$2" "$1"; else echo 0; fi
 }
-is_above() { [ "$(figure "$1" "$2")" -gt "$3" ]; }
+is_above_or_over() { [ "$(figure "$1" "$2")" -gt "$3" ] || gone "$4"; }
 
 # Runs "$@", and kills it once the figure in its progress is above what it was.
 kill_in_the_middle() { # PROGRESS FILTER COMMAND...
@@ -43,7 +43,7 @@ kill_in_the_middle() { # PROGRESS FILTER COMMAND...
     "${@:3}" >>"$work/killed.log" 2>&1 &
     pid=$!
     background+=("$pid")
-    wait_until is_above "$1" "$2" "$before"
+    wait_until is_above_or_over "$1" "$2" "$before" "$pid"
     kill -KILL "$pid" || fail "it was over before the kill: $(tail -n 2 "$work/killed.log")"
     wait "$pid" 2>/dev/null || true
 }
