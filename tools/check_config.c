@@ -2,6 +2,7 @@
 #include "tools/check_config.h"
 
 #include <jansson.h>
+#include <unistd.h>
 
 #include "app/worker.h"
 #include "tools/commands.h"
@@ -206,6 +207,8 @@ int check_config_run(const struct worker_opts *opts, bool report) {
     int code = worker_check(opts, &check);
     if (code == EXIT_FINE) {
         printf("%s: fine\n", opts->config_path);
+    } else if (code == EXIT_WRONG_USE && access(opts->config_path, F_OK) != 0) {
+        (void)fprintf(stderr, "millrace: 'millrace init' writes one to begin with\n");
     } else if (code == EXIT_WRONG_USE) {
         (void)fprintf(stderr,
                       "millrace: %s: mend this first; 'millrace man millrace.conf' and "

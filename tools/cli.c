@@ -336,9 +336,12 @@ static int no_command(const struct cli_group *group, const char *name) {
     for (size_t i = 0; i < group->entry_count; i++) {
         names[i] = group->entries[i].name;
     }
-    const char *nearest = text_nearest(name, names, group->entry_count);
+    bool flag = name[0] == '-';
+    const char *nearest =
+        flag ? text_nearest(name, (const char *const[]){"--help", "--version"}, 2)
+             : text_nearest(name, names, group->entry_count);
     print_path(stderr, group);
-    fprintf(stderr, ": there is no command '%s'", name);
+    fprintf(stderr, ": there is no %s '%s'", flag ? "flag" : "command", name);
     if (nearest != NULL) {
         fprintf(stderr, "; did you mean '%s'?", nearest);
     }
@@ -379,12 +382,28 @@ static const struct cli_entry *find_entry(const struct cli_group *group,
     return NULL;
 }
 
+/* "help", and of what. */
+static int help(const struct cli_group *group, int argc, char **argv) {
+    for (; argc > 1; argc--, argv++) {
+        const struct cli_entry *entry = find_entry(group, argv[1]);
+        if (entry == NULL) {
+            return no_command(group, argv[1]);
+        }
+        if (entry->command != NULL) {
+            cli_print_help(entry->command);
+            return EXIT_FINE;
+        }
+        group = entry->group;
+    }
+    print_group(stdout, group);
+    return EXIT_FINE;
+}
+
 int cli_dispatch(const struct cli_group *group, int argc, char **argv) {
     while (argc > 1) {
         assert(entries_are_sound(group));
         if (asks_for_help(argv[1])) {
-            print_group(stdout, group);
-            return EXIT_FINE;
+            return help(group, argc - 1, argv + 1);
         }
         const struct cli_entry *entry = find_entry(group, argv[1]);
         if (entry == NULL) {

@@ -86,7 +86,7 @@ enum status dlq_filter_make(const struct dlq_options *options, struct dlq_filter
     }
     if (ranges_parse(options->offsets, strlen(options->offsets), filter->offsets, err) !=
         STATUS_OK) {
-        error_prefix(err, "--offsets");
+        error_prefix(err, "--offsets %.40s", options->offsets);
         dlq_filter_release(filter);
         return STATUS_INVALID;
     }

@@ -169,7 +169,9 @@ static int run(int argc, char **argv) {
     char *colon = strchr(argv[1], ':');
     if (colon == NULL || sscanf(argv[1], "%6" SCNd64, &options.partition) != 1 ||
         options.partition < 0) {
-        return cli_misuse(&dlq_show_cli, "%.40s: a place is PARTITION:OFFSET", argv[1]);
+        return cli_misuse(
+            &dlq_show_cli,
+            "%.40s: a place is PARTITION:OFFSET, as 'dlq list' shows it: 0:17", argv[1]);
     }
     options.offsets = colon + 1;
     status = dlq_filter_make(&options, &filter, &err);

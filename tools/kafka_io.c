@@ -143,9 +143,21 @@ enum status kafka_client_open(const struct kafka_io_opts *opts, rd_kafka_type_t 
     return status;
 }
 
-/* Asks once; *partitions is 0 if the topic is not there. */
+/* What to do about brokers that do not answer. */
+static enum status no_broker(const struct kafka_io_opts *opts, const char *reason,
+                             struct error *err) {
+    return error_set(
+        err, STATUS_AGAIN,
+        "no broker answered at %s within %lld s: is the address right, and does "
+        "one run there?%s%s%s",
+        opts->bootstrap, (long long)opts->wait_s, reason[0] != 0 ? " (" : "", reason,
+        reason[0] != 0 ? ")" : "");
+}
+
+/* Asks once; *partitions is 0 if the topic is not there.  *answered is set once a broker
+ * has told. */
 static enum status count_partitions(rd_kafka_t *client, const char *topic,
-                                    int *partitions, struct error *err) {
+                                    int *partitions, bool *answered, struct error *err) {
     const struct rd_kafka_metadata *metadata = NULL;
     *partitions = 0;
     rd_kafka_topic_t *handle = rd_kafka_topic_new(client, topic, NULL);
@@ -156,6 +168,7 @@ static enum status count_partitions(rd_kafka_t *client, const char *topic,
     rd_kafka_resp_err_t code =
         rd_kafka_metadata(client, 0, handle, &metadata, METADATA_TIMEOUT_MS);
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        *answered = true;
         if (metadata->topic_cnt == 1 &&
             metadata->topics[0].err == RD_KAFKA_RESP_ERR_NO_ERROR) {
             *partitions = metadata->topics[0].partition_cnt;
@@ -170,17 +183,21 @@ enum status kafka_client_await(rd_kafka_t *client, const struct kafka_io_opts *o
                                const struct kafka_report *report, const char *topic,
                                int *partitions, struct error *err) {
     int64_t deadline_us = clock_now_us() + opts->wait_s * 1000000;
+    bool answered = false;
     for (;;) {
-        enum status status = count_partitions(client, topic, partitions, err);
+        enum status status = count_partitions(client, topic, partitions, &answered, err);
         if (status != STATUS_OK || *partitions > 0) {
             return status;
         }
         (void)rd_kafka_poll(client, WAIT_STEP_MS); /* serves on_error */
+        if (clock_now_us() >= deadline_us && !answered) {
+            return no_broker(opts, report->problem, err);
+        }
         if (clock_now_us() >= deadline_us) {
             return error_set(err, STATUS_AGAIN,
-                             "topic '%s' at %s is not there after %lld s%s%s", topic,
-                             opts->bootstrap, (long long)opts->wait_s,
-                             report->problem[0] ? ": " : "", report->problem);
+                             "there is no topic '%s' at %s; to make it: millrace topics "
+                             "--bootstrap %s %s",
+                             topic, opts->bootstrap, opts->bootstrap, topic);
         }
     }
 }
@@ -468,6 +485,12 @@ enum status kafka_io_create_topics(const struct kafka_io_opts *opts, const char 
     }
     if (status == STATUS_OK) {
         status = create_topics(client, (int)opts->wait_s * 1000, &wanted, err);
+        (void)rd_kafka_poll(client, 0); /* serves on_error */
+    }
+    if (status == STATUS_AGAIN) {
+        const struct error told = *err;
+        status =
+            no_broker(opts, report.problem[0] != 0 ? report.problem : told.text, err);
     }
     rd_kafka_NewTopic_destroy_array(wanted.items, wanted.count);
     if (client != NULL) {

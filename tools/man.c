@@ -61,23 +61,29 @@ static void list_pages(const struct pages *pages) {
     }
 }
 
+static size_t page_of(const struct pages *pages, const char *name) {
+    size_t i = 0;
+    while (i < pages->count && strcmp(pages->names[i], name) != 0) {
+        i++;
+    }
+    return i;
+}
+
 static int print_page(const struct pages *pages, const char *wanted) {
     const char *names[PAGES_MAX];
-    for (size_t i = 0; i < pages->count; i++) {
-        names[i] = pages->names[i];
-        if (strcmp(names[i], wanted) != 0) {
-            continue;
-        }
-        if (pages->commands[i] != NULL) {
-            man_command(pages->commands[i]);
-        } else if (strcmp(wanted, SETTINGS_PAGE) == 0) {
-            if (!man_settings()) {
-                return cli_fail(&man_cli, &(struct error){.text = "out of memory"});
-            }
-        } else {
+    size_t page = page_of(pages, wanted);
+    if (page < pages->count) {
+        if (pages->commands[page] != NULL) {
+            man_command(pages->commands[page]);
+        } else if (strcmp(wanted, SETTINGS_PAGE) != 0) {
             man_program(&commands);
+        } else if (!man_settings()) {
+            return cli_fail(&man_cli, &(struct error){.text = "out of memory"});
         }
         return EXIT_FINE;
+    }
+    for (size_t i = 0; i < pages->count; i++) {
+        names[i] = pages->names[i];
     }
     const char *nearest = text_nearest(wanted, names, pages->count);
     return cli_misuse(&man_cli, "there is no page '%s'; %s%s%s", wanted,
@@ -88,6 +94,7 @@ static int print_page(const struct pages *pages, const char *wanted) {
 static int run(int argc, char **argv) {
     struct options options = {0};
     struct pages pages = {.count = 0};
+    char full[MAN_NAME_MAX]; /* "worker" stands for "millrace-worker" */
     int operand_count = 0;
     enum cli_outcome outcome = cli_parse(&man_cli, argc, argv, &options, &operand_count);
     if (outcome != CLI_RUN) {
@@ -100,6 +107,9 @@ static int run(int argc, char **argv) {
         list_pages(&pages);
         return EXIT_FINE;
     }
-    return operand_count == 0 ? cli_misuse(&man_cli, "PAGE is needed; see --list")
-                              : print_page(&pages, argv[1]);
+    if (operand_count == 0) {
+        return cli_misuse(&man_cli, "PAGE is needed; see --list");
+    }
+    (void)snprintf(full, sizeof(full), "millrace-%s", argv[1]);
+    return print_page(&pages, page_of(&pages, full) < pages.count ? full : argv[1]);
 }

@@ -95,7 +95,7 @@ enum status model_file_open(const char *path, struct model_file *file,
     enum status status = onnx_read(&file->file, path, MODEL_FILE_SIZE_MAX,
                                    &onnx__model_proto__descriptor, err);
     if (status != STATUS_OK) {
-        return status;
+        return error_prefix(err, "%s", path);
     }
     const Onnx__ModelProto *proto = (const Onnx__ModelProto *)file->file.message;
     file->producer = text_or_empty(proto->producer_name);

@@ -53,14 +53,20 @@ struct run {
 static enum status read_input(struct run *run, const char *argument, struct error *err) {
     const char *equals = strchr(argument, '=');
     if (equals == NULL) {
-        return error_set(err, STATUS_INVALID, "--input %s: NAME=FILE.npy is needed",
-                         argument);
+        return error_set(err, STATUS_INVALID,
+                         "--input %s: NAME=FILE.npy is needed; =%s for the only input",
+                         argument, argument);
     }
     int name_size = (int)(equals - argument);
     int index = model_input_find(run->model, span_of(argument, (size_t)name_size));
     if (index < 0) {
-        return error_set(err, STATUS_INVALID, "the model has no input '%.*s'", name_size,
-                         argument);
+        return error_set(err, STATUS_INVALID,
+                         "the model has no input '%.*s'; its %s '%s', see millrace model "
+                         "inspect",
+                         name_size, argument,
+                         model_input_count(run->model) == 1 ? "only one is"
+                                                            : "first one is",
+                         model_input(run->model, 0)->name);
     }
     if (run->arrays[index].elements != NULL) {
         return error_set(err, STATUS_INVALID, "input '%.*s' is given twice", name_size,

@@ -67,7 +67,8 @@ static int64_t take_number(const char **at, const char *end) {
 }
 
 static enum status refuse(const char *text, const char *at, struct error *err) {
-    return error_set(err, STATUS_INVALID, "no set of offsets at byte %zu",
+    return error_set(err, STATUS_INVALID,
+                     "no offsets at byte %zu: they are written 17 or 3-9,12",
                      (size_t)(at - text));
 }
 

@@ -207,8 +207,9 @@ static enum status source_add(struct source *source, const char *argument,
                               struct error *err) {
     const char *equals = strchr(argument, '=');
     if (equals == NULL) {
-        return error_set(err, STATUS_INVALID, "--input %s: NAME=FILE.npy is needed",
-                         argument);
+        return error_set(err, STATUS_INVALID,
+                         "--input %s: NAME=FILE.npy is needed; =%s for the only input",
+                         argument, argument);
     }
     if (source->count == JOB_INPUTS_MAX) {
         return error_set(err, STATUS_INVALID, "a job has %d inputs at most",

@@ -1,6 +1,8 @@
 /* topic_spec.c - see topic_spec.h. */
 #include "tools/topic_spec.h"
 
+#include <ctype.h>
+
 #include "base/text.h"
 
 #define NUMBER_SIZE_MAX 16 /* bytes */
@@ -15,6 +17,14 @@ enum status topic_spec_take(const char **list, struct topic_spec *spec,
     if (name_size == 0 || name_size > TOPIC_NAME_SIZE_MAX) {
         return error_set(err, STATUS_INVALID, "'%.*s': a name of 1 to %d bytes is needed",
                          (int)(size < 64 ? size : 64), entry, TOPIC_NAME_SIZE_MAX);
+    }
+    for (size_t i = 0; i < name_size; i++) {
+        if (!isalnum((unsigned char)entry[i]) && strchr("._-", entry[i]) == NULL) {
+            return error_set(
+                err, STATUS_INVALID,
+                "'%.*s': a topic's name is of letters, digits, '.', '_' and '-'",
+                (int)(size < 300 ? size : 300), entry);
+        }
     }
     if (name_size < size) {
         char number[NUMBER_SIZE_MAX] = "";

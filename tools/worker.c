@@ -62,7 +62,9 @@ static int run(int argc, char **argv) {
         return EXIT_FINE;
     }
     if (options.config == NULL) {
-        return cli_misuse(&worker_cli, "--config FILE is needed");
+        return cli_misuse(
+            &worker_cli,
+            "--config FILE is needed; 'millrace init' writes one to begin with");
     }
     struct worker_opts opts = {.config_path = options.config,
                                .overrides = options.overrides.items,
