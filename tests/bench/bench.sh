@@ -15,10 +15,12 @@ set -euo pipefail
 usage() {
     cat <<'END'
 usage: bench.sh [OPTION]...
-  --contenders A,B,...    of millrace, python and transport (default all); each may have
+  --contenders A,B,...    of millrace, python and transport (default all, but python where
+                          records are); each may have
                           ":at-least-once" or ":workers=N" after its name
-  --model NAME            digits (3.2 kB a job) or logistic, a regression of 30 features
-                          (0.2 kB a job); default digits
+  --model NAME            digits (3.2 kB a job), logistic, a regression of 30 features
+                          (0.2 kB a job), or records, the same of flat Avro records
+                          with 30 fields, answered whole (no python); default digits
   --repetitions N         (default 3)
   --jobs N                in the input topic (default 1000000; logistic 5000000)
   --run-seconds S         the longest throughput run (default 20)
@@ -40,7 +42,7 @@ kafka=$root/tests/kafka/kafka.sh
 loadgen=$build/loadgen
 runs=$out/runs.jsonl
 
-contenders=millrace,python,transport model=digits repetitions=3 run_seconds=20 jobs=""
+contenders="" model=digits repetitions=3 run_seconds=20 jobs=""
 skip_seconds=3 latency_seconds=15 latency_rate_max=20000 commit_interval_ms=100 threads=1
 
 say() { echo "bench.sh: $*" >&2; }
@@ -59,6 +61,7 @@ while [ $# -gt 0 ]; do
     esac
 done
 
+sends=() # flags of loadgen
 case $model in
 digits)
     file=$root/conf/models/digits/model.onnx
@@ -68,8 +71,19 @@ logistic)
     file=$out/logistic/model.onnx
     samples=$out/logistic/samples.npy
     : "${jobs:=5000000}" ;;
+records)
+    file=$out/logistic/model.onnx
+    samples=$out/logistic/samples.npy
+    sends=(--records)
+    : "${jobs:=5000000}" "${contenders:=millrace,transport}" ;;
 *) say "no model $model"; exit 2 ;;
 esac
+
+: "${contenders:=millrace,python,transport}"
+if [[ $model = records && ,$contenders = *,python* ]]; then
+    say "the Python worker reads jobs, not records"
+    exit 2
+fi
 
 # ---- the contenders: each starts in the background and adds to worker_pids ----
 
@@ -94,6 +108,22 @@ start_python() {
     worker_pids+=($!)
 }
 
+# A record of an id and 30 floats, and how it becomes the model's input.
+write_record_schema() { # FILE
+    {
+        echo '{"type": "record", "name": "Reading", "fields": [{"name": "id", "type": "string"}'
+        printf ', {"name": "f%d", "type": "float"}' {0..29}
+        echo ']}'
+    } >"$1"
+}
+record_mapping() {
+    if [ "$model" = records ]; then
+        printf 'record = { schema = "reading.avsc"; inputs = ['
+        printf ' "f%d",' {0..28}
+        echo ' "f29" ]; outputs = { score = { output = "probabilities"; element = 1; }; }; };'
+    fi
+}
+
 # FILE INPUT OUTPUT GROUP INSTANCE
 write_millrace_config() {
     cat >"$1" <<END
@@ -112,6 +142,7 @@ routes = ( {
     output = "$3";
     dead_letter = "dead-letters";
     model = "$model";
+    $(record_mapping)
 } );
 END
 }
@@ -255,7 +286,7 @@ latency_run() {
     lg_exec measure --topic "$output" --count $((rate * latency_seconds)) \
         --skip-seconds "$skip_seconds" --timeout 20 >"$out/latency.json" &
     measurer=$!
-    sent=$(lg paced --topic "$input" --input "$samples" --rate "$rate" \
+    sent=$(lg paced --topic "$input" --input "$samples" "${sends[@]}" --rate "$rate" \
         --seconds "$latency_seconds")
     await "$measurer" "$log"
     stop_workers "$log"
@@ -304,8 +335,9 @@ fi
 mkdir -p "$out"
 : >"$runs"
 venv=$("$root/tests/kafka/venv.sh")
-if [ "$model" = logistic ]; then
+if [ "$model" != digits ]; then
     "$venv/bin/python" "$here/make_logistic.py" "$out/logistic"
+    write_record_schema "$out/reading.avsc"
 fi
 trap clean_up EXIT
 trap 'exit 1' INT TERM
@@ -314,7 +346,7 @@ bootstrap=${started#bootstrap=}
 say "filling a topic with $jobs jobs"
 lg create --topic jobs --partitions 4 --config segment.bytes=268435456 >/dev/null
 lg create --topic dead-letters --partitions 1 >/dev/null
-lg fill --topic jobs --count "$jobs" --input "$samples" >/dev/null
+lg fill --topic jobs --count "$jobs" --input "$samples" "${sends[@]}" >/dev/null
 warm_up
 for ((repetition = 1; repetition <= repetitions; repetition++)); do
     for name in "${names[@]}"; do

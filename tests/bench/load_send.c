@@ -2,7 +2,7 @@
  * file.
  *
  * A job is its id and a rest that depends on the row alone. The rests are encoded once,
- * so that sending costs two copies. */
+ * so that sending costs two copies. A flat record of floats is its id and the row. */
 #include "tests/bench/loadgen.h"
 
 #include <errno.h>
@@ -154,10 +154,13 @@ static void encode_tails(struct sender *sender, const struct load_options *o) {
     struct rows rows = read_rows(o->input_path);
     /* Lengths and shape take at most 10 bytes each. */
     uint8_t *head = must_alloc(strlen(o->model) + strlen(o->input_name) + 200, 1);
-    size_t head_size = put_head(head, o, &rows);
+    size_t head_size = o->records ? 0 : put_head(head, o, &rows);
 
     sender->tail_count = rows.count;
-    sender->tail_size = head_size + rows.size + 1; /* the 0 that ends the inputs */
+    sender->tail_size = head_size + rows.size;
+    if (!o->records) {
+        sender->tail_size++; /* the 0 that ends the inputs */
+    }
     sender->tails = must_alloc(rows.count, sender->tail_size);
     sender->job = must_alloc(ID_SIZE_MAX + 2 + sender->tail_size, 1);
     for (size_t i = 0; i < rows.count; i++) {

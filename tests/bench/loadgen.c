@@ -18,6 +18,8 @@ static const char usage[] =
     "      --input FILE.npy   rows [n, ...], sent in turn\n"
     "      --input-name NAME  of the tensor (default empty: the model's only input)\n"
     "      --model NAME       (default empty: the route's model)\n"
+    "      --records          not jobs but bare records: the id, and a field for each\n"
+    "                         float of the row\n"
     "  measure   read committed results from the topic's start and print what they show\n"
     "      --count N          until so many different jobs are answered\n"
     "      --to-end           until the topic's end\n"
@@ -99,6 +101,8 @@ static struct load_options parse(int argc, char **argv) {
             exit(0);
         } else if (strcmp(argv[i], "--to-end") == 0) {
             o.to_end = true;
+        } else if (strcmp(argv[i], "--records") == 0) {
+            o.records = true;
         } else if (strcmp(argv[i], "--assigned") == 0) {
             o.assigned = true;
         } else if (i + 1 == argc || !set_option(&o, argv[i], argv[i + 1])) {

@@ -16,6 +16,7 @@ struct load_options {
     int64_t skip_seconds;    /* measure: warm-up to leave out */
     int64_t timeout_seconds; /* measure, wait: patience with no progress */
     bool to_end, assigned;
+    bool records; /* fill, paced: flat records, an id and a row's numbers */
     struct properties properties;   /* librdkafka's */
     struct properties topic_config; /* of a new topic */
 };
