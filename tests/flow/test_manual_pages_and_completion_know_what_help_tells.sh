@@ -34,7 +34,6 @@ done
 sed 's/\\-/-/g' "$work/millrace.1" >"$work/program.page"
 
 # What bash would offer, given the words of a command line.
-# shellcheck source=/dev/null
 source "$work/bash"
 compopt() { :; }
 offered() { # WORD... the last one is being typed
@@ -74,7 +73,6 @@ touch "$work/a file.conf"
 [ "$(offered millrace worker --set worker.th)" = worker.threads= ] || fail "no setting"
 
 # Every setting of the reference is on the page of the configuration.
-# shellcheck disable=SC2016 # for sed
 mapfile -t settings < <("$millrace" worker --reference | sed -nE 's/^\| `([a-z_]+)`.*/\1/p')
 [ "${#settings[@]}" -ge 20 ] || fail "only ${#settings[@]} settings are told"
 for setting in "${settings[@]}"; do expect "\\fB$setting\\fR" "$work/millrace.conf.5"; done
