@@ -216,7 +216,7 @@ void intake_stop(struct intake *intake) {
 
 /* ---- records ---- */
 
-static bool is_urgent(const struct record *record) {
+static bool is_urgent(struct record *record) {
     return record_number(record, "millrace.priority", 0) > 0;
 }
 
@@ -249,8 +249,7 @@ static enum status choose_model(const struct intake *intake, const struct record
 
 /* The job's deadline by the monotonic clock, INT64_MAX for none.  A header of the record
  * serves jobs that have none of their own. */
-static int64_t deadline_us(const struct record *record, const struct job *job,
-                           int64_t now_us) {
+static int64_t deadline_us(struct record *record, const struct job *job, int64_t now_us) {
     int64_t at_ms = job->has_deadline
                         ? job->deadline_ms
                         : record_number(record, "millrace.deadline_ms", INT64_MAX);

@@ -499,7 +499,8 @@ enum status producer_publish(struct stream *stream, struct lease *lease, size_t 
             status = send_by_itself(stream, slot, state, err);
             continue;
         }
-        if (keeps_headers && headers_any(slot->record.message)) {
+        if (keeps_headers && !slot->record.has_no_headers &&
+            headers_any(slot->record.message)) {
             status = send_run(stream, lease, run, err); /* order is kept */
             run = 0;
             if (status == STATUS_OK) {

@@ -14,6 +14,7 @@
 #define MILLRACE_STREAM_RECORD_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 
 #include "base/span.h"
 #include "base/status.h"
@@ -38,14 +39,15 @@ struct record {
     int64_t due_us;       /* the pipeline's own: when to try again */
     struct span key;      /* data NULL if none */
     struct span value;
-    struct span result; /* borrowed from holder */
-    void *holder;       /* what keeps result alive; may be NULL */
-    char *reason;       /* owned; why it is no result, never a payload */
-    const char *stage;  /* "decode", "infer", "publish": static text */
-    const char *model;  /* static text: the model's name, or NULL */
-    _Atomic int state;  /* enum record_state */
-    void *message;      /* the librdkafka message; stream's own */
-    void *slot;         /* stream's own */
+    struct span result;  /* borrowed from holder */
+    void *holder;        /* what keeps result alive; may be NULL */
+    char *reason;        /* owned; why it is no result, never a payload */
+    const char *stage;   /* "decode", "infer", "publish": static text */
+    const char *model;   /* static text: the model's name, or NULL */
+    _Atomic int state;   /* enum record_state */
+    bool has_no_headers; /* is known; librdkafka allocates to find out each time */
+    void *message;       /* the librdkafka message; stream's own */
+    void *slot;          /* stream's own */
 };
 
 #endif

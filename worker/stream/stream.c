@@ -11,7 +11,11 @@
 
 /* ---- records ---- */
 
-int64_t record_number(const struct record *record, const char *name, int64_t otherwise) {
+int64_t record_number(struct record *record, const char *name, int64_t otherwise) {
+    if (record->has_no_headers || !headers_any(record->message)) {
+        record->has_no_headers = true;
+        return otherwise;
+    }
     return headers_number(record->message, name, otherwise);
 }
 

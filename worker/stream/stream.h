@@ -103,7 +103,7 @@ MUST_CHECK enum status stream_poll(struct stream *stream, int timeout_ms,
 
 /* The number in the record's last Kafka header of that name; `otherwise` where there is
  * none, or it is no number.  Before its outcome is set. */
-int64_t record_number(const struct record *record, const char *name, int64_t otherwise);
+int64_t record_number(struct record *record, const char *name, int64_t otherwise);
 
 /* Sets a record's outcome, once; it must not be touched afterwards.  `result` and
  * `holder` as in struct record.  `reason` is copied.  Call stream_wake when a batch of
