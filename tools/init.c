@@ -252,6 +252,7 @@ static void tell_next(const struct init_facts *facts, const char *path) {
 
 static enum status make(struct init *init, struct error *err) {
     static struct init_proposal proposal; /* too large for a stack */
+    const struct model_port *inputs[MODEL_INPUTS_MAX];
     const struct options *options = init->options;
     const char *bootstrap = kafka_io_bootstrap(options->bootstrap);
     struct init_facts facts = {
@@ -269,7 +270,10 @@ static enum status make(struct init *init, struct error *err) {
         .registry = options->registry,
     };
     if (init->record != NULL) {
-        init_propose(init->model, init->record, &proposal);
+        for (int i = 0; i < model_input_count(init->model); i++) {
+            inputs[i] = model_input(init->model, i);
+        }
+        init_propose(inputs, model_input_count(init->model), init->record, &proposal);
         facts.proposal = &proposal;
     }
     enum status status = write_file(options->output, &facts, err);

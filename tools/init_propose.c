@@ -196,14 +196,14 @@ static int64_t row_elements(const struct model_port *port) {
     return count;
 }
 
-void init_propose(const struct model *model, const struct avro_node *record,
-                  struct init_proposal *p) {
+void init_propose(const struct model_port *const *inputs, int input_count,
+                  const struct avro_node *record, struct init_proposal *p) {
     struct gathering gathering = {.record = record, .to = p};
-    *p = (struct init_proposal){.input_count = model_input_count(model)};
+    *p = (struct init_proposal){.input_count = input_count};
     avro_path_each(record, INIT_FIELDS_MAX, add_field, &gathering);
     for (int i = 0; i < p->input_count; i++) {
-        const struct model_port *port = model_input(model, i);
-        p->inputs[i] = (struct init_input){.port = port, .elements = row_elements(port)};
+        p->inputs[i] =
+            (struct init_input){.port = inputs[i], .elements = row_elements(inputs[i])};
     }
     for (int pass = 0; pass < 2; pass++) { /* those with names and lists first */
         for (int i = 0; i < p->input_count; i++) {

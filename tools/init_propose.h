@@ -7,7 +7,7 @@
  * constant, and is told.
  *
  * Depends on: codec/avro_path.h, engine/model.h.
- * Ownership: a proposal borrows the model and the schema.
+ * Ownership: a proposal borrows the inputs and the schema.
  * Threads: any. */
 #ifndef MILLRACE_TOOLS_INIT_PROPOSE_H
 #define MILLRACE_TOOLS_INIT_PROPOSE_H
@@ -48,7 +48,7 @@ struct init_proposal {
 };
 
 /* Fills the proposal, which is large: not for a stack. */
-void init_propose(const struct model *model, const struct avro_node *record,
-                  struct init_proposal *proposal);
+void init_propose(const struct model_port *const *inputs, int input_count,
+                  const struct avro_node *record, struct init_proposal *proposal);
 
 #endif
