@@ -197,6 +197,10 @@ static const struct metric_entry table[] = {
                               .labels = {LABEL_MODEL, LABEL_RELOAD},
                               .help = "Wishes for another version of the model, by "
                                       "SIGHUP or the control topic."},
+    [METRIC_ORDERS_REFUSED] = {.name = "millrace_orders_refused_total",
+                               .type = TYPE_COUNTER,
+                               .help = "Records of the control topic that are no orders, "
+                                       "or name no model or file there is."},
     [METRIC_COMPUTE_THREADS] = {.name = "millrace_compute_threads",
                                 .type = TYPE_GAUGE,
                                 .help = "Threads that run batches."},

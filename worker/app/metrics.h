@@ -59,6 +59,7 @@ enum metric {
     METRIC_MODEL_WEIGHT_BYTES,    /* gauge{model} */
     METRIC_MODEL_WORKSPACE_BYTES, /* gauge{model}, over all threads */
     METRIC_MODEL_RELOADS,         /* counter{model, outcome}: enum metric_reload */
+    METRIC_ORDERS_REFUSED,        /* counter: records of the control topic */
     METRIC_COMPUTE_THREADS,       /* gauge */
     METRIC_COUNT
 };

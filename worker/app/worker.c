@@ -8,6 +8,7 @@
 #include "app/health.h"
 #include "app/http.h"
 #include "app/metrics.h"
+#include "app/orders.h"
 #include "app/pipeline.h"
 #include "app/records.h"
 #include "app/reload.h"
@@ -35,6 +36,7 @@ struct worker {
     struct stream *stream;
     struct pipeline *pipeline;
     struct reload *reload;
+    struct orders *orders;
     struct work work;
 };
 
@@ -232,6 +234,16 @@ static enum status start_reload(struct worker *w, struct error *err) {
     return reload_create(&opts, &w->reload, err);
 }
 
+static enum status start_orders(struct worker *w, struct error *err) {
+    static struct stream_lists lists; /* too large for a stack */
+    const struct stream_opts stream = stream_opts(w->config, &lists);
+    const struct orders_opts opts = {.config = w->config,
+                                     .stream = &stream,
+                                     .metrics = w->metrics,
+                                     .reload = w->reload};
+    return orders_create(&opts, &w->orders, err);
+}
+
 static void log_start(const struct config *config) {
     for (size_t i = 0; i < config->file_count; i++) {
         log_event(LOG_INFO, "config_read", LOG_TEXT("file", config->files[i]));
@@ -255,7 +267,7 @@ static void start_fail_job(void) {
 static enum status start(struct worker *w, struct error *err) {
     static enum status (*const steps[])(struct worker *, struct error *) = {
         start_metrics, start_http,     start_models, start_records,
-        start_stream,  start_pipeline, start_reload};
+        start_stream,  start_pipeline, start_reload, start_orders};
     enum status status = STATUS_OK;
     log_setup(w->config->log.level, w->config->log.format);
     log_start(w->config);
@@ -415,6 +427,7 @@ static void release(struct worker *w) {
     if (w->pipeline != NULL) {
         pipeline_stop(w->pipeline);
     }
+    orders_destroy(w->orders);
     reload_stop(w->reload);
     if (w->stream != NULL) {
         stream_close(w->stream, CLOSE_TIMEOUT_MS);

@@ -338,6 +338,28 @@ static void check_routes(struct loader *loader) {
     }
 }
 
+static void check_control(struct loader *loader) {
+    const struct config *config = &loader->box->config;
+    const char *topic = config->control.topic, *folder = config->control.folder;
+    if (topic == NULL || folder == NULL || topic[0] == 0) {
+        return; /* is reported, or none */
+    }
+    if (folder[0] == 0) {
+        loader_problem(loader,
+                       "%s: control.topic needs control.folder, where its files are",
+                       place_of(loader, "control.topic", NULL));
+    }
+    for (size_t i = 0; i < config->route_count; i++) {
+        const struct config_route *route = &loader->routes[i];
+        if (same(topic, route->input) || same(topic, route->output) ||
+            same(topic, route->dead_letter)) {
+            loader_problem(loader,
+                           "%s: control.topic = %.64s is a topic of routes[%zu], too",
+                           place_of(loader, "control.topic", NULL), topic, i);
+        }
+    }
+}
+
 void check_config(struct loader *loader) {
     check_servers(loader);
     check_worker(loader);
@@ -345,4 +367,5 @@ void check_config(struct loader *loader) {
     check_models(loader);
     check_registry(loader);
     check_routes(loader);
+    check_control(loader);
 }

@@ -65,6 +65,12 @@ struct config_worker {
     int crash_restarts_max;
 };
 
+/* Orders for other versions of models. */
+struct config_control {
+    const char *topic;  /* empty: none */
+    const char *folder; /* what orders name is below it */
+};
+
 struct config_http {
     const char *address;
     int port; /* 0: off */
@@ -135,6 +141,7 @@ struct config {
     struct config_http http;
     struct config_log log;
     struct config_registry registry;
+    struct config_control control;
     const struct config_model *models; /* at least one */
     size_t model_count;
     const struct config_route *routes; /* at least one */

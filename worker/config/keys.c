@@ -369,6 +369,31 @@ static const struct key route_keys[] = {
     },
 };
 
+static const struct key control_keys[] = {
+    {
+        .name = "topic",
+        .type = KEY_NAME,
+        .offset = offsetof(struct config_control, topic),
+        .max = 249,
+        .fallback = "",
+        .help =
+            "Topic of orders, which every worker reads from its beginning: JSON, "
+            "`{\"model\": \"digits\", \"path\": \"digits/7.onnx\", \"version\": "
+            "\"7\", \"sha256\": \"...\"}`, the last optional. Best compacted, with one "
+            "partition and the model as key. Whoever may write there chooses "
+            "among the files of `folder`. Empty: none.",
+    },
+    {
+        .name = "folder",
+        .type = KEY_PATH,
+        .offset = offsetof(struct config_control, folder),
+        .max = CONFIG_TEXT_SIZE_MAX,
+        .fallback = "",
+        .help = "The files that orders may name are below it, links that lead out of it "
+                "excepted.",
+    },
+};
+
 static const struct key registry_keys[] = {
     {
         .name = "urls",
@@ -492,6 +517,13 @@ static const struct section table[] = {
         .offset = offsetof(struct config, log),
         KEYS(log_keys),
         .help = "What is written to standard error.",
+    },
+    {
+        .name = "control",
+        .kind = SECTION_GROUP,
+        .offset = offsetof(struct config, control),
+        KEYS(control_keys),
+        .help = "Other versions of models by a topic; SIGHUP does without.",
     },
     {
         .name = "registry",
