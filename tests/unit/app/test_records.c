@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "tests/unit/allocations.h"
 #include "tests/unit/registry/server.h"
 #include "tests/unit/suite.h"
 
@@ -313,6 +314,39 @@ START_TEST(closing_ends_a_wait_for_a_registry_that_is_away) {
 }
 END_TEST
 
+#ifdef COUNTS_ALLOCATIONS
+START_TEST(a_record_allocates_nothing_once_its_schema_is_known) {
+    struct record record = RECORD("\0\0\0\0\1\2\4");
+    struct batch_row row = {0};
+    uint8_t to[512], *end;
+    float y[] = {1, 0}, x[2];
+    const struct result_output outputs[] = {
+        {.row = {.dtype = DTYPE_F32, .rank = 1, .dims = {2}, .data = y}},
+        {.row = {.dtype = DTYPE_F32, .rank = 1, .dims = {2}, .data = y}}};
+    bool waits, good = true;
+    long before;
+    server_add(&server, "GET", "/schemas/ids/1", 200, ANSWER, 0);
+    start(
+        "inputs = ( \"a\", { field = \"b\"; steps = { hash = 9; }; } ); "
+        "answer_framing = \"bare\"; outputs = { top = { output = \"y\"; top = 2; }; };");
+    ck_assert_int_eq(parse(&record, &row, &waits), STATUS_OK);
+    ck_assert_ptr_eq(await(), &record);
+    before = allocations;
+    for (int i = 0; i < 3; i++) {
+        good = good && parse(&record, &row, &waits) == STATUS_OK &&
+               job_fill(&job.inputs[0], DTYPE_F32, 2, x, &err) == STATUS_OK &&
+               record_out_size_max(row.answer->out, row.record, outputs) <= sizeof(to) &&
+               record_out_encode(row.answer->out, row.record, outputs, to, &end, &err) ==
+                   STATUS_OK &&
+               records_take(records) == NULL;
+    }
+    before = allocations - before;
+    ck_assert(good);
+    ck_assert_int_eq(before, 0);
+}
+END_TEST
+#endif
+
 int main(void) {
     Suite *suite = suite_create("app/records");
     TCase *all = tcase_create("all");
@@ -330,6 +364,9 @@ int main(void) {
     tcase_add_test(all, all_mistakes_are_told_with_their_places);
     tcase_add_test(all, a_bad_record_is_refused_alone);
     tcase_add_test(all, closing_ends_a_wait_for_a_registry_that_is_away);
+#ifdef COUNTS_ALLOCATIONS
+    tcase_add_test(all, a_record_allocates_nothing_once_its_schema_is_known);
+#endif
     suite_add_tcase(suite, all);
     srunner_run_all(runner, CK_NORMAL);
     failed = srunner_ntests_failed(runner);

@@ -11,46 +11,12 @@
 #include "engine/model_impl.h"
 #include "engine/op.h"
 #include "engine/session.h"
+#include "tests/unit/allocations.h"
 #include "tests/unit/suite.h"
 
 enum { LARGE = 3, SMALL = 1 }; /* free dimensions */
 
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-#define COUNTS_ALLOCATIONS 1
-/* glibc's own, behind the names below. */
-void *__libc_malloc(size_t size);
-void *__libc_calloc(size_t count, size_t size);
-void *__libc_realloc(void *memory, size_t size);
-void *__libc_memalign(size_t align, size_t size);
-
-static volatile long allocations;
-
-void *malloc(size_t size) {
-    allocations++;
-    return __libc_malloc(size);
-}
-
-void *calloc(size_t count, size_t size) {
-    allocations++;
-    return __libc_calloc(count, size);
-}
-
-void *realloc(void *memory, size_t size) {
-    allocations++;
-    return __libc_realloc(memory, size);
-}
-
-void *aligned_alloc(size_t align, size_t size) {
-    allocations++;
-    return __libc_memalign(align, size);
-}
-
-int posix_memalign(void **memory, size_t align, size_t size) {
-    allocations++;
-    *memory = __libc_memalign(align, size);
-    return *memory == NULL ? 12 : 0;
-}
-
+#ifdef COUNTS_ALLOCATIONS
 static bool is_dynamic(const struct model *model) {
     for (int n = 0; n < model->graph.node_count; n++) {
         if (model->phases[n] == PHASE_DYNAMIC) {

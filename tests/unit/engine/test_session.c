@@ -3,41 +3,13 @@
 
 #include "base/size.h"
 #include "session_fixture.h"
+#include "tests/unit/allocations.h"
 
 static const char *const models[] = {DIGITS, TEXT, ATTENTION};
 
 /* ---- no allocation in the batch path ------------------------------------------- */
 
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-#define COUNTS_ALLOCATIONS 1
-/* glibc's own, behind the names below. */
-void *__libc_malloc(size_t size);
-void *__libc_calloc(size_t count, size_t size);
-void *__libc_realloc(void *memory, size_t size);
-void *__libc_memalign(size_t align, size_t size);
-
-static volatile long allocations;
-
-void *malloc(size_t size) {
-    allocations++;
-    return __libc_malloc(size);
-}
-
-void *calloc(size_t count, size_t size) {
-    allocations++;
-    return __libc_calloc(count, size);
-}
-
-void *realloc(void *memory, size_t size) {
-    allocations++;
-    return __libc_realloc(memory, size);
-}
-
-void *aligned_alloc(size_t align, size_t size) {
-    allocations++;
-    return __libc_memalign(align, size);
-}
-
+#ifdef COUNTS_ALLOCATIONS
 START_TEST(a_batch_no_larger_than_the_plan_allocates_nothing) {
     struct model *model = open_model(models[_i]);
     struct session *session = open_session(model);
