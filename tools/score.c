@@ -22,6 +22,17 @@ static const struct cli_flag flags[] = {
              "10,000 rows tell if not given",
      .type = CLI_LIST,
      .offset = offsetof(struct score_opts, types)},
+    {.name = "--mapping",
+     .argument = "FILE.conf",
+     .help = "instead of --map and --predict: the fields and answers of a\n"
+             "configuration's route with a record",
+     .type = CLI_TEXT,
+     .offset = offsetof(struct score_opts, mapping)},
+    {.name = "--route",
+     .argument = "TOPIC",
+     .help = "which one: its input; needed if there are several",
+     .type = CLI_TEXT,
+     .offset = offsetof(struct score_opts, route)},
     {.name = "--missing-fails",
      .help = "a missing number makes a bad row, not NaN",
      .type = CLI_SWITCH,
@@ -151,6 +162,13 @@ static int check(const struct score_opts *opts) {
         (strlen(opts->delimiter) != 1 || strchr("\"\n\r", opts->delimiter[0]) != NULL)) {
         return cli_misuse(&score_cli, "--delimiter: one character is needed, and no "
                                       "quote");
+    }
+    if (opts->mapping != NULL &&
+        (opts->maps.count > 0 || opts->predictions.count > 0 || opts->ignored.count > 0 ||
+         opts->types.count > 0 || opts->only_predictions || opts->missing_refused)) {
+        return cli_misuse(&score_cli,
+                          "--mapping says what goes in and what comes out: no "
+                          "other flags of columns beside it");
     }
     if (opts->on_error[0] == 0) {
         return cli_misuse(&score_cli, "--on-error: fail, skip or a file is needed");

@@ -4,12 +4,13 @@
  *     score_batch  a thread's way from a chunk of rows to bytes of the output
  *     score_run    the threads: one reads, several compute, one writes, in order
  *
- * Depends on: tools/rows.h, tools/row_mapping.h, codec/record_out.h, batch/batch.h.
+ * Depends on: app/recipe.h, tools/rows.h, tools/row_mapping.h, codec/record_out.h, batch/batch.h.
  * Ownership: said at each struct.
  * Threads: said at each function. */
 #ifndef MILLRACE_TOOLS_SCORE_H
 #define MILLRACE_TOOLS_SCORE_H
 
+#include "app/recipe.h"
 #include "batch/batch.h"
 #include "codec/record_out.h"
 #include "engine/session.h"
@@ -25,6 +26,7 @@
 struct score_opts {
     const char *model, *input, *output;
     const char *from, *to, *codec, *delimiter;
+    const char *mapping, *route; /* a configuration, and the input topic of its route */
     struct cli_list maps, ignored, types, predictions;
     int64_t threads, batch;
     bool only_predictions, missing_refused, restart, json;
@@ -38,6 +40,8 @@ struct score_plan {
     struct batch_model batch_model;
     struct rows_reader *reader;
     struct row_mapping mapping;
+    struct config *config; /* of --mapping; so is the next */
+    struct recipe *recipe;
     struct record_out *out;
     struct rows_writer *writer;
     struct record_field fields[RECORD_OUT_FIELDS_MAX];
@@ -54,6 +58,8 @@ struct score_plan {
 MUST_CHECK enum status score_plan_create(const struct score_opts *opts,
                                          struct score_plan *plan, struct error *err);
 /* Chooses the fields of the predictions; a part of the above. */
+/* Takes mapping and fields from a configuration's route; another part. */
+MUST_CHECK enum status score_recipe_apply(struct score_plan *plan, struct error *err);
 MUST_CHECK enum status score_fields_choose(struct score_plan *plan, struct error *err);
 void score_plan_release(struct score_plan *plan);
 

@@ -38,7 +38,8 @@ static enum status choose_formats(struct score_plan *plan, struct error *err) {
         return error_set(err, STATUS_INVALID, "%s would be written over itself",
                          opts->input);
     }
-    plan->raw = !opts->only_predictions && plan->from == plan->to &&
+    plan->raw = !opts->only_predictions && opts->mapping == NULL &&
+                plan->from == plan->to &&
                 (plan->from == ROWS_CSV || plan->from == ROWS_JSONL);
     return STATUS_OK;
 }
@@ -98,6 +99,7 @@ static enum status open_model(struct score_plan *plan, struct error *err) {
         const struct model_port *port = model_output(plan->model, i);
         struct record_output *to = &plan->outputs[i];
         int unused;
+        model->outputs[i] = i;
         status = check_port(port, "output", &unused, err);
         *to = (struct record_output){
             .name = port->name, .dtype = port->type.dtype, .rank = port->type.rank - 1};
@@ -130,6 +132,9 @@ static enum status open_input(struct score_plan *plan, struct error *err) {
     };
     enum status status = rows_reader_open(&reader, &plan->reader, err);
     mapping.reader = plan->reader;
+    if (status == STATUS_OK && opts->mapping != NULL) {
+        return score_recipe_apply(plan, err);
+    }
     return status == STATUS_OK ? row_mapping_create(&mapping, &plan->mapping, err)
                                : status;
 }
@@ -186,16 +191,19 @@ static enum status open_output(struct score_plan *plan, struct error *err) {
         .header = rows_reader_header(plan->reader),
         .sync = plan->sync};
     enum status status = STATUS_OK;
+    if (plan->to == ROWS_NPY && opts->mapping != NULL) {
+        return error_set(err, STATUS_INVALID, "--mapping: a .npy file holds no records");
+    }
     if (plan->to == ROWS_NPY) {
         status = check_npy(plan, &writer.row, err);
     }
-    if (status == STATUS_OK) {
+    if (status == STATUS_OK && plan->out == NULL) {
         status = record_out_create(&out, &plan->out, err);
     }
     if (status != STATUS_OK) {
         return status;
     }
-    if (!alone) {
+    if (!alone && opts->mapping == NULL) {
         writer.columns = rows_reader_columns(plan->reader, &writer.column_count);
     }
     writer.schema = record_out_schema(plan->out);
@@ -228,7 +236,7 @@ enum status score_plan_create(const struct score_opts *opts, struct score_plan *
     if (status == STATUS_OK) {
         status = choose_codec(plan, err);
     }
-    if (status == STATUS_OK) {
+    if (status == STATUS_OK && opts->mapping == NULL) {
         status = score_fields_choose(plan, err);
     }
     if (status == STATUS_OK) {
@@ -244,6 +252,8 @@ void score_plan_release(struct score_plan *plan) {
         free(plan->names[i]);
     }
     row_mapping_release(&plan->mapping);
+    recipe_destroy(plan->recipe);
+    config_free(plan->config);
     rows_reader_close(plan->reader);
     if (plan->model != NULL) {
         model_close(plan->model);

@@ -61,6 +61,7 @@ static void note_signal(int number) {
 static json_t *describe(const struct score_plan *plan, struct error *err) {
     const struct score_opts *opts = plan->opts;
     char input[PART_FILE_IDENTITY_MAX], model[DIGEST_TEXT_SIZE];
+    char route[DIGEST_TEXT_SIZE] = "";
     uint8_t digest[DIGEST_SIZE];
     struct span schema = record_out_json(plan->out);
     if (part_file_identity(opts->input, input, err) != STATUS_OK ||
@@ -68,7 +69,13 @@ static json_t *describe(const struct score_plan *plan, struct error *err) {
         return NULL;
     }
     digest_text(digest, model);
-    return json_pack("{s:s, s:s, s:s, s:s#, s:s, s:s, s:s, s:b, s:b, s:b}", "input",
+    if (opts->mapping != NULL) {
+        if (digest_file(opts->mapping, digest, err) != STATUS_OK) {
+            return NULL;
+        }
+        digest_text(digest, route);
+    }
+    return json_pack("{s:s, s:s, s:s, s:s, s:s#, s:s, s:s, s:s, s:b, s:b, s:b}", "input",
                      input, "model", model, "mapping", plan->mapping.text, "schema",
                      (const char *)schema.data, (size_t)schema.size, "from",
                      rows_format_name(plan->from), "to", rows_format_name(plan->to),

@@ -282,3 +282,32 @@ def test_missing_numbers_are_nan_or_refused():
     assert open(folder.path("out.csv")).read() == "x,y\n1,2\nNA,nan\n3,6\n"
     done = score(model, folder.path("in.csv"), folder.path("out.csv"), "--missing-fails", code=1)
     assert "row 2" in done.stderr and "'x'" in done.stderr
+
+
+def test_a_configurations_route_scores_a_file_as_the_worker_does():
+    """The payments of the fraud example through both its models, file to file."""
+    field = lambda name, kind: {"name": name, "type": kind}
+    schema = {"type": "record", "name": "Payment", "namespace": "bank", "fields": [
+        field("payment_id", "string"),
+        field("at", {"type": "long", "logicalType": "timestamp-millis"}),
+        field("amount", "double"), field("mean_amount_30d", "double"),
+        field("payments_24h", "int"), field("account_days", "int"),
+        field("customer_age", ["null", "int"]), field("km_from_home", ["null", "int"]),
+        field("card_present", "boolean"), field("category", "string"), field("country", "string")]}
+    folder = Folder()
+    payments = read_jsonl("tests/data/fraud/payments.jsonl")
+    write_avro(folder.path("in.avro"), schema, [item["payment"] for item in payments], "snappy")
+    mapping = ["--mapping", "conf/fraud.conf"]
+    models = "conf/models/fraud"
+    done = score(f"{models}/lightgbm/model.onnx", folder.path("in.avro"), folder.path("a.avro"),
+                 *mapping, code=2)
+    assert "choose one with --route" in done.stderr
+    score(f"{models}/lightgbm/model.onnx", folder.path("in.avro"), folder.path("a.avro"), *mapping,
+          "--route", "payments")
+    score(f"{models}/sklearn/model.onnx", folder.path("a.avro"), folder.path("b.jsonl"), *mapping,
+          "--route", "payments.scored")
+    for got, item in zip(read_jsonl(folder.path("b.jsonl")), payments, strict=True):
+        assert abs(got.pop("score") - item["lightgbm"]) < 1e-5
+        assert abs(got["second_opinion"] - item["sklearn"]) < 1e-5
+        assert got.pop("verdict") == ("suspicious" if got.pop("second_opinion") > 0.5 else "fine")
+        assert got == item["payment"]
