@@ -92,7 +92,7 @@ json_t *collect_state_json(const struct collect_state *state,
                                               (json_int_t)start->offset));
     }
     for (int i = 0; i < count; i++) {
-        (void)json_array_append_new(seen, json_pack("{s:s#, s:I, s:o}", "prefix",
+        (void)json_array_append_new(seen, json_pack("{s:s%, s:I, s:o}", "prefix",
                                                     (const char *)expects[i].prefix.data,
                                                     expects[i].prefix.size, "first",
                                                     (json_int_t)expects[i].first, "seen",

@@ -102,7 +102,8 @@ static struct span take_quoted(struct walk *w) {
         return span_of(start, used);
     }
     w->scratch->size = 0;
-    if (rows_buffer_reserve(w->scratch, used + tail_size, &err) != STATUS_OK) {
+    if (rows_buffer_reserve(w->scratch, used + tail_size + ROWS_PADDING, &err) !=
+        STATUS_OK) {
         w->failed = true;
         return span_of(start, 0);
     }
@@ -112,6 +113,7 @@ static struct span take_quoted(struct walk *w) {
     }
     memcpy(w->scratch->data + w->scratch->size, tail, tail_size);
     w->scratch->size += tail_size;
+    memset(w->scratch->data + w->scratch->size, '\n', ROWS_PADDING);
     return span_of(w->scratch->data, w->scratch->size);
 }
 
@@ -135,12 +137,15 @@ static bool is_missing(struct span text) {
                                         "NULL",   "None",    "n/a",    "<NA>", "#N/A",
                                         "-nan",   "-NaN",    "#NA",    "NaT",  "#N/A N/A",
                                         "1.#IND", "-1.#IND", "1.#QNAN"};
-    for (size_t i = 0; i < ARRAY_COUNT(words) && text.size > 0; i++) {
+    if (text.size == 0 || (text.data[0] >= '0' && text.data[0] <= '9')) {
+        return text.size == 0;
+    }
+    for (size_t i = 0; i < ARRAY_COUNT(words); i++) {
         if (span_is(text, words[i])) {
             return true;
         }
     }
-    return text.size == 0;
+    return false;
 }
 
 static struct span trim(struct span text) {
@@ -166,7 +171,12 @@ static bool parse_boolean(struct span text, bool *value) {
     return false;
 }
 
+/* Behind the text stands what ends its field, or the padding. */
 static bool parse_real(struct span text, double *value) {
+    const char *start = (const char *)text.data;
+    if (rows_real(start, value) == start + text.size) {
+        return true;
+    }
     return rows_real_slow((const char *)text.data, text.size, value);
 }
 
@@ -179,7 +189,7 @@ static enum rows_kind widen(enum rows_kind kind, struct span text) {
     int64_t whole;
     bool truth;
     struct span word = trim(text);
-    if (is_missing(word) || kind == ROWS_STRING) {
+    if (kind == ROWS_STRING || is_missing(word)) {
         return kind;
     }
     if ((kind == ROWS_SKIP || kind == ROWS_BOOLEAN) && parse_boolean(word, &truth)) {

@@ -4,7 +4,8 @@
  *     score_batch  a thread's way from a chunk of rows to bytes of the output
  *     score_run    the threads: one reads, several compute, one writes, in order
  *
- * Depends on: app/recipe.h, tools/rows.h, tools/row_mapping.h, codec/record_out.h, batch/batch.h.
+ * Depends on: app/recipe.h, batch/batch.h, codec/record_out.h, engine/session.h,
+ * tools/rows.h, tools/row_mapping.h, tools/part_file.h.
  * Ownership: said at each struct.
  * Threads: said at each function. */
 #ifndef MILLRACE_TOOLS_SCORE_H

@@ -75,9 +75,9 @@ static json_t *describe(const struct score_plan *plan, struct error *err) {
         }
         digest_text(digest, route);
     }
-    return json_pack("{s:s, s:s, s:s, s:s, s:s#, s:s, s:s, s:s, s:b, s:b, s:b}", "input",
-                     input, "model", model, "mapping", plan->mapping.text, "schema",
-                     (const char *)schema.data, (size_t)schema.size, "from",
+    return json_pack("{s:s, s:s, s:s, s:s, s:s%, s:s, s:s, s:s, s:b, s:b, s:b}", "input",
+                     input, "route", route, "model", model, "mapping", plan->mapping.text,
+                     "schema", (const char *)schema.data, (size_t)schema.size, "from",
                      rows_format_name(plan->from), "to", rows_format_name(plan->to),
                      "codec", rows_codec_name(plan->codec), "raw", plan->raw,
                      "missing_refused", opts->missing_refused, "errors",
