@@ -40,6 +40,16 @@ check 0
 write_record 'inputs = [ "amount", "customer.zip" ];' "registry = { urls = \"$registry\"; };"
 check 0
 
+# A reader of the answers can have their schema, though it is registered by the first alone.
+answers() { # EXIT TOPIC TEXT
+    expect_exit "$1" "$millrace" schema answers --config "$work/worker.conf" --topic "$2"
+    expect "$3" "$work/out"
+}
+answers 0 orders '{"name":"y","type":{"type":"array","items":"float"}},{"name":"z"'
+answers 1 order "no route with a 'record' has the input 'order'"
+write_record "$file"' inputs = [ "amount", "age" ]; answer = "prediction";'
+answers 0 orders '{"type":"record","name":"Prediction","namespace":"millrace"'
+
 write_record "$file"' inputs = { x = [ "amont", "age" ]; };'
 check 2 "$place: input 'x', source 1" amont amount age country
 write_record 'inputs = { x = [ "amont", "age" ]; };' "registry = { urls = \"$registry\"; };"

@@ -21,6 +21,7 @@
 #define MILLRACE_APP_RECORDS_H
 
 #include "app/models.h"
+#include "codec/avro_schema.h"
 #include "codec/job.h"
 #include "config/config.h"
 #include "stream/record.h"
@@ -48,6 +49,16 @@ MUST_CHECK enum status records_open(const struct config *config,
 
 /* Stops the thread.  Accepts NULL. */
 void records_close(struct records *records);
+
+/* Calls `found` with the schema of the answers of the route that reads `input`, and its
+ * JSON text: one for each of its files' schemas that fits, or for the latest version of
+ * the subject.  STATUS_INVALID where no such route has records; STATUS_AGAIN where the
+ * registry has told no schema. */
+typedef void records_answer_fn(void *opaque, const struct avro_schema *schema,
+                               struct span json);
+MUST_CHECK enum status records_answers(const struct records *records, const char *input,
+                                       records_answer_fn *found, void *opaque,
+                                       struct error *err);
 
 /* Starts the thread; `wake` is called on it when records_take has something. */
 MUST_CHECK enum status records_start(struct records *records, void (*wake)(void *opaque),

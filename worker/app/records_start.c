@@ -88,6 +88,50 @@ static enum status check_route(struct records *records, struct record_route *rou
                : status;
 }
 
+/* ---- the answers' schemas ---- */
+
+static void tell_answers(const struct record_route *route,
+                         const struct schema_source *source, records_answer_fn *found,
+                         void *opaque) {
+    struct mapping *mapping;
+    struct record_out *out;
+    struct error ignored; /* another topic's schema */
+    if (maker_apply(route, source, &mapping, &out, &ignored) == STATUS_OK) {
+        found(opaque, record_out_schema(out), record_out_json(out));
+        mapping_destroy(mapping);
+        record_out_destroy(out);
+    }
+}
+
+enum status records_answers(const struct records *records, const char *input,
+                            records_answer_fn *found, void *opaque, struct error *err) {
+    const struct record_route *route = NULL;
+    const struct schema_folder *folder;
+    for (size_t i = 0; records != NULL && i < records->config->route_count; i++) {
+        if (strcmp(records->config->routes[i].input, input) == 0) {
+            route = records->routes[i];
+        }
+    }
+    if (route == NULL) {
+        return error_set(err, STATUS_INVALID,
+                         "no route with a 'record' has the input '%.249s'", input);
+    }
+    folder = recipe_schemas(route->recipe);
+    if (folder == NULL && route->sample == NULL) {
+        return error_set(err, STATUS_AGAIN,
+                         "the schema registry has told no schema of '%.249s'", input);
+    }
+    if (folder == NULL) {
+        found(opaque, record_out_schema(route->sample), record_out_json(route->sample));
+        return STATUS_OK;
+    }
+    for (size_t i = 0; i < schema_folder_count(folder); i++) {
+        const struct schema_source source = {.schema = schema_folder_at(folder, i)};
+        tell_answers(route, &source, found, opaque);
+    }
+    return STATUS_OK;
+}
+
 /* ---- life ---- */
 
 static const char *or_null(const char *text) {
