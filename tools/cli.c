@@ -141,6 +141,12 @@ static enum cli_outcome wrong_flag(const struct cli_command *command, const char
     return wrong(command, "there is no flag %s", name);
 }
 
+/* Is the flag's value "NAME=VALUE", and not "[NAME=]VALUE"? */
+static bool wants_pair(const struct cli_flag *flag) {
+    return flag->argument != NULL && flag->argument[0] != '[' &&
+           strchr(flag->argument, '=') != NULL;
+}
+
 /* Takes the flag argv[next], with its value if it has one. */
 static enum cli_outcome take_flag(struct cursor *cursor) {
     const struct cli_command *command = cursor->command;
@@ -169,6 +175,9 @@ static enum cli_outcome take_flag(struct cursor *cursor) {
             return wrong(command, "%s needs a value: %s", name, flag->argument);
         }
         value = cursor->argv[cursor->next++];
+    }
+    if (wants_pair(flag) && strchr(value, '=') == NULL) {
+        return wrong(command, "%s %s: %s is needed", name, value, flag->argument);
     }
     if (!store(flag, value, cursor->options)) {
         return wrong_value(command, flag, value);

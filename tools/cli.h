@@ -46,8 +46,10 @@ struct cli_list {
 };
 
 struct cli_flag {
-    const char *name;     /* as typed: "--batch", "-X" */
-    const char *argument; /* what --help calls the value; NULL for a CLI_SWITCH */
+    const char *name; /* as typed: "--batch", "-X" */
+    const char
+        *argument; /* what --help calls the value; NULL for a CLI_SWITCH.  Where
+                      it is "NAME=VALUE", so must values be; see completion.h, too */
     const char *help;
     enum cli_type type;
     size_t offset;       /* of the field in the options struct */

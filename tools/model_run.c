@@ -1,4 +1,5 @@
 /* model_run.c - millrace model run: .npy files in, .npy files out. */
+#include <assert.h>
 #include <limits.h>
 
 #include "engine/session.h"
@@ -52,11 +53,7 @@ struct run {
 
 static enum status read_input(struct run *run, const char *argument, struct error *err) {
     const char *equals = strchr(argument, '=');
-    if (equals == NULL) {
-        return error_set(err, STATUS_INVALID,
-                         "--input %s: NAME=FILE.npy is needed; =%s for the only input",
-                         argument, argument);
-    }
+    assert(equals != NULL); /* cli_parse has seen to it */
     int name_size = (int)(equals - argument);
     int index = model_input_find(run->model, span_of(argument, (size_t)name_size));
     if (index < 0) {

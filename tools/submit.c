@@ -2,6 +2,8 @@
  *
  * A job's id is the prefix and the job's number; the number modulo the file's rows is
  * the row, so that an answer can be held against its label (millrace collect). */
+#include <assert.h>
+
 #include "base/clock.h"
 #include "codec/job.h"
 #include "tools/cli.h"
@@ -206,11 +208,7 @@ struct source {
 static enum status source_add(struct source *source, const char *argument,
                               struct error *err) {
     const char *equals = strchr(argument, '=');
-    if (equals == NULL) {
-        return error_set(err, STATUS_INVALID,
-                         "--input %s: NAME=FILE.npy is needed; =%s for the only input",
-                         argument, argument);
-    }
+    assert(equals != NULL); /* cli_parse has seen to it */
     if (source->count == JOB_INPUTS_MAX) {
         return error_set(err, STATUS_INVALID, "a job has %d inputs at most",
                          JOB_INPUTS_MAX);

@@ -23,7 +23,7 @@ told 2 'a whole number from 1 to' model bench $digits --batch 0
 told 1 "$work/none.onnx: cannot open" model inspect "$work/none.onnx"
 told 1 'README.md: not an ONNX file' model inspect README.md
 told 1 "its only one is 'image'" model run $digits --input imge=x.npy --output-dir "$work"
-told 1 '=x.npy for the only input' model run $digits --input x.npy --output-dir "$work"
+told 2 '--input x.npy: NAME=FILE.npy is needed' model run $digits --input x.npy --output-dir "$work"
 told 1 "is the address right, and does one run there?" \
     submit --bootstrap $nobody --topic x --input =tests/data/digits/labels.npy --wait 1
 told 1 "is the address right, and does one run there?" topics a --bootstrap $nobody --wait 1

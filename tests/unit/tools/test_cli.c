@@ -117,6 +117,7 @@ START_TEST(wrong_use_is_refused) {
         "test --topic t --json=1",    /* a switch with a value */
         "test --topic t --nothing",   /* unknown */
         "test --topic t -Y",          /* unknown */
+        "test --topic t -X ab",       /* no K=V */
         "test --topic t a b c",       /* an operand too many */
     };
     struct options options;
@@ -132,11 +133,11 @@ START_TEST(a_list_has_a_limit) {
     char text[CLI_LIST_MAX * 8 + 64] = "test --topic t";
     size_t used = strlen(text);
     for (int i = 0; i < CLI_LIST_MAX; i++) {
-        used += (size_t)snprintf(text + used, sizeof(text) - used, " -X a");
+        used += (size_t)snprintf(text + used, sizeof(text) - used, " -X a=b");
     }
     ck_assert_int_eq(parse(text, &options), CLI_RUN);
     ck_assert_int_eq(options.inputs.count, CLI_LIST_MAX);
-    (void)snprintf(text + used, sizeof(text) - used, " -X a");
+    (void)snprintf(text + used, sizeof(text) - used, " -X a=b");
     ck_assert_int_eq(parse(text, &options), CLI_WRONG);
 }
 END_TEST
