@@ -114,12 +114,26 @@ def play(cluster, name, options, folder):
     return report
 
 
+SUMS = ("hurt", "restarts", "jobs", "lost", "doubled")
+PEAKS = ("longest_stall_s", "peak_mib")
+
+
+def total(reports, what):
+    """One line of several: how much there was of all, and the worst."""
+    return {"what": what, **{key: sum(r[key] for r in reports) for key in SUMS},
+            **{key: max(r[key] for r in reports) for key in PEAKS}}
+
+
 def table(reports):
-    """The README's table, in Markdown."""
+    """The README's table, in Markdown: a line for each fault, and one for all."""
+    names = list(dict.fromkeys(r["fault"] for r in reports))
+    rows = [total([r for r in reports if r["fault"] == name], FAULTS[name].what)
+            for name in names]
+    rows += [total(reports, "all")] if len(rows) > 1 else []
     lines = ["| fault | times | jobs | lost | doubled | longest stall | peak RSS |",
              "|---|---:|---:|---:|---:|---:|---:|"]
     lines += [f"| {r['what']} | {r['hurt']} | {r['jobs']:,} | {r['lost']} | {r['doubled']} "
-              f"| {r['longest_stall_s']} s | {r['peak_mib']} MiB |" for r in reports]
+              f"| {r['longest_stall_s']:.0f} s | {r['peak_mib']} MiB |" for r in rows]
     return "\n".join(lines)
 
 

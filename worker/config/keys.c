@@ -157,11 +157,10 @@ static const struct key worker_keys[] = {
         .min = 5,
         .max = 1000,
         .fallback = "5",
-        .help =
-            "A job with which the process ended so many times without notice is a "
-            "dead letter. The first three ends find it among the others (four, where "
-            "more than 4096 were in the worker); the rest it must cause with no other "
-            "job in the process, one after the other.",
+        .help = "A job with which the process ended so many times without notice is a "
+                "dead letter. The first three ends find it among the others, one more "
+                "for each factor of 16 above 256 jobs in the worker; the rest it must "
+                "cause with no other job in the process, one after the other.",
     },
 };
 

@@ -8,7 +8,7 @@
  *     ends without notice   handed out at once         of all that is in the worker
  *     0                     what the window holds
  *     1                     all the suspects           nothing else
- *     2 ..                  a 64th of the last step    nothing else
+ *     2 ..                  a 16th of the last step    nothing else
  *     a record alone, two times, and the limit: the next record is a dead letter
  *
  * One lease at a time is active in this way, and only after its mark says so: a crash is

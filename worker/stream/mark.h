@@ -24,7 +24,7 @@
 #include "stream/ahead.h"
 #include "stream/identity.h"
 
-#define MARK_PARTS 64
+#define MARK_PARTS 16
 /* The fewest that are suspected: more may have come since the mark was written. */
 #define MARK_SUSPECTS_MIN 256
 
