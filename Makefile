@@ -324,6 +324,11 @@ kafka: $(BUILD)/millrace ## tests on a real Apache Kafka, which is fetched
 
 HOURS ?= 1
 .PHONY: faults soak
+$(BUILD)/tests/faults/clock_jump.so: tests/faults/clock_jump.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=c11 $(OPTIMISE) $(WARNINGS) -Wno-pedantic -fPIC -shared -o $@ $< -ldl
+faults: $(BUILD)/tests/faults/clock_jump.so
+soak: $(BUILD)/tests/faults/clock_jump.so
 faults: $(BUILD)/millrace ## workers and brokers are hurt, jobs are counted; FAULTS="--help"
 	@tests/faults/run.sh $(FAULTS)
 soak: $(BUILD)/millrace ## the same at random for HOURS

@@ -3,14 +3,19 @@
 A fault is called again and again until the last job was sent; then everything is healed.
 To add one: a function that hurts `run`, and its line in FAULTS.
 """
+import io
 import random
 import signal
+import struct
 import subprocess
 from dataclasses import dataclass, field
 from typing import Callable
 
-from traffic import Mix, hostile, poison
-from workers import settle
+import fastavro
+
+from registry import Registry
+from traffic import OVERSIZED_LIMIT, Mix, hostile, oversized, poison
+from workers import MILLRACE, ROOT, settle
 
 
 @dataclass
@@ -22,13 +27,19 @@ class Fault:
     workers: int = 2
     values: dict = field(default_factory=dict)       # of the worker's configuration
     environment: dict = field(default_factory=dict)  # of the workers
+    output_config: dict = field(default_factory=dict)  # of the topic of results
+    delivery: str = ""    # always this one
+    ordered: bool = True  # results come in the order of their jobs
+    ends: tuple = ()      # of workers, that this fault is to cause
+    prepare: Callable = lambda run: {}  # before the workers start; more values
+    heal: Callable = lambda run: None
     also: Callable = lambda run: []                  # what is wrong besides, in words
     needs: Callable = lambda cluster: ""             # why it cannot be tried here
 
 
 def worker_killed(run):
     run.workers.any().kill()
-    settle(random.uniform(0.5, 2.5))
+    settle(random.uniform(1, 5))
 
 
 def worker_lost(run):
@@ -39,7 +50,6 @@ def worker_lost(run):
     settle(1)
     worker.lose(10)
     settle(12)
-    worker.environment.pop("MILLRACE_FAIL_POINT")
     worker.find()
     settle(3)
 
@@ -170,10 +180,124 @@ def unharmed(run):
         f"{run.workers.restarts} restarts: a record harmed the worker"]
 
 
+KILLER = 2000  # the number of the job that ends each process that computes it
+
+
+def killer_alone_is_dead(run):
+    condemned = {(event["topic"], event["partition"], event["offset"])
+                 for event in run.workers.events("record_condemned")}
+    return [] if len(condemned) == 1 else [f"{len(condemned)} records were condemned"]
+
+
+SLOW = 2000  # the number of the job whose batch takes longer than max.poll.interval.ms
+
+
+def nobody_was_evicted(run):
+    lost = [event for event in run.workers.events("rebalance") if event["kind"] == "lost"]
+    late = run.workers.events("max_poll_interval_exceeded")
+    came = run.reader.came.get(SLOW, 0) - run.feeder.sent[SLOW]
+    return ([f"{len(lost)} times a worker lost its partitions"] if lost else []) + \
+        ([f"{len(late)} times the consumer was not polled"] if late else []) + \
+        ([f"the slow job took {came:.1f} s: it was not slow"] if came < 10 else [])
+
+
+# ---- the wall clock ----
+
+CLOCK_JUMP = ROOT / "build/tests/faults/clock_jump.so"
+JUMPS_MIN = (30, -30, 0)  # minutes: more, and brokers refuse the records' timestamps
+RETRY_DELAY_S = 3
+
+
+def set_clock(run, minutes):
+    run.clock.write_bytes(struct.pack("<q", minutes * 60000))
+
+
+def move_clock(run):
+    """The time of day of all workers jumps half an hour ahead, an hour back, and home."""
+    minutes = JUMPS_MIN[run.turn % len(JUMPS_MIN)]
+    with open(run.clock, "r+b") as file:
+        file.write(struct.pack("<q", minutes * 60000))
+    settle(2.5)
+
+
+def give_clock(run):
+    run.clock = run.folder / "clock"
+    set_clock(run, 0)
+    run.environment.update(LD_PRELOAD=str(CLOCK_JUMP), CLOCK_JUMP_FILE=str(run.clock))
+    return {}
+
+
+def retries_kept_their_time(run):
+    """Each job failed once: its answer comes after the delay, and not long after."""
+    took = [came - run.feeder.sent[number] for number, came in run.reader.came.items()
+            if not run.mix.is_dead(number)]
+    wrong = [f"a retry came {min(took):.2f} s after its job"] \
+        if min(took) < RETRY_DELAY_S else []
+    if max(took) > RETRY_DELAY_S + 30:
+        wrong.append(f"a retry came {max(took):.0f} s after its job")
+    back = len(run.workers.events("clock_set_back"))
+    if run.turn >= 2 and back != run.workers.restarts:
+        wrong.append(f"{run.workers.restarts} restarts, {back} for the clock")
+    return wrong
+
+
+# ---- the registry ----
+
+SCHEMAS = 60       # so many ids, one after the other
+RUN_OF_SCHEMA = 300
+UNKNOWN_ID = 99999
+
+
+def reading_schema(number):
+    return {"type": "record", "name": "Reading", "fields": [
+        {"name": f"note{number}", "type": "string", "default": ""},
+        {"name": "number", "type": "long"}, {"name": "level", "type": "double"}]}
+
+
+def start_registry(run):
+    """Records of ever new schemas, now and then one that nobody has registered."""
+    run.registry = Registry(MILLRACE, run.folder)
+    run.closers.append(run.registry.stop)
+    subject = f"{run.topics[0]}-value"
+    parsed = [fastavro.parse_schema(reading_schema(n)) for n in range(SCHEMAS)]
+    ids = [run.registry.register(subject, reading_schema(n)) for n in range(SCHEMAS)]
+
+    def record(number):
+        n = number // RUN_OF_SCHEMA % SCHEMAS
+        to = io.BytesIO(struct.pack(">bI", 0, ids[n]))
+        to.seek(5)
+        fastavro.schemaless_writer(to, parsed[n], {
+            f"note{n}": "x", "number": number, "level": 0.5})
+        return to.getvalue()
+
+    def unknown(_number):
+        return struct.pack(">bI", 0, UNKNOWN_ID) + b"\0" * 10
+
+    run.mix = Mix({97: unknown}, record)
+    return {"registry": f'urls = "{run.registry.url}"; timeout_ms = 2000;',
+            "route": 'record = { inputs = { x = ( "number", "level" ); };'
+                     ' outputs = { sum = "y"; }; };'}
+
+
+def registry_down(run):
+    """It refuses, then hangs; between the two it answers."""
+    (run.registry.refuse if run.turn % 2 == 0 else run.registry.hang)()
+    settle(4)
+    run.registry.serve()
+    settle(2)
+
+
+def registry_was_asked(run):
+    return unharmed(run) + (
+        [] if run.registry.asked > SCHEMAS // 4 else ["the registry was hardly asked"])
+
+
 FAULTS = {
     "worker_killed": Fault("kill -9 at random", worker_killed),
     "worker_killed_in_commit": Fault("killed inside each step of a commit",
                                      worker_killed_in_commit),
+    "worker_killed_at_least_once": Fault("kill -9 at random, at least once",
+                                         worker_killed, delivery="at_least_once"),
     "worker_lost": Fault("killed in a transaction, and not started again", worker_lost),
     "zombie": Fault("stopped past its session, then goes on", zombie),
     "broker_killed": Fault("kill -9 of each broker in turn", broker_killed),
@@ -194,4 +318,25 @@ FAULTS = {
                           memory_is_bounded(run) + unharmed(run)),
     "poison_rows": Fault("one job in five fails inside the model", nothing,
                          mix=Mix({5: poison}), also=unharmed),
+    "killer_record": Fault("a job that ends each process that computes it", nothing,
+                           mix=Mix(dead=[KILLER]), ends=(-signal.SIGABRT,),
+                           environment={"MILLRACE_FAIL_JOB": f"crash:{KILLER}"},
+                           also=killer_alone_is_dead),
+    "oversized_result": Fault("answers over the topic's max.message.bytes", nothing,
+                              mix=Mix({199: oversized}), also=unharmed,
+                              output_config={"max.message.bytes": str(OVERSIZED_LIMIT)},
+                              values={"producer": "batch_size = 20000;"}),
+    "slow_inference": Fault("a batch takes longer than max.poll.interval.ms", nothing,
+                            environment={"MILLRACE_FAIL_JOB": f"slow:{SLOW}"},
+                            values={"consumer": "max_poll_interval_ms = 6000;"},
+                            also=nobody_was_evicted),
+    "clock_jump": Fault("the wall clock jumps, every job is tried again", move_clock,
+                        prepare=give_clock, ordered=False,
+                        environment={"MILLRACE_FAIL_JOB": "no_memory:*:1"},
+                        values={"route": f'retry_delays = "{RETRY_DELAY_S}s";'},
+                        also=retries_kept_their_time),
+    "registry_down": Fault("the schema registry refuses, or hangs; unknown schema ids",
+                           registry_down, model="twofold", prepare=start_registry,
+                           heal=lambda run: run.registry.serve(),
+                           also=registry_was_asked),
 }

@@ -35,22 +35,30 @@ class Run:
         self.cluster, self.name, self.fault = cluster, name, FAULTS[name]
         self.folder = Path(folder) / name
         self.folder.mkdir(parents=True)
-        self.turn = 0
+        self.turn, self.closers, self.mix = 0, [], self.fault.mix
+        self.delivery = self.fault.delivery or options.delivery
         self.topics = [f"{name}-{options.serial}-{end}" for end in ("in", "out", "dead")]
-        cluster.create_topics(self.topics, PARTITIONS)
+        for topic in self.topics:
+            cluster.create_topics([topic], PARTITIONS, self.fault.output_config
+                                  if topic == self.topics[1] else None)
         self.options = options
-        self.workers = Workers(self.folder, self.values(), self.fault.workers,
-                               self.fault.environment)
+        self.environment = dict(self.fault.environment)
+        extra = self.fault.prepare(self)
+        self.workers = Workers(self.folder, {**self.values(), **extra},
+                               self.fault.workers, self.environment)
 
     def values(self):
         values = {"bootstrap": self.cluster.bootstrap, "group": self.topics[0],
-                  "delivery": self.options.delivery, "model": self.fault.model,
+                  "delivery": self.delivery, "model": self.fault.model,
                   "input": self.topics[0], "output": self.topics[1],
-                  "dead": self.topics[2], "consumer": "", "worker": ""}
+                  "dead": self.topics[2], "consumer": "", "producer": "", "worker": "",
+                  "registry": "", "route": ""}
         if self.options.assignor:
             values["consumer"] = (
                 f'partition_assignment_strategy = "{self.options.assignor}";')
-        return {**values, **self.fault.values}
+        for key, text in self.fault.values.items():
+            values[key] = f"{values[key]} {text}" if key in ("consumer", "worker") else text
+        return values
 
     @staticmethod
     def wait_for(condition):
@@ -60,10 +68,11 @@ class Run:
 
     def play(self):
         """Hurts until the last job was sent, heals, and waits for the last answers."""
-        once = self.options.delivery == "exactly_once"
+        once = self.delivery == "exactly_once"
         reader = Reader(self.cluster.direct, *self.topics[1:])
-        feeder = Feeder(self.cluster.direct, self.topics[0], self.fault.mix,
+        feeder = Feeder(self.cluster.direct, self.topics[0], self.mix,
                         self.options.rate, self.options.seconds)
+        self.reader, self.feeder = reader, feeder
         reader.start()
         feeder.start()
         self.wait_for(lambda: reader.is_everywhere)
@@ -73,19 +82,24 @@ class Run:
         feeder.join()
         self.cluster.heal()
         self.workers.heal()
+        self.fault.heal(self)
         self.wait_for(lambda: reader.count >= feeder.count)
         self.workers.stop()
         reader.stop()
         again = read_again(self.cluster.direct, *self.topics[1:], feeder.count)
-        wrong = judge(again, self.fault.mix, feeder.count, ordered=once, once=once)
+        wrong = judge(again, self.mix, feeder.count, once=once,
+                      ordered=once and self.fault.ordered)
         if reader.found != again.found:
             wrong.append("the reader during the fault saw something else")
         if reader.longest_stall > STALL_S:
             wrong.append(f"nothing came for {reader.longest_stall:.0f} s")
-        if self.workers.bad_ends():
-            wrong.append(f"a worker ended with {self.workers.bad_ends()}")
+        bad_ends = self.workers.bad_ends(self.fault.ends)
+        if bad_ends:
+            wrong.append(f"a worker ended with {bad_ends}")
         wrong += [f"a job was not sent: {text}" for text in feeder.failed[:1]]
         wrong += self.fault.also(self)
+        for close in self.closers:
+            close()
         return self.report(feeder, again, reader.longest_stall, wrong)
 
     def report(self, feeder, reader, stall_s, wrong):
@@ -96,7 +110,7 @@ class Run:
                 "doubled": sum(times - 1 for times in found),
                 "dead_letters": len(reader.found["dead"]),
                 "longest_stall_s": round(stall_s, 1), "peak_mib": self.workers.peak_mib,
-                "delivery": self.options.delivery, "wrong": wrong}
+                "delivery": self.delivery, "wrong": wrong}
 
 
 def play(cluster, name, options, folder):

@@ -14,11 +14,11 @@ SCHEMA = Path(__file__).resolve().parents[2] / "schemas" / "inference_job.avsc"
 JOB = fastavro.parse_schema(json.loads(SCHEMA.read_text()))
 
 
-def job(number, ids):
+def job(number, ids, rows=1):
     """A job of the model `lookup`, which looks three ids up in a table of ten rows."""
     message = {"id": str(number), "inputs": [{
-        "name": "ids", "dtype": "int64", "shape": [3],
-        "data": struct.pack("<3q", *ids)}]}
+        "name": "ids", "dtype": "int64", "shape": [3] if rows == 1 else [rows, 3],
+        "data": struct.pack("<3q", *ids) * rows}]}
     to = io.BytesIO()
     fastavro.schemaless_writer(to, JOB, message)
     return to.getvalue()
@@ -31,6 +31,15 @@ def good(number):
 def poison(number):
     """Well-formed, and fails inside the model: there is no row 99."""
     return job(number, [number % 10, 99, 0])
+
+
+OVERSIZED_ROWS = 4000
+OVERSIZED_LIMIT = 60000  # 24 bytes a row, so its answer is larger
+
+
+def oversized(number):
+    """Right in all, but its answer has no room in the topic."""
+    return job(number, [number % 10, 1, 0], OVERSIZED_ROWS)
 
 
 # Bytes that claim what they do not hold: Avro's lengths are zigzag varints.
@@ -56,19 +65,21 @@ def hostile(number):
 
 
 class Mix:
-    """Which job has which fate.  `bad` maps a divisor to the maker of a dead one."""
+    """Which job has which fate.  `bad` maps a divisor to the maker of a dead one; `dead`
+    are further numbers, whose jobs look well."""
 
-    def __init__(self, bad=None):
+    def __init__(self, bad=None, make=good, dead=()):
         self.bad = bad if bad is not None else {97: poison}
+        self.make, self.dead = make, frozenset(dead)
 
     def value(self, number):
         for divisor, make in self.bad.items():
             if number % divisor == 0:
                 return make(number)
-        return good(number)
+        return self.make(number)
 
     def is_dead(self, number):
-        return any(number % divisor == 0 for divisor in self.bad)
+        return number in self.dead or any(number % divisor == 0 for divisor in self.bad)
 
 
 class Feeder(threading.Thread):
@@ -79,6 +90,7 @@ class Feeder(threading.Thread):
         self.topic, self.mix, self.rate, self.seconds = topic, mix, rate, seconds
         self.count = int(rate * seconds)
         self.failed = []
+        self.sent = {}
         self.producer = Producer({
             "bootstrap.servers": bootstrap, "enable.idempotence": True, "linger.ms": 20,
             "log_level": 0, "delivery.timeout.ms": 300000})
@@ -96,6 +108,7 @@ class Feeder(threading.Thread):
         self.producer.flush(120)
 
     def send(self, number):
+        self.sent[number] = time.monotonic()
         while True:
             try:
                 self.producer.produce(self.topic, self.mix.value(number), str(number),
@@ -125,7 +138,7 @@ class Reader(threading.Thread):
         super().__init__(daemon=True)
         self.dead_topic = dead
         self.found = {"result": {}, "dead": {}}
-        self.last = {}
+        self.last, self.came = {}, {}
         self.disorder = []
         self.moved = time.monotonic()
         self.stalls = [Stall() for _ in range(PARTITIONS)]
@@ -164,6 +177,7 @@ class Reader(threading.Thread):
         number = int(message.key())
         ids = self.found["dead" if message.topic() == self.dead_topic else "result"]
         ids[number] = ids.get(number, 0) + 1
+        self.came.setdefault(number, now)
         place = (message.topic(), message.partition())
         if number <= self.last.get(place, -1) or number % PARTITIONS != message.partition():
             self.disorder.append((*place, number))

@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 #include <stdio.h>
+#include <time.h>
 
 #include "app/failure.h"
 #include "app/intake.h"
@@ -165,10 +166,13 @@ static void on_failed(void *opaque, const struct batch_row *row, int cause,
                    sink->model, reason->status, reason->text);
 }
 
-/* Ends the process where a test wants to see what comes of that. */
-static void crash_if_asked(const struct batch *batch) {
+/* Ends the process, or takes its time, where a test wants to see what comes of that. */
+static void fail_if_asked(const struct batch *batch) {
     for (int i = 0; i < batch->count; i++) {
         const struct record *record = batch->rows[i].tag;
+        if (fail_job_hits(FAIL_SLOW, record->key, record->attempt)) {
+            (void)nanosleep(&(struct timespec){.tv_sec = FAIL_JOB_SLOW_S}, NULL);
+        }
         if (fail_job_hits(FAIL_CRASH, record->key, record->attempt)) {
             abort();
         }
@@ -247,7 +251,7 @@ static void compute_batch(struct compute *compute, struct batch *batch) {
     if (batch->count > 0) {
         int64_t wait_us = clock_now_us() - batch->rows[0].received_us;
         if (fail_job_is_set()) {
-            crash_if_asked(batch);
+            fail_if_asked(batch);
         }
         infer_run(loaded_of(batch)->sessions[compute->index], batch, &pipeline->answers,
                   &sink, clock_now_us, &times);

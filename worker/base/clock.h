@@ -15,4 +15,8 @@ int64_t clock_now_ns(void);
 /* Milliseconds since 1970 UTC; may jump.  For timestamps that leave the process. */
 int64_t clock_wall_ms(void);
 
+/* The same as it was when this was first asked, and since then by the monotonic clock: it
+ * never jumps.  For waits that other processes are told of. */
+int64_t clock_steady_ms(void);
+
 #endif

@@ -10,6 +10,7 @@
 static const char *const names[] = {
     [FAIL_NO_MEMORY] = "no_memory",
     [FAIL_CRASH] = "crash",
+    [FAIL_SLOW] = "slow",
 };
 _Static_assert(ARRAY_COUNT(names) == FAIL_JOB_COUNT, "every point is named");
 

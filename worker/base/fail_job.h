@@ -6,6 +6,7 @@
  *
  *     no_memory   decoding fails as it does where memory is short
  *     crash       the process is aborted as the batch with the record is computed
+ *     slow        computing the batch with the record takes FAIL_JOB_SLOW_S longer
  *
  * Depends on: base/span.h.
  * Ownership: the variable's text is kept as it is.
@@ -17,7 +18,9 @@
 
 #include "base/span.h"
 
-enum fail_job { FAIL_NO_MEMORY, FAIL_CRASH, FAIL_JOB_COUNT };
+enum fail_job { FAIL_NO_MEMORY, FAIL_CRASH, FAIL_SLOW, FAIL_JOB_COUNT };
+
+#define FAIL_JOB_SLOW_S 12
 
 /* Reads the variable; its text if it is set and understood, "" if it is not understood,
  * and NULL if it is not set. */

@@ -362,6 +362,17 @@ static bool is_empty(struct stream *stream) {
     return empty;
 }
 
+void care_absolve(struct stream *stream) {
+    for (const struct lease *lease = stream->window.leases; lease != NULL;
+         lease = lease->next) {
+        if (atomic_load(&lease->care.state) == CARE_ACTIVE && lease->care.alone > 0 &&
+            lease->ready_count > 0 && !window_is_lost(&stream->window, lease)) {
+            /* Where it fails, the record is under suspicion as before. */
+            (void)mark_one(stream, lease, 'r', stream->txn.call_timeout_ms);
+        }
+    }
+}
+
 bool care_step(struct stream *stream) {
     struct lease *active = NULL, *next = NULL;
     int unknown = 0, suspected = 0;

@@ -11,6 +11,8 @@
  *     2 ..                  a 16th of the last step    nothing else
  *     a record alone, two times, and the limit: the next record is a dead letter
  *
+ * The second of these two counts only while the record is computed.
+ *
  * One lease at a time is active in this way, and only after its mark says so: a crash is
  * then blamed on what was in the worker, and never on a record that waited.  A worker
  * that was killed from outside costs one round of care, in which all of a partition's
@@ -42,6 +44,11 @@ enum care_state {
 /* Moves every lease on.  True while somebody waits for it, so that it is to be called
  * again soon. */
 bool care_step(struct stream *stream);
+
+/* Before a transaction: a record that has its outcome is not to blame for what ends the
+ * process from now on.  Said only where a record could be condemned for it, since it
+ * costs a commit. */
+void care_absolve(struct stream *stream);
 
 /* Sets the offset that is to be committed for what is taken of `lease`, and the mark. */
 void care_add_mark(struct stream *stream, const struct lease *lease,

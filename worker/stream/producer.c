@@ -10,6 +10,10 @@
 #include "stream/internal.h"
 #include "stream/retry.h"
 
+#define REFUSED_WHY "its max.message.bytes is lower"
+/* How long results as large as a refused one are not tried. */
+#define REFUSED_KEEP_US 60000000
+#define CODEC_TEXT_MAX 16
 #define METADATA_TIMEOUT_MS 5000
 #define QUEUE_FULL_WAIT_MS 10
 #define QUEUE_FULL_MAX_US 10000000
@@ -55,6 +59,15 @@ static void on_delivery(rd_kafka_t *client, const rd_kafka_message_t *message,
     producer->failure = message->err;
 }
 
+static bool compresses(const rd_kafka_conf_t *conf) {
+    char codec[CODEC_TEXT_MAX] = "";
+    size_t size = sizeof codec;
+
+    return rd_kafka_conf_get(conf, "compression.codec", codec, &size) !=
+               RD_KAFKA_CONF_OK ||
+           strcmp(codec, "none") != 0;
+}
+
 enum status producer_open(struct stream *stream, const struct stream_opts *opts,
                           struct error *err) {
     struct producer *producer = &stream->producer;
@@ -76,6 +89,7 @@ enum status producer_open(struct stream *stream, const struct stream_opts *opts,
     producer->message_size_max =
         client_number(producer->conf, "message.max.bytes", 1000000);
     producer->batch_size = client_number(producer->conf, "batch.size", 1000000);
+    producer->compresses = compresses(producer->conf);
     return producer_connect(stream, err);
 }
 
@@ -336,9 +350,9 @@ static rd_kafka_resp_err_t send_retry_once(struct stream *stream, struct slot *s
     const struct record *record = &slot->record;
     const struct stream_route *route = &stream->opts.routes[record->route];
     int level = route->retry_count - record->retries_left;
-    int64_t wall_ms = clock_wall_ms();
+    int64_t now_ms = clock_steady_ms();
     rd_kafka_headers_t *headers =
-        retry_headers(stream, slot, wall_ms + route->retries[level].delay_ms);
+        retry_headers(stream, slot, now_ms + route->retries[level].delay_ms);
     rd_kafka_resp_err_t code;
 
     if (headers == NULL) {
@@ -472,6 +486,32 @@ static void add_to_run(struct producer *producer, size_t index, struct slot *slo
     };
 }
 
+/* Whether the brokers have lately refused one of the same topic that was no larger. */
+static bool is_refused(struct stream *stream, const struct record *record) {
+    struct producer_targets *targets = &stream->producer.targets[record->route];
+
+    if (targets->refused_size == 0 ||
+        record->result.size + record->key.size < targets->refused_size) {
+        return false;
+    }
+    if (clock_now_us() >= targets->refused_until_us) {
+        targets->refused_size = 0;
+        return false;
+    }
+    return true;
+}
+
+/* The state of an outcome as it is to be published. */
+static int settled_state(struct stream *stream, struct slot *slot) {
+    int state = atomic_load_explicit(&slot->record.state, memory_order_relaxed);
+
+    if (state == RECORD_RESULT && is_refused(stream, &slot->record)) {
+        condemn(stream, slot, REFUSED_WHY);
+        state = RECORD_DEAD;
+    }
+    return state;
+}
+
 static enum status send_by_itself(struct stream *stream, struct slot *slot, int state,
                                   struct error *err) {
     if (state == RECORD_DEAD) {
@@ -491,7 +531,7 @@ enum status producer_publish(struct stream *stream, struct lease *lease, size_t 
 
     assert(count <= lease->ready_count);
     for (size_t i = 0; i < count && status == STATUS_OK; i++, slot = slot->link) {
-        int state = atomic_load_explicit(&slot->record.state, memory_order_relaxed);
+        int state = settled_state(stream, slot);
 
         lease->taken_count = i + 1;
         lease->taken_offset = slot->record.offset + 1;
@@ -519,6 +559,16 @@ enum status producer_publish(struct stream *stream, struct lease *lease, size_t 
 
 /* ---- too large ---- */
 
+/* Only one that was refused by itself tells how much is too much. */
+static void learn_limit(struct producer *producer, const struct too_large *refused) {
+    struct producer_targets *targets = &producer->targets[refused->largest->record.route];
+
+    if (refused->count == 1 && !producer->compresses) {
+        targets->refused_size = refused->largest_size;
+        targets->refused_until_us = clock_now_us() + REFUSED_KEEP_US;
+    }
+}
+
 bool producer_settle_too_large(struct stream *stream) {
     struct producer *producer = &stream->producer;
     const struct too_large *refused = &producer->too_large;
@@ -541,7 +591,10 @@ bool producer_settle_too_large(struct stream *stream) {
         return true;
     }
     if (atomic_load(&slot->record.state) != RECORD_DEAD) {
-        condemn(stream, slot, "its max.message.bytes is lower");
+        if (atomic_load(&slot->record.state) == RECORD_RESULT) {
+            learn_limit(producer, refused);
+        }
+        condemn(stream, slot, REFUSED_WHY);
     } else if (!cut_more(stream, slot)) {
         problems_report(&stream->problems, PROBLEM_COMMIT,
                         "topic '%s' refuses even a dead letter without value; raise its "

@@ -6,7 +6,9 @@
  *
  * A result that is too large becomes a dead letter.  Where librdkafka sees it, that is at
  * once.  Where only the broker does, its report names the whole batch the record was sent
- * in, so the batches are made smaller until the record that is to blame stands alone.
+ * in, so the batches are made smaller until the record that is to blame stands alone. For
+ * a while after that, results of its size are not tried any more: each costs a
+ * transaction.
  *
  * Depends on: stream/window.h, stream/dead_letter.h, librdkafka.
  * Ownership: owns the librdkafka producer and its topic handles.  Payloads are copied.
@@ -23,6 +25,8 @@
 #define PRODUCER_BATCH_MAX 512
 
 struct producer_targets {
+    size_t refused_size;      /* of a result that the output's brokers refused alone; 0 */
+    int64_t refused_until_us; /* a topic's limit may be raised */
     rd_kafka_topic_t *output, *dead_letter; /* NULL until first used */
     rd_kafka_topic_t *retries[STREAM_RETRIES_MAX];
 };
@@ -41,6 +45,7 @@ struct producer {
     int64_t transaction_timeout_us;
     int64_t message_size_max; /* message.max.bytes */
     int64_t batch_size;
+    bool compresses; /* sizes say nothing then of what brokers see */
     /* Since producer_begin. */
     uint64_t sent, acknowledged, failed;
     rd_kafka_resp_err_t failure; /* the last one that was not a consequence */

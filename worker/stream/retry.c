@@ -5,6 +5,7 @@
 #include "stream/headers.h"
 #include "stream/internal.h"
 
+#define BEHIND_MAX_MS 86400000 /* more is no clock's fault */
 #define RETRY "millrace.retry."
 #define ATTEMPTS_MAX 1000000
 
@@ -42,13 +43,20 @@ void retry_read(struct slot *slot, const struct stream_retry *level, int64_t now
     const rd_kafka_message_t *message = record->message;
     int64_t failed = headers_number(message, names[ATTEMPT], 1);
     int64_t due_ms = headers_number(message, names[NOT_BEFORE], wall_ms);
-    int64_t wait_ms = due_ms > wall_ms ? due_ms - wall_ms : 0;
+    int64_t behind_ms = due_ms - level->delay_ms - wall_ms, wait_ms;
 
     record->attempt = failed < 1 || failed > ATTEMPTS_MAX ? 2 : (int)failed + 1;
     record->timestamp_ms =
         headers_number(message, names[TIMESTAMP], record->timestamp_ms);
+    /* It was written in the past: where it seems not to be, our clock is behind that of
+     * the writer, for all that it has written. */
+    if (behind_ms > slot->lease->behind_ms && behind_ms < BEHIND_MAX_MS) {
+        slot->lease->behind_ms = behind_ms;
+    }
+    wait_ms = due_ms - wall_ms - slot->lease->behind_ms;
     wait_ms = wait_ms > level->delay_ms ? level->delay_ms : wait_ms;
-    slot->due_us = now_us + wait_ms * 1000;
+    wait_ms = wait_ms > 0 ? wait_ms : 0;
+    slot->due_us = wait_ms > 0 ? now_us + wait_ms * 1000 : 0;
 }
 
 void retry_origin(struct stream *stream, const struct slot *slot,

@@ -36,7 +36,7 @@ struct retry_origin {
 };
 
 /* Fills attempt, timestamp and the time when it is due, for a record that was polled from
- * a retry topic of the level. */
+ * a retry topic of the level; wall_ms is clock_steady_ms(). */
 void retry_read(struct slot *slot, const struct stream_retry *level, int64_t now_us,
                 int64_t wall_ms);
 

@@ -227,7 +227,7 @@ static void fill(struct stream *stream, struct slot *slot, struct lease *lease,
     slot->key_hash = route->keyed ? hash_key(slot->record.key) : 0;
     atomic_store_explicit(&slot->held, false, memory_order_relaxed);
     if (level > 0) {
-        retry_read(slot, &route->retries[level - 1], clock_now_us(), clock_wall_ms());
+        retry_read(slot, &route->retries[level - 1], clock_now_us(), clock_steady_ms());
     }
 }
 

@@ -250,7 +250,7 @@ enum status stream_open(const struct stream_opts *opts, struct stream **stream,
     }
     made->opts = *opts;
     made->identity.claim = -1;
-    made->watchdog.limit_us = opts->watchdog_us;
+    watchdog_init(&made->watchdog, opts->watchdog_us);
     made->context.problems = &made->problems;
     made->context.owner = made;
     made->group = strdup(opts->group);

@@ -560,6 +560,7 @@ enum status txn_commit(struct stream *stream, int timeout_ms, size_t *committed,
         if (!wait_until_due(stream, deadline_us)) {
             return STATUS_OK;
         }
+        care_absolve(stream);
         enter(stream, TXN_PUBLISH);
     } else if (!wait_for_retry(stream, deadline_us)) {
         return error_set(err, STATUS_AGAIN, "waiting before the next attempt");

@@ -35,7 +35,7 @@ struct slot {
     struct slot *link;    /* in incoming, a FIFO or the spare ones */
     struct lease *lease;
     size_t size;       /* bytes it counts for in the window */
-    int64_t due_us;    /* while it waits: when it may be handed out, by clock_now_us() */
+    int64_t due_us;    /* when it may be handed out, by clock_now_us(); 0 for at once */
     uint32_t key_hash; /* where the route keeps the order of each key */
     _Atomic bool held; /* put off in its place; set by the pipeline */
     int cut;           /* enum dead_letter_cut: what its dead letter has to leave out */
@@ -47,6 +47,7 @@ struct lease {
     int32_t partition;
     /* Poll thread. */
     int64_t last_offset; /* delivered; -1 for none yet */
+    int64_t behind_ms;   /* our clock, at least so far, of those that write retries */
     bool paused;
     bool pause_wanted;       /* for what waits, whether or not the window is full */
     size_t polled_size;      /* bytes handed out */

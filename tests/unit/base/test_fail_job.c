@@ -32,6 +32,11 @@ START_TEST(a_point_hits_its_key_as_often_as_it_says) {
     (void)setenv("MILLRACE_FAIL_JOB", "crash:*", 1);
     ck_assert_str_eq(fail_job_load(), "crash:*");
     ck_assert(hits(FAIL_CRASH, "any", 1));
+    ck_assert(!hits(FAIL_SLOW, "any", 1));
+    (void)setenv("MILLRACE_FAIL_JOB", "slow:a", 1);
+    ck_assert_str_eq(fail_job_load(), "slow:a");
+    ck_assert(hits(FAIL_SLOW, "a", 1));
+    ck_assert(!hits(FAIL_CRASH, "a", 1));
 }
 END_TEST
 

@@ -300,6 +300,28 @@ START_TEST(one_crash_alone_condemns_nobody) {
 }
 END_TEST
 
+/* The commit is refused, so that the mark before it stays to be seen. */
+START_TEST(an_end_after_its_outcome_is_not_blamed_on_a_record) {
+    struct mark mark;
+    int32_t partition;
+    (void)setenv("MILLRACE_FAIL_POINT", "txn.refused/1", 1);
+    start_after("millrace:2:o:3:0:3:1:");
+    fixture.answer = keep;
+    run_until_quiet();
+    partition = fixture.kept->partition;
+    ck_assert_int_eq(read_mark(partition).state, 'o');
+    answer_kept();
+    while (fixture_stats().transactions_aborted == 0) {
+        fixture_round();
+    }
+    mark = read_mark(partition);
+    ck_assert_int_eq(mark.state, 'r');
+    ck_assert_int_eq(mark.crashes, 4);
+    ck_assert_int_eq(mark.alone, 1);
+    stop();
+}
+END_TEST
+
 START_TEST(an_orderly_end_leaves_no_suspicion) {
     start_after("");
     fixture_run_until_committed(COUNT);
@@ -338,6 +360,7 @@ int main(void) {
         in_the_end_each_record_goes_alone,
         after_as_many_as_allowed_the_record_alone_is_a_dead_letter,
         one_crash_alone_condemns_nobody,
+        an_end_after_its_outcome_is_not_blamed_on_a_record,
         an_orderly_end_leaves_no_suspicion,
         a_worker_that_is_gone_before_its_first_commit_is_noticed,
     };

@@ -192,7 +192,8 @@ START_TEST(a_call_that_hangs_ends_the_process) {
     pid_t child = fork();
     int code;
     if (child == 0) {
-        struct watchdog watchdog = {.limit_us = 1000};
+        struct watchdog watchdog;
+        watchdog_init(&watchdog, 1000);
         log_setup(LOG_LEVEL_COUNT, LOG_FORMAT_TEXT);
         watchdog_enter(&watchdog, "send_offsets_to_transaction");
         for (;;) {
@@ -206,7 +207,8 @@ START_TEST(a_call_that_hangs_ends_the_process) {
 END_TEST
 
 START_TEST(a_call_that_returns_does_not_end_the_process) {
-    struct watchdog watchdog = {.limit_us = 1};
+    struct watchdog watchdog;
+    watchdog_init(&watchdog, 1);
     watchdog_enter(&watchdog, "commit_transaction");
     watchdog_leave(&watchdog);
     while (clock_now_us() % 1000 != 0) {

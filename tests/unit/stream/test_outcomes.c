@@ -145,6 +145,25 @@ START_TEST(a_result_too_large_for_the_topic_is_a_dead_letter) {
 }
 END_TEST
 
+/* The mock would take the second; it is known by then that the topic does not. */
+START_TEST(what_is_as_large_as_a_refused_result_is_not_tried) {
+    fixture_start(STREAM_EXACTLY_ONCE);
+    fixture.answer = answer_seven_at_length;
+    fixture_send("in", 3, "7", "7", 1);
+    ck_assert_int_eq(rd_kafka_flush(fixture.client, 10000), 0);
+    rd_kafka_mock_push_request_errors(fixture.cluster, 0, 1,
+                                      RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
+    fixture_open();
+    fixture_run_until_committed(1);
+    fixture_send("in", 3, "7", "7", 1);
+    fixture_send("in", 3, "8", "8", 1);
+    fixture_run_until_committed(3);
+    ck_assert_uint_eq(fixture_stats().dead_letters_out, 2);
+    ck_assert_uint_eq(fixture_stats().results_out, 1);
+    fixture_stop();
+}
+END_TEST
+
 static void see_without_value(const rd_kafka_message_t *message) {
     ck_assert_ptr_null(message->payload);
     ck_assert_uint_eq(message->key_len, 3);
@@ -345,6 +364,7 @@ int main(void) {
         a_record_of_nothing_stays_one,
         a_result_too_large_to_send_is_a_dead_letter,
         a_result_too_large_for_the_topic_is_a_dead_letter,
+        what_is_as_large_as_a_refused_result_is_not_tried,
         a_dead_letter_too_large_goes_without_its_value,
         small_results_are_not_blamed_for_a_batch_that_is_too_large,
         a_full_window_pauses_and_each_record_comes_once,

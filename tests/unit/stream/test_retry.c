@@ -171,11 +171,13 @@ END_TEST
 /* ---- times ---- */
 
 static struct slot last_slot;
+static struct lease lease;
 static int64_t wall_ms, now_us;
 
 static void read_it(const rd_kafka_message_t *message) {
     static const struct stream_retry level = {"in", 5000};
     last_slot = (struct slot){
+        .lease = &lease,
         .record = {.message = (void *)(uintptr_t)message, .timestamp_ms = 5}};
     retry_read(&last_slot, &level, now_us, wall_ms);
 }
@@ -204,9 +206,34 @@ START_TEST(a_wait_is_read_once_and_never_longer_than_its_level) {
     for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
         now_us = 7000000;
         wall_ms = cases[i].wall_ms;
+        lease.behind_ms = 0;
         fixture_read("in", 1, read_it);
-        ck_assert_int_eq(last_slot.due_us, now_us + cases[i].wait_ms * 1000);
+        /* What is due is due at once, and pauses nothing. */
+        ck_assert_int_eq(last_slot.due_us,
+                         cases[i].wait_ms > 0 ? now_us + cases[i].wait_ms * 1000 : 0);
     }
+    rd_kafka_mock_cluster_destroy(fixture.cluster);
+    rd_kafka_destroy(fixture.client);
+}
+END_TEST
+
+/* Records of a writer whose clock is an hour ahead of ours were written one after the
+ * other: so they are due, and not each a whole delay after the one before. */
+START_TEST(a_clock_behind_the_writers_delays_all_but_once) {
+    static const char *const due[] = {"3605000", "3605100", "3605200"};
+    fixture_start(STREAM_EXACTLY_ONCE);
+    for (size_t i = 0; i < ARRAY_COUNT(due); i++) {
+        send_header("millrace.retry.not_before", due[i]);
+    }
+    lease.behind_ms = 0;
+    wall_ms = 0;
+    now_us = 0;
+    fixture_read("in", 1, read_it); /* the first, as it comes */
+    ck_assert_int_eq(last_slot.due_us, 5000000);
+    wall_ms = 5000; /* the others, after it */
+    now_us = 5000000;
+    fixture_read("in", 3, read_it);
+    ck_assert_int_eq(last_slot.due_us, 5200000);
     rd_kafka_mock_cluster_destroy(fixture.cluster);
     rd_kafka_destroy(fixture.client);
 }
@@ -224,7 +251,7 @@ START_TEST(headers_that_are_no_numbers_are_passed_over) {
     for (int i = 1; i <= (int)ARRAY_COUNT(bad); i++) {
         fixture_read("in", i, read_it);
         ck_assert_int_ge(last_slot.record.attempt, 2);
-        ck_assert_int_eq(last_slot.due_us, now_us);
+        ck_assert_int_eq(last_slot.due_us, 0);
         ck_assert_int_eq(last_slot.record.timestamp_ms, 5);
     }
     rd_kafka_mock_cluster_destroy(fixture.cluster);
@@ -250,6 +277,7 @@ int main(void) {
         what_waits_keeps_nothing_else_waiting,
         what_waited_in_a_closed_worker_is_done_by_the_next,
         a_wait_is_read_once_and_never_longer_than_its_level,
+        a_clock_behind_the_writers_delays_all_but_once,
         headers_that_are_no_numbers_are_passed_over,
         a_retry_topic_of_another_use_is_refused,
     };
