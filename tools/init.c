@@ -2,16 +2,13 @@
 #include <errno.h>
 #include <unistd.h>
 
-#include "registry/registry.h"
 #include "tools/commands.h"
-#include "tools/file.h"
+#include "tools/init_schema.h"
 #include "tools/init_write.h"
 #include "tools/kafka_io.h"
 
 #define TOPIC_MAX 249 /* bytes, as Kafka has it */
 #define PATH_TEXT_MAX 4096
-#define SCHEMA_SIZE_MAX ((size_t)1 << 20)
-#define REGISTRY_WAIT_MS 15000
 
 struct options {
     const char *model, *schema, *registry, *topic, *bootstrap, *name, *output;
@@ -32,7 +29,8 @@ static const struct cli_flag flags[] = {
      .offset = offsetof(struct options, schema)},
     {.name = "--registry",
      .argument = "URL,...",
-     .help = "schema registry; without --schema its subject TOPIC-value is asked for",
+     .help = "schema registry; without --schema it tells that of the topic: by its\n"
+             "subject, or with --bootstrap by the first record",
      .type = CLI_TEXT,
      .offset = offsetof(struct options, registry)},
     {.name = "--topic",
@@ -67,7 +65,7 @@ const struct cli_command init_cli = {
     .details =
         "With a schema the fields of its records are proposed as the model's inputs,\n"
         "by their names and types: a guess, which the comments explain. Without one\n"
-        "the route takes jobs, see 'millrace schema job'. No broker is touched.",
+        "the route takes jobs, see 'millrace schema job'.",
     .flags = flags,
     .flag_count = ARRAY_COUNT(flags),
     .run = run,
@@ -77,9 +75,7 @@ const struct cli_command init_cli = {
 struct init {
     const struct options *options;
     struct model *model;
-    struct avro_schema *schema;     /* of a file */
-    struct registry *registry;      /* whose schema is `record` otherwise */
-    const struct avro_node *record; /* NULL: jobs */
+    struct init_schema schema;
     char name[TOPIC_MAX + 1];
     char topics[3][TOPIC_MAX + 1];
     char model_path[PATH_TEXT_MAX], schema_path[PATH_TEXT_MAX];
@@ -155,59 +151,18 @@ static enum status set_texts(struct init *init, struct error *err) {
     return status;
 }
 
-static enum status read_schema(struct init *init, struct error *err) {
-    struct file_bytes bytes;
-    enum status status = file_read(init->options->schema, SCHEMA_SIZE_MAX, &bytes, err);
-    if (status != STATUS_OK) {
-        return status;
-    }
-    status = avro_schema_parse(bytes.span, NULL, &init->schema, err);
-    file_bytes_release(&bytes);
-    if (status != STATUS_OK) {
-        return error_prefix(err, "%s", init->options->schema);
-    }
-    init->record = avro_schema_root(init->schema);
-    return STATUS_OK;
-}
-
-static enum status ask_registry(struct init *init, struct error *err) {
-    const struct registry_opts opts = {
-        .http = {.urls = init->options->registry, .timeout_ms = REGISTRY_WAIT_MS / 3}};
-    const struct registry_schema *found;
-    char subject[TOPIC_MAX + sizeof("-value")];
-    enum status status = registry_create(&opts, &init->registry, err);
-    if (status != STATUS_OK) {
-        return status;
-    }
-    (void)snprintf(subject, sizeof(subject), "%s-value", init->topics[0]);
-    status = registry_latest(init->registry, subject, REGISTRY_WAIT_MS, &found, err);
-    if (status == STATUS_POISON) {
-        return error_prefix(
-            err, "no schema of the topic: give --schema FILE, or another --topic");
-    }
-    if (status == STATUS_OK) {
-        init->record = avro_schema_root(found->schema);
-    }
-    return status;
-}
-
 static enum status load(struct init *init, struct error *err) {
     const struct options *options = init->options;
     enum status status = set_texts(init, err);
+    const struct init_schema_opts schema = {.file = options->schema,
+                                            .registry = options->registry,
+                                            .topic = init->topics[0],
+                                            .bootstrap =
+                                                kafka_io_bootstrap(options->bootstrap)};
     if (status == STATUS_OK) {
         status = model_open(options->model, &init->model, err);
     }
-    if (status == STATUS_OK && options->schema != NULL) {
-        status = read_schema(init, err);
-    } else if (status == STATUS_OK && options->registry != NULL) {
-        status = ask_registry(init, err);
-    }
-    if (status == STATUS_OK && init->record != NULL &&
-        init->record->kind != AVRO_KIND_RECORD) {
-        return error_set(err, STATUS_INVALID, "the schema is a %s; a record is needed",
-                         avro_kind_name(init->record->kind));
-    }
-    return status;
+    return status == STATUS_OK ? init_schema_find(&schema, &init->schema, err) : status;
 }
 
 /* Never over a file that is there; none is left behind where writing fails. */
@@ -263,17 +218,19 @@ static enum status make(struct init *init, struct error *err) {
         .input = init->topics[0],
         .output = init->topics[1],
         .dead_letter = init->topics[2],
-        .record = init->record,
+        .record = init->schema.record,
         .schema_path = options->schema != NULL && options->registry == NULL
                            ? init->schema_path
                            : NULL,
         .registry = options->registry,
+        .subject = init->schema.subject,
     };
-    if (init->record != NULL) {
+    if (init->schema.record != NULL) {
         for (int i = 0; i < model_input_count(init->model); i++) {
             inputs[i] = model_input(init->model, i);
         }
-        init_propose(inputs, model_input_count(init->model), init->record, &proposal);
+        init_propose(inputs, model_input_count(init->model), init->schema.record,
+                     &proposal);
         facts.proposal = &proposal;
     }
     enum status status = write_file(options->output, &facts, err);
@@ -303,7 +260,6 @@ static int run(int argc, char **argv) {
     if (init.model != NULL) {
         model_close(init.model);
     }
-    avro_schema_destroy(init.schema);
-    registry_destroy(init.registry);
+    init_schema_release(&init.schema);
     return status == STATUS_OK ? EXIT_FINE : cli_fail(&init_cli, &err);
 }

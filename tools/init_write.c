@@ -42,6 +42,13 @@ static void put_ports(FILE *to, const struct model *model) {
     }
 }
 
+static void put_setting(FILE *to, const char *before, const char *value,
+                        const char *after) {
+    fputs(before, to);
+    put_quoted(to, value);
+    fputs(after, to);
+}
+
 /* ---- inputs ---------------------------------------------------------------------------
  */
 
@@ -187,6 +194,10 @@ static void put_record(FILE *to, const struct init_facts *facts) {
         put_quoted(to, facts->schema_path);
         fputs(";  # records are bare Avro of it\n", to);
     }
+    if (facts->subject[0] != 0) {
+        put_setting(to, "            subject = ", facts->subject,
+                    ";  # of the records' schema in the registry\n");
+    }
     put_inputs(to, facts->proposal);
     put_unused(to, facts->proposal);
     put_outputs(to, facts);
@@ -195,13 +206,6 @@ static void put_record(FILE *to, const struct init_facts *facts) {
 
 /* ---- the file -------------------------------------------------------------------------
  */
-
-static void put_setting(FILE *to, const char *before, const char *value,
-                        const char *after) {
-    fputs(before, to);
-    put_quoted(to, value);
-    fputs(after, to);
-}
 
 void init_write(FILE *to, const struct init_facts *facts) {
     fprintf(to,

@@ -21,6 +21,7 @@ struct init_facts {
     const struct avro_node *record;
     const char *schema_path; /* of bare records; NULL for Confluent's wire format */
     const char *registry;    /* URLs, or NULL */
+    const char *subject;     /* "" for the topic's own */
 };
 
 /* Whether all was written, the caller sees by ferror. */

@@ -3,7 +3,7 @@
 source tests/lib.sh
 
 start_registry
-start_broker {digits.jobs,digits.results,digits.dead,orders,orders.answers,orders.dead,bare,bare.answers,bare.dead}:1
+start_broker {digits.jobs,digits.results,digits.dead,orders,orders.answers,orders.dead,sales,sales.answers,sales.dead,bare,bare.answers,bare.dead}:1
 run_it() { # NAME CONFIG
     expect_exit 0 "$millrace" check-config "$2"
     start_worker "$1" "$2" --set worker.delivery=at_least_once \
@@ -60,6 +60,17 @@ stop_worker orders
 curl -s -m 20 "$registry/subjects/orders.answers-value/versions/1" |
     jq -r '.schema | fromjson | .fields[].name' >"$work/fields"
 expect y_predicted "$work/fields"
+
+# A subject that is called like the record: the first record of the topic tells its schema.
+id=$(register_schema Sale "$(jq -c . "$work/pair.avsc")")
+{ bytes "00 $(printf '%08x' "$id")" && cat "$work/record"; } >"$work/framed"
+send_raw sales key "$work/framed"
+"$millrace" init --model tests/data/models/twofold.onnx --registry "$registry" --topic sales \
+    --bootstrap "$bootstrap" --output "$work/sales.conf" >"$work/next"
+expect 'subject = "Sale";' "$work/sales.conf"
+run_it sales "$work/sales.conf"
+read_topic sales.answers 1 '%k\n' >"$work/keys"
+stop_worker sales
 
 # What cannot be is told, and no file is touched.
 cp "$work/bare.conf" "$work/before"
