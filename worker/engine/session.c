@@ -13,67 +13,11 @@
 #include "engine/session.h"
 
 #include <assert.h>
-#include <limits.h>
 
 #include "base/size.h"
-#include "engine/model_impl.h"
-#include "engine/op.h"
-#include "engine/pages.h"
-#include "engine/plan.h"
+#include "engine/session_impl.h"
 
 #define WORKSPACE_DEFAULT_MAX ((size_t)4 << 30)
-
-/* Where a value's data begins. */
-struct place {
-    int root;      /* the value whose memory it is; itself if it has its own */
-    size_t offset; /* bytes */
-};
-
-/* Memory that only grows. */
-struct buffer {
-    void *data;
-    size_t size;
-};
-
-/* What a session shares with those of its bodies. */
-struct session_shared {
-    struct budget memory; /* of workspaces, buffers and what loops carry */
-    int64_t iterations, iterations_max;
-};
-
-enum action { ACTION_RUN, ACTION_COPY, ACTION_NONE };
-
-struct session {
-    const struct model *model;
-    const struct graph *graph;
-    struct arena arena;                 /* all arrays below */
-    struct session_shared own, *shared; /* `own` where there is no session around it */
-    size_t buffers_size;
-    bool ready;          /* prepared for `dims` */
-    struct tensor *dims; /* of the inputs */
-
-    struct tensor *tensors; /* by value */
-    struct buffer *buffers; /* by value */
-    struct buffer *extras;  /* by node; of those that have buffers */
-    struct place *places;   /* by value; what this prepare found */
-    int *alive_until;       /* by root: the last node that reads it or a view of it */
-    struct exec *execs;     /* by node */
-    enum action *actions;   /* by node */
-    int *views;             /* values that lie in an input */
-    int view_count;
-
-    /* Items: one for each value, then each node's scratch, then each node's extra. */
-    struct plan_item *items, *wanted;
-    struct place *planned; /* the places the plan was made for */
-    int *live, *order;     /* items that take part; working memory of plan_place */
-    struct plan_item *packed;
-    bool has_plan;
-    void *workspace;
-    size_t workspace_size;
-    struct buffer scratch;  /* of nodes that session_prepare runs, and dynamic ones */
-    session_watch_fn watch; /* NULL but while someone looks on */
-    void *watch_context;
-};
 
 static enum status no_memory(struct error *err) {
     return error_set(err, STATUS_NO_MEMORY, "out of memory");
@@ -88,6 +32,8 @@ static void *array(struct session *session, int count, size_t size) {
 static bool make_arrays(struct session *session) {
     int values = session->graph->value_count, nodes = session->graph->node_count;
     session->dims = array(session, session->graph->input_count, sizeof(*session->dims));
+    session->row_dims =
+        array(session, session->graph->input_count, sizeof(*session->row_dims));
     session->tensors = array(session, values, sizeof(*session->tensors));
     session->buffers = array(session, values, sizeof(*session->buffers));
     session->places = array(session, values, sizeof(*session->places));
@@ -102,13 +48,13 @@ static bool make_arrays(struct session *session) {
     session->packed = array(session, values + 2 * nodes, sizeof(*session->packed));
     session->live = array(session, values + 2 * nodes, sizeof(*session->live));
     session->order = array(session, 2 * (values + 2 * nodes), sizeof(*session->order));
-    return session->dims != NULL && session->tensors != NULL &&
-           session->buffers != NULL && session->extras != NULL &&
-           session->places != NULL && session->planned != NULL &&
-           session->alive_until != NULL && session->views != NULL &&
-           session->execs != NULL && session->actions != NULL && session->items != NULL &&
-           session->wanted != NULL && session->packed != NULL && session->live != NULL &&
-           session->order != NULL;
+    return session->dims != NULL && session->row_dims != NULL &&
+           session->tensors != NULL && session->buffers != NULL &&
+           session->extras != NULL && session->places != NULL &&
+           session->planned != NULL && session->alive_until != NULL &&
+           session->views != NULL && session->execs != NULL && session->actions != NULL &&
+           session->items != NULL && session->wanted != NULL && session->packed != NULL &&
+           session->live != NULL && session->order != NULL;
 }
 
 static enum status create(const struct model *model, struct session_shared *shared,
@@ -169,6 +115,8 @@ static enum status create(const struct model *model, struct session_shared *shar
     session->model = model;
     session->graph = &model->graph;
     session->shared = shared == NULL ? &session->own : shared;
+    session->end = session->graph->node_count;
+    session->costs = slices_costs();
     arena_init(&session->arena, 0);
     if (!make_arrays(session)) {
         session_destroy(session);
@@ -205,6 +153,17 @@ enum status session_create(const struct model *model, size_t workspace_max,
     return status;
 }
 
+enum status session_create_part(const struct session *session, int first, int end,
+                                struct session **part, struct error *err) {
+    enum status status = create(session->model, session->shared, part, err);
+    if (status == STATUS_OK) {
+        (*part)->is_part = true;
+        (*part)->first = first;
+        (*part)->end = end;
+    }
+    return status;
+}
+
 void session_limit_iterations(struct session *session, int64_t count) {
     session->shared->iterations_max = count;
 }
@@ -228,6 +187,11 @@ static void release_node(struct exec *exec) {
 void session_destroy(struct session *session) {
     if (session == NULL) {
         return;
+    }
+    session_drop_slices(session);
+    if (session->is_part) {
+        budget_give(&session->shared->memory,
+                    session->workspace_size + session->buffers_size);
     }
     for (int v = 0; session->buffers != NULL && v < session->graph->value_count; v++) {
         free(session->buffers[v].data);
@@ -281,8 +245,7 @@ static void copy_alias(const struct exec *exec) {
     }
 }
 
-/* Shapes and computes a node whose outputs lie in buffers. */
-static enum status run_buffered(struct session *session, int n, struct error *err) {
+enum status session_run_buffered(struct session *session, int n, struct error *err) {
     struct exec *exec = &session->execs[n];
     const struct node *node = exec->node;
     enum status status = op_shape(exec, err);
@@ -309,251 +272,6 @@ static enum status run_buffered(struct session *session, int n, struct error *er
         return STATUS_OK;
     }
     return node->op->run(exec, err);
-}
-
-/* ---- places ----------------------------------------------------------------------- */
-
-/* A value whose memory is the caller's or the model's, or a buffer: never written. */
-static bool is_foreign(const struct session *session, int v) {
-    return session->graph->values[v].input >= 0 ||
-           session->model->made_in[v] != PHASE_RUN;
-}
-
-/* Input `input` of `node` may be overwritten: nothing reads its memory later, and no
- * other input of the node lies in it. */
-static bool may_overwrite(const struct session *session, const struct node *node, int n,
-                          int input) {
-    int v = node->inputs[input];
-    int root = session->places[v].root;
-    if (is_foreign(session, root) || session->alive_until[root] != n) {
-        return false;
-    }
-    for (int i = 0; i < node->input_count; i++) {
-        int other = node->inputs[i];
-        if (other != VALUE_NONE && other != v && session->places[other].root == root) {
-            return false;
-        }
-    }
-    return true;
-}
-
-/* An input whose memory output 0 can take over, or -1. */
-static int in_place_input(const struct session *session, const struct exec *exec, int n) {
-    size_t size = tensor_size(exec->y[0]);
-    if (exec->take_input != TAKE_NONE) {
-        return may_overwrite(session, exec->node, n, exec->take_input) ? exec->take_input
-                                                                       : -1;
-    }
-    if ((exec->node->op->flags & OP_IN_PLACE) == 0) {
-        return -1;
-    }
-    for (int i = 0; i < exec->node->input_count; i++) {
-        if (exec->x[i] != NULL && tensor_size(exec->x[i]) == size &&
-            may_overwrite(session, exec->node, n, i)) {
-            return i;
-        }
-    }
-    return -1;
-}
-
-/* Decides where the outputs of node `n` lie. */
-static void place_outputs(struct session *session, int n) {
-    struct exec *exec = &session->execs[n];
-    const struct node *node = exec->node;
-    for (int i = 0; i < node->output_count; i++) {
-        int v = node->outputs[i];
-        if (v != VALUE_NONE) {
-            session->places[v] = (struct place){.root = v};
-            session->alive_until[v] = -1;
-        }
-    }
-    session->actions[n] = ACTION_RUN;
-    if (exec->y[0] != NULL) {
-        int v = node->outputs[0];
-        int input = exec->alias_input;
-        if (input != ALIAS_NONE) {
-            int root = session->places[node->inputs[input]].root;
-            bool lost = session->graph->values[v].is_output && is_foreign(session, root);
-            session->actions[n] = lost ? ACTION_COPY : ACTION_NONE;
-            input = lost ? -1 : input;
-        } else {
-            input = in_place_input(session, exec, n);
-        }
-        if (input >= 0) {
-            session->places[v] = session->places[node->inputs[input]];
-            session->places[v].offset += exec->alias_offset;
-        }
-    }
-    for (int i = 0; i < node->output_count; i++) {
-        int v = node->outputs[i];
-        if (v != VALUE_NONE) {
-            int *until = &session->alive_until[session->places[v].root];
-            int last =
-                session->model->last_read[v] < n ? n : session->model->last_read[v];
-            *until = *until < last ? last : *until;
-        }
-    }
-}
-
-static enum status infer_shapes(struct session *session, struct error *err) {
-    const struct graph *graph = session->graph;
-    for (int n = 0; n < graph->node_count; n++) {
-        enum status status = STATUS_OK;
-        switch (session->model->phases[n]) {
-        case PHASE_PREPARE:
-            status = run_buffered(session, n, err);
-            break;
-        case PHASE_RUN:
-            status = op_shape(&session->execs[n], err);
-            if (status == STATUS_OK) {
-                place_outputs(session, n);
-            }
-            break;
-        case PHASE_DYNAMIC:
-            break;
-        }
-        if (status != STATUS_OK) {
-            return status;
-        }
-    }
-    return STATUS_OK;
-}
-
-/* ---- the plan --------------------------------------------------------------------- */
-
-static int item_count(const struct graph *graph) {
-    return graph->value_count + 2 * graph->node_count;
-}
-
-/* Sizes and lifetimes of what the workspace must hold; size 0 for what it need not. */
-static void list_items(struct session *session) {
-    const struct graph *graph = session->graph;
-    int count = item_count(graph);
-    memset(session->wanted, 0, (size_t)count * sizeof(*session->wanted));
-    for (int n = 0; n < graph->node_count; n++) {
-        const struct node *node = &graph->nodes[n];
-        if (session->model->phases[n] != PHASE_RUN) {
-            continue;
-        }
-        for (int i = 0; i < node->output_count; i++) {
-            int v = node->outputs[i];
-            if (v != VALUE_NONE && session->places[v].root == v) {
-                session->wanted[v] = (struct plan_item){
-                    .size = size_max(tensor_size(&session->tensors[v]), 1),
-                    .first = n,
-                    .last = session->alive_until[v]};
-            }
-        }
-        session->wanted[graph->value_count + n] = (struct plan_item){
-            .size = session->execs[n].scratch_size, .first = n, .last = n};
-        /* Strings that later nodes pass on still point into it. */
-        session->wanted[graph->value_count + graph->node_count + n] = (struct plan_item){
-            .size = session->execs[n].extra_size, .first = n, .last = graph->node_count};
-    }
-}
-
-static bool plan_fits(const struct session *session) {
-    const struct graph *graph = session->graph;
-    if (!session->has_plan) {
-        return false;
-    }
-    for (int v = 0; v < graph->value_count; v++) {
-        if (session->places[v].root != session->planned[v].root) {
-            return false;
-        }
-    }
-    for (int i = 0; i < item_count(graph); i++) {
-        if (session->wanted[i].size > session->items[i].size) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static enum status grow_workspace(struct session *session, size_t total,
-                                  struct error *err) {
-    struct budget *memory = &session->shared->memory;
-    if (total <= session->workspace_size) {
-        return STATUS_OK;
-    }
-    budget_give(memory, session->workspace_size);
-    free(session->workspace);
-    session->workspace = NULL;
-    session->workspace_size = 0;
-    if (!budget_take(memory, total)) {
-        return error_set(err, STATUS_NO_MEMORY,
-                         "a batch of this shape needs %zu bytes, the limit is %zu", total,
-                         memory->max);
-    }
-    session->workspace = pages_alloc(total);
-    if (session->workspace == NULL) {
-        budget_give(memory, total);
-        return no_memory(err);
-    }
-    session->workspace_size = total;
-    return STATUS_OK;
-}
-
-static enum status make_plan(struct session *session, struct error *err) {
-    const struct graph *graph = session->graph;
-    int count = item_count(graph), used = 0;
-    size_t total;
-    enum status status;
-    session->has_plan = false;
-    for (int i = 0; i < count; i++) {
-        if (session->wanted[i].size > 0) {
-            session->live[used] = i;
-            session->packed[used++] = session->wanted[i];
-        }
-    }
-    total = plan_place(session->packed, used, session->order);
-    status = grow_workspace(session, total, err);
-    if (status != STATUS_OK) {
-        return status;
-    }
-    memcpy(session->items, session->wanted, (size_t)count * sizeof(*session->items));
-    for (int i = 0; i < used; i++) {
-        session->items[session->live[i]] = session->packed[i];
-    }
-    memcpy(session->planned, session->places,
-           (size_t)graph->value_count * sizeof(*session->planned));
-    session->has_plan = true;
-    return STATUS_OK;
-}
-
-/* Points every planned tensor at its memory and notes the views of inputs. */
-static void assign_memory(struct session *session) {
-    const struct graph *graph = session->graph;
-    uint8_t *workspace = session->workspace;
-    session->view_count = 0;
-    for (int n = 0; n < graph->node_count; n++) {
-        const struct node *node = &graph->nodes[n];
-        if (session->model->phases[n] != PHASE_RUN) {
-            continue;
-        }
-        if (workspace != NULL) {
-            const struct plan_item *own = &session->items[graph->value_count + n];
-            session->execs[n].scratch = workspace + own->offset;
-            session->execs[n].extra = workspace + own[graph->node_count].offset;
-        }
-        for (int i = 0; i < node->output_count; i++) {
-            int v = node->outputs[i];
-            const struct place *place;
-            if (v == VALUE_NONE) {
-                continue;
-            }
-            place = &session->places[v];
-            if (graph->values[place->root].input >= 0) {
-                session->views[session->view_count++] = v;
-            } else if (is_foreign(session, place->root)) {
-                uint8_t *data = session->tensors[place->root].data;
-                session->tensors[v].data = data + place->offset;
-            } else {
-                session->tensors[v].data =
-                    workspace + session->items[place->root].offset + place->offset;
-            }
-        }
-    }
 }
 
 /* ---- prepare and run -------------------------------------------------------------- */
@@ -635,6 +353,33 @@ static enum status take_inputs(struct session *session, const struct tensor *inp
     return STATUS_OK;
 }
 
+static size_t input_count(const struct session *session) {
+    size_t count = 0;
+    for (int i = 0; i < session->graph->input_count; i++) {
+        count += tensor_count(&session->dims[i]);
+    }
+    return count;
+}
+
+/* A plan for the shapes placed last, and slices where none were chosen for as much. */
+static enum status plan(struct session *session, struct error *err) {
+    enum status status = STATUS_OK;
+    if (input_count(session) > session->chosen_for) {
+        session_drop_slices(session);
+        status = session_place(session, err);
+        if (status == STATUS_OK) {
+            session_choose_slices(session);
+            session->chosen_for = input_count(session);
+            status = session_place(session, err);
+        }
+    }
+    if (status != STATUS_OK) {
+        return status;
+    }
+    session_list_items(session);
+    return session_make_plan(session, err);
+}
+
 enum status session_prepare(struct session *session, const struct tensor *inputs,
                             struct error *err) {
     bool changed;
@@ -644,19 +389,20 @@ enum status session_prepare(struct session *session, const struct tensor *inputs
     }
     session->ready = false;
     session->own.iterations = 0;
-    for (int v = 0; v < session->graph->value_count; v++) {
-        session->alive_until[v] = session->model->last_read[v];
+    status = session_place(session, err);
+    if (status == STATUS_OK && !session_prepare_slices(session)) {
+        session_drop_slices(session);
+        status = session_place(session, err);
     }
-    status = infer_shapes(session, err);
     if (status != STATUS_OK) {
         return status;
     }
-    list_items(session);
-    if (!plan_fits(session)) {
-        status = make_plan(session, err);
+    session_list_items(session);
+    if (!session_plan_fits(session)) {
+        status = plan(session, err);
     }
     if (status == STATUS_OK) {
-        assign_memory(session);
+        session_assign_memory(session);
         session->ready = true;
     }
     return status;
@@ -667,6 +413,10 @@ static void set_inputs(struct session *session, const struct tensor *inputs) {
     for (int i = 0; i < graph->input_count; i++) {
         session->tensors[graph->inputs[i]].data = inputs[i].data;
     }
+    session_set_views(session);
+}
+
+void session_set_views(struct session *session) {
     for (int i = 0; i < session->view_count; i++) {
         int v = session->views[i];
         const struct place *place = &session->places[v];
@@ -676,11 +426,11 @@ static void set_inputs(struct session *session, const struct tensor *inputs) {
 }
 
 /* Computes node `n` where session_run has to. */
-static enum status run_node(struct session *session, int n, struct error *err) {
+enum status session_run_node(struct session *session, int n, struct error *err) {
     struct exec *exec = &session->execs[n];
     enum status status = STATUS_OK;
     if (session->model->phases[n] == PHASE_DYNAMIC) {
-        status = run_buffered(session, n, err);
+        status = session_run_buffered(session, n, err);
     } else if (session->model->phases[n] == PHASE_PREPARE ||
                session->actions[n] == ACTION_NONE) {
         return STATUS_OK;
@@ -708,7 +458,10 @@ enum status session_run(struct session *session, const struct tensor *inputs,
     session->own.iterations = 0;
     set_inputs(session, inputs);
     for (int n = 0; n < graph->node_count; n++) {
-        enum status status = run_node(session, n, err);
+        const struct slice *slice = session_slice(session, n);
+        enum status status = slice != NULL ? session_run_slice(session, slice, err)
+                                           : session_run_node(session, n, err);
+        n = slice != NULL ? slice->end - 1 : n;
         if (status != STATUS_OK) {
             return status;
         }
@@ -722,7 +475,7 @@ const struct tensor *session_output(const struct session *session, int index) {
 }
 
 size_t session_workspace_size(const struct session *session) {
-    return session->workspace_size + session->buffers_size;
+    return session->workspace_size + session->buffers_size + session_slices_size(session);
 }
 
 int session_node_count(const struct session *session) {

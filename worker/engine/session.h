@@ -61,7 +61,8 @@ struct session_node {
     const struct tensor *x0, *y0; /* its first input and output, NULL where absent */
 };
 
-/* Called after each node that a run has computed. */
+/* Called after each node that a run has computed, for each slice of the batch where it
+ * takes slices. */
 typedef void (*session_watch_fn)(void *context, int node);
 
 int session_node_count(const struct session *session);
