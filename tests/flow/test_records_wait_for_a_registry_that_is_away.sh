@@ -44,10 +44,17 @@ submit digits 20
 collect digits 20
 metric_is 1 millrace_jobs_dead_lettered_total 0 || fail "a record was given up"
 
+# A worker that is stopped meanwhile leaves them to the next one, and does not wait.
+stopped_at=$SECONDS
+stop_worker 1
+((SECONDS - stopped_at < 20)) || fail "it took $((SECONDS - stopped_at)) s to stop"
+expect left_waiting "$work/worker-1.log"
+start_worker 2 "$work/worker.conf"
+wait_until metric_is 2 millrace_jobs_awaiting_schema 5
 kill -CONT "$registry_pid"
 read_topic scored 5 '%k\n' >"$work/answers"
 printf 'key-%d\n' {0..4} | cmp - "$work/answers" || fail "answers: $(<"$work/answers")"
-metric_is 1 millrace_jobs_awaiting_schema 0 || fail "some still wait"
-wait_until worker_is_ready 1
+wait_until metric_is 2 millrace_jobs_awaiting_schema 0
+wait_until worker_is_ready 2
 expect schema_awaited "$work/worker-1.log"
-stop_worker 1
+stop_worker 2

@@ -21,7 +21,8 @@
 enum { EXIT_FINE = 0, EXIT_FAILED = 1, EXIT_WRONG = 2 };
 enum {
     TICK_MS = 200, /* how often figures are taken from the stream */
-    CLOSE_TIMEOUT_MS = 5000
+    CLOSE_TIMEOUT_MS = 5000,
+    DRAIN_STILL_US = 2000000 /* without a change, while records wait for schemas */
 };
 
 struct worker {
@@ -384,16 +385,31 @@ static bool serve(struct worker *w, const sigset_t *set) {
     }
 }
 
+/* Is nothing left to be done but to wait for schemas, as far as `still_us` without a
+ * change tells?  Those records are read again by whoever takes over. */
+static bool only_waits(struct worker *w, int64_t still_us) {
+    if (still_us < DRAIN_STILL_US || records_waiting(w->records) == 0) {
+        return false;
+    }
+    log_event(LOG_WARN, "left_waiting", LOG_INT("records", records_waiting(w->records)),
+              LOG_TEXT("reason", "the schema registry does not tell their schema"));
+    return true;
+}
+
 /* Finishes what is in flight.  False: not all of it, in time or by the user's will. */
 static bool drain(struct worker *w, const sigset_t *set) {
     int64_t until_us =
         clock_now_us() + (int64_t)w->config->worker.drain_timeout_s * 1000000;
+    int64_t changed_us = clock_now_us();
+    uint64_t left = 0;
     struct stream_stats stats;
     health_unmeet(&w->health, HEALTH_SERVING, "the worker is stopping");
     stream_drain(w->stream);
     for (;;) {
         take_figures(w, &stats);
-        if (stats.records_in_flight == 0) {
+        changed_us = stats.records_in_flight == left ? changed_us : clock_now_us();
+        left = stats.records_in_flight;
+        if (left == 0 || only_waits(w, clock_now_us() - changed_us)) {
             return true;
         }
         if (is_stop(wait_signal(set))) {
