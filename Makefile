@@ -102,8 +102,8 @@ $(BUILD)/millrace: $(BUILD)/worker/main.o $(call layer_libs,$(deps_tools))
 # sched_getaffinity, which knows what a container allows, is not POSIX.
 $(BUILD)/worker/base/cpu.o: CPPFLAGS += -D_GNU_SOURCE \
   $(if $(filter simde,$(SAN)),-DCPU_AVX512_EMULATED)
-# realpath is in POSIX's extensions.
-$(BUILD)/worker/app/orders.o: CPPFLAGS += -D_XOPEN_SOURCE=700
+# realpath and nice are in POSIX's extensions.
+$(BUILD)/worker/app/orders.o $(BUILD)/worker/app/shadow.o: CPPFLAGS += -D_XOPEN_SOURCE=700
 # OpenSSL calls an argument `rand`, which is banned: its header comes before that.
 $(BUILD)/worker/app/digest.o: CPPFLAGS := -include openssl/evp.h $(CPPFLAGS)
 # Nor is madvise.

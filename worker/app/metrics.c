@@ -27,15 +27,16 @@ enum label {
     LABEL_OUTCOME,
     LABEL_REASON,
     LABEL_RELOAD,
+    LABEL_SHADOW,
     LABEL_COUNT
 };
 
-enum unit { UNIT_ONE, UNIT_SECONDS };
+enum unit { UNIT_ONE, UNIT_SECONDS, UNIT_MILLIONTHS };
 
 struct metric_entry {
     const char *name;
     enum metric_type type;
-    enum unit unit; /* UNIT_SECONDS holds microseconds */
+    enum unit unit; /* UNIT_SECONDS holds microseconds, and both are written by 1e6 */
     enum label labels[2];
     const char *help;
 };
@@ -197,6 +198,21 @@ static const struct metric_entry table[] = {
                               .labels = {LABEL_MODEL, LABEL_RELOAD},
                               .help = "Wishes for another version of the model, by "
                                       "SIGHUP or the control topic."},
+    [METRIC_SHADOW_JOBS] = {.name = "millrace_shadow_jobs_total",
+                            .type = TYPE_COUNTER,
+                            .labels = {LABEL_ROUTE, LABEL_SHADOW},
+                            .help = "Jobs of which a shadow had a copy, by whether it "
+                                    "agreed with the answer, or why that is not known."},
+    [METRIC_SHADOW_DIFFERENCE] = {.name = "millrace_shadow_difference",
+                                  .type = TYPE_HISTOGRAM,
+                                  .unit = UNIT_MILLIONTHS,
+                                  .labels = {LABEL_ROUTE},
+                                  .help = "Largest difference of a value between the "
+                                          "answer and its shadow's."},
+    [METRIC_SHADOW_UNPUBLISHED] = {.name = "millrace_shadow_unpublished_total",
+                                   .type = TYPE_COUNTER,
+                                   .help = "Answers of shadows that could not be "
+                                           "published."},
     [METRIC_ORDERS_REFUSED] = {.name = "millrace_orders_refused_total",
                                .type = TYPE_COUNTER,
                                .help = "Records of the control topic that are no orders, "
@@ -240,10 +256,19 @@ static const char *const reload_names[] = {
 };
 _Static_assert(ARRAY_COUNT(reload_names) == METRIC_RELOAD_COUNT, "every one is named");
 
+static const char *const shadow_names[] = {
+    [METRIC_SHADOW_AGREED] = "agreed",
+    [METRIC_SHADOW_DISAGREED] = "disagreed",
+    [METRIC_SHADOW_INCOMPARABLE] = "incomparable",
+    [METRIC_SHADOW_FAILED] = "failed",
+    [METRIC_SHADOW_DROPPED] = "dropped",
+};
+_Static_assert(ARRAY_COUNT(shadow_names) == METRIC_SHADOW_COUNT, "every one is named");
+
 static const char *const label_names[] = {
     [LABEL_NONE] = "",         [LABEL_ROUTE] = "route",    [LABEL_MODEL] = "model",
     [LABEL_STAGE] = "stage",   [LABEL_DEAD] = "stage",     [LABEL_OUTCOME] = "outcome",
-    [LABEL_REASON] = "reason", [LABEL_RELOAD] = "outcome",
+    [LABEL_REASON] = "reason", [LABEL_RELOAD] = "outcome", [LABEL_SHADOW] = "outcome",
 };
 _Static_assert(ARRAY_COUNT(label_names) == LABEL_COUNT, "every label is named");
 
@@ -277,15 +302,21 @@ struct metrics {
     _Atomic int64_t *cells;
 };
 
+static const int64_t difference_bounds[] = {1,     10,     100,     1000,
+                                            10000, 100000, 1000000, 10000000};
+
 struct bounds {
     const int64_t *at;
     size_t count;
 };
 
 static struct bounds bounds_of(const struct metric_entry *entry) {
-    return entry->unit == UNIT_SECONDS
-               ? (struct bounds){duration_bounds, ARRAY_COUNT(duration_bounds)}
-               : (struct bounds){row_bounds, ARRAY_COUNT(row_bounds)};
+    static const struct bounds all[] = {
+        [UNIT_ONE] = {row_bounds, ARRAY_COUNT(row_bounds)},
+        [UNIT_SECONDS] = {duration_bounds, ARRAY_COUNT(duration_bounds)},
+        [UNIT_MILLIONTHS] = {difference_bounds, ARRAY_COUNT(difference_bounds)},
+    };
+    return all[entry->unit];
 }
 
 /* Cells of one series; a histogram's last one is the sum. */
@@ -389,6 +420,7 @@ enum status metrics_create(const struct metrics_opts *opts, struct metrics **met
     m->labels[LABEL_NONE] = (struct label_values){NULL, 1};
     m->labels[LABEL_STAGE] = (struct label_values){stage_names, METRIC_STAGE_COUNT};
     m->labels[LABEL_DEAD] = (struct label_values){dead_names, METRIC_DEAD_COUNT};
+    m->labels[LABEL_SHADOW] = (struct label_values){shadow_names, METRIC_SHADOW_COUNT};
     m->labels[LABEL_RELOAD] = (struct label_values){reload_names, METRIC_RELOAD_COUNT};
     m->labels[LABEL_REASON] =
         (struct label_values){batch_reason_names, BATCH_REASON_COUNT};
@@ -516,7 +548,7 @@ static void write_labels(const struct metrics *metrics, const struct metric_entr
 
 /* " 1.500000\n", or " 3\n". */
 static void write_value(const struct metric_entry *entry, int64_t value, FILE *to) {
-    if (entry->unit == UNIT_SECONDS) {
+    if (entry->unit != UNIT_ONE) {
         (void)fprintf(to, " %lld.%06lld\n", (long long)(value / 1000000),
                       (long long)(value % 1000000));
     } else {
@@ -528,7 +560,7 @@ static void write_histogram(const struct metrics *metrics,
                             const struct metric_entry *entry, size_t label,
                             const _Atomic int64_t *cells, FILE *to) {
     struct bounds bounds = bounds_of(entry);
-    double scale = entry->unit == UNIT_SECONDS ? 1e-6 : 1.0;
+    double scale = entry->unit == UNIT_ONE ? 1.0 : 1e-6;
     int64_t total = 0;
     int64_t sum = load(&cells[bounds.count + 1]);
     for (size_t i = 0; i <= bounds.count; i++) {

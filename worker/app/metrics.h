@@ -59,6 +59,9 @@ enum metric {
     METRIC_MODEL_WEIGHT_BYTES,    /* gauge{model} */
     METRIC_MODEL_WORKSPACE_BYTES, /* gauge{model}, over all threads */
     METRIC_MODEL_RELOADS,         /* counter{model, outcome}: enum metric_reload */
+    METRIC_SHADOW_JOBS,           /* counter{route, outcome}: enum metric_shadow */
+    METRIC_SHADOW_DIFFERENCE,     /* histogram{route}, millionths */
+    METRIC_SHADOW_UNPUBLISHED,    /* counter: answers of shadows */
     METRIC_ORDERS_REFUSED,        /* counter: records of the control topic */
     METRIC_COMPUTE_THREADS,       /* gauge */
     METRIC_COUNT
@@ -90,6 +93,16 @@ enum metric_reload {
     METRIC_RELOAD_UNCHANGED,
     METRIC_RELOAD_REFUSED, /* the one before goes on */
     METRIC_RELOAD_COUNT
+};
+
+/* What became of a job in the shadow of its model. */
+enum metric_shadow {
+    METRIC_SHADOW_AGREED,
+    METRIC_SHADOW_DISAGREED,
+    METRIC_SHADOW_INCOMPARABLE,
+    METRIC_SHADOW_FAILED,
+    METRIC_SHADOW_DROPPED, /* the shadow was behind, or the model had halved the batch */
+    METRIC_SHADOW_COUNT
 };
 
 struct metrics_model {

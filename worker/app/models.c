@@ -289,26 +289,36 @@ static enum status check_port_like(const struct model_port *old,
         tensor_shape_text(old->type.dims, old->type.rank, shape[1], sizeof(shape[1])));
 }
 
-enum status loaded_check_like(const struct loaded *old, const struct loaded *next,
-                              struct error *err) {
+enum status loaded_check_inputs(const struct loaded *old, const struct loaded *next,
+                                struct error *err) {
     const struct model *a = old->item.model, *b = next->item.model;
     enum status status = STATUS_OK;
-    if (model_input_count(a) != model_input_count(b) ||
-        old->item.output_count != next->item.output_count ||
-        old->item.rows_max != next->item.rows_max) {
-        return error_set(
-            err, STATUS_INVALID,
-            "it has %d inputs, %d outputs and batches of %d, where there are "
-            "%d, %d and %d now: restart to serve it",
-            model_input_count(b), next->item.output_count, next->item.rows_max,
-            model_input_count(a), old->item.output_count, old->item.rows_max);
+    if (model_input_count(a) != model_input_count(b)) {
+        return error_set(err, STATUS_INVALID,
+                         "it has %d inputs, where there are %d now: restart to serve it",
+                         model_input_count(b), model_input_count(a));
     }
     for (int i = 0; i < model_input_count(a) && status == STATUS_OK; i++) {
         status = check_port_like(model_input(a, i), model_input(b, i), "input", err);
     }
+    return status;
+}
+
+enum status loaded_check_like(const struct loaded *old, const struct loaded *next,
+                              struct error *err) {
+    enum status status = loaded_check_inputs(old, next, err);
+    if (status == STATUS_OK && (old->item.output_count != next->item.output_count ||
+                                old->item.rows_max != next->item.rows_max)) {
+        return error_set(err, STATUS_INVALID,
+                         "it has %d outputs and batches of %d, where there are %d and %d "
+                         "now: restart to serve it",
+                         next->item.output_count, next->item.rows_max,
+                         old->item.output_count, old->item.rows_max);
+    }
     for (int i = 0; i < old->item.output_count && status == STATUS_OK; i++) {
-        status = check_port_like(model_output(a, old->item.outputs[i]),
-                                 model_output(b, next->item.outputs[i]), "output", err);
+        status = check_port_like(model_output(old->item.model, old->item.outputs[i]),
+                                 model_output(next->item.model, next->item.outputs[i]),
+                                 "output", err);
     }
     return status;
 }

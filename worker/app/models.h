@@ -57,6 +57,10 @@ void loaded_close(struct loaded *loaded);
 MUST_CHECK enum status loaded_check_like(const struct loaded *old,
                                          const struct loaded *next, struct error *err);
 
+/* The same for inputs alone. */
+MUST_CHECK enum status loaded_check_inputs(const struct loaded *old,
+                                           const struct loaded *next, struct error *err);
+
 /* The version that a batch is made for. */
 static inline const struct loaded *loaded_of(const struct batch *batch) {
     return (const struct loaded *)batch->model;

@@ -243,6 +243,8 @@ static void compute_batch(struct compute *compute, struct batch *batch) {
     struct sink opaque = {.pipeline = pipeline, .model = batch->model->name};
     struct infer_sink sink = {
         .answered = on_answered, .failed = on_failed, .opaque = &opaque};
+    struct session *session = loaded_of(batch)->sessions[compute->index];
+    struct shadow_slot *shadow;
     struct infer_times times;
     if (batch->deadline_us <= clock_now_us()) {
         expire_rows(pipeline, batch, clock_now_us());
@@ -253,9 +255,10 @@ static void compute_batch(struct compute *compute, struct batch *batch) {
         if (fail_job_is_set()) {
             fail_if_asked(batch);
         }
-        infer_run(loaded_of(batch)->sessions[compute->index], batch, &pipeline->answers,
-                  &sink, clock_now_us, &times);
+        shadow = shadow_take(pipeline->opts.shadows, batch);
+        infer_run(session, batch, &pipeline->answers, &sink, clock_now_us, &times);
         stream_wake(pipeline->opts.stream);
+        shadow_give(pipeline->opts.shadows, shadow, batch, session, &times);
         ready_charge(&pipeline->ready, batch->model_index, batch->cost_us,
                      times.compute_us + times.encode_us);
         intake_note_cost(pipeline->intake, batch->model_index, times.compute_us);

@@ -15,6 +15,7 @@
 #include "app/health.h"
 #include "app/metrics.h"
 #include "app/models.h"
+#include "app/shadow.h"
 #include "batch/infer.h"
 #include "stream/stream.h"
 
@@ -27,7 +28,8 @@ struct pipeline_opts {
     void (*changed)(void *opaque, const struct loaded *loaded); /* see intake.h */
     void (*retire)(void *opaque, struct loaded *loaded);
     void *version_opaque;
-    struct stream *stream; /* opened with pipeline_release as its release hook */
+    struct shadows *shadows; /* NULL for none */
+    struct stream *stream;   /* opened with pipeline_release as its release hook */
 };
 
 struct pipeline;

@@ -38,6 +38,7 @@ struct worker {
     struct pipeline *pipeline;
     struct reload *reload;
     struct orders *orders;
+    struct shadows *shadows;
     struct work work;
 };
 
@@ -206,6 +207,16 @@ static enum status start_stream(struct worker *w, struct error *err) {
     return stream_open(&opts, &w->stream, err);
 }
 
+static enum status start_shadows(struct worker *w, struct error *err) {
+    static struct stream_lists lists; /* too large for a stack */
+    const struct stream_opts stream = stream_opts(w->config, &lists);
+    const struct shadow_opts opts = {.config = w->config,
+                                     .models = &w->models,
+                                     .stream = &stream,
+                                     .metrics = w->metrics};
+    return shadows_create(&opts, &w->shadows, err);
+}
+
 static enum status start_pipeline(struct worker *w, struct error *err) {
     struct pipeline_opts opts = {.config = w->config,
                                  .models = &w->models,
@@ -215,6 +226,7 @@ static enum status start_pipeline(struct worker *w, struct error *err) {
                                  .changed = on_changed,
                                  .retire = on_retired,
                                  .version_opaque = w,
+                                 .shadows = w->shadows,
                                  .stream = w->stream};
     enum status status = pipeline_create(&opts, &w->pipeline, err);
     if (status == STATUS_OK && w->records != NULL) {
@@ -267,8 +279,8 @@ static void start_fail_job(void) {
 
 static enum status start(struct worker *w, struct error *err) {
     static enum status (*const steps[])(struct worker *, struct error *) = {
-        start_metrics, start_http,     start_models, start_records,
-        start_stream,  start_pipeline, start_reload, start_orders};
+        start_metrics, start_http,     start_models, start_records, start_stream,
+        start_shadows, start_pipeline, start_reload, start_orders};
     enum status status = STATUS_OK;
     log_setup(w->config->log.level, w->config->log.format);
     log_start(w->config);
@@ -453,6 +465,7 @@ static void release(struct worker *w) {
         records_stop(w->records); /* it wakes the pipeline */
     }
     pipeline_destroy(w->pipeline);
+    shadows_destroy(w->shadows);
     records_close(w->records);
     reload_destroy(w->reload);
     models_close(&w->models);

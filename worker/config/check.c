@@ -319,6 +319,40 @@ static void check_record(struct loader *loader, size_t index) {
     }
 }
 
+static void check_shadow(struct loader *loader, size_t index) {
+    const struct config_route *route = &loader->routes[index];
+    const char *place = item_place(loader, "routes", index, "shadow", "shadow_output");
+    if (route->shadow == NULL || route->shadow_output == NULL) {
+        return; /* is reported */
+    }
+    if (route->shadow[0] == 0 && route->shadow_output[0] != 0) {
+        loader_problem(loader, "%s: routes[%zu].shadow_output needs a shadow", place,
+                       index);
+    }
+    if (route->shadow[0] != 0 && route->model != NULL && route->model[0] == 0) {
+        loader_problem(loader, "%s: routes[%zu].shadow needs the route's model", place,
+                       index);
+    }
+    for (size_t i = 0; i < loader->box->config.route_count; i++) {
+        const struct config_route *other = &loader->routes[i];
+        if (i < index && route->shadow[0] != 0 && other->shadow != NULL &&
+            other->shadow[0] != 0 && same(route->model, other->model) &&
+            !same(route->shadow, other->shadow)) {
+            loader_problem(
+                loader, "%s: routes[%zu] and routes[%zu] have two shadows of model '%s'",
+                place, i, index, route->model);
+        }
+        if (same(route->shadow_output, other->input) ||
+            same(route->shadow_output, other->output) ||
+            same(route->shadow_output, other->dead_letter)) {
+            loader_problem(
+                loader,
+                "%s: routes[%zu].shadow_output = %.64s is a topic of routes[%zu], too",
+                place, index, route->shadow_output, i);
+        }
+    }
+}
+
 static void check_routes(struct loader *loader) {
     const struct config *config = &loader->box->config;
     for (size_t i = 0; i < config->route_count; i++) {
@@ -327,6 +361,7 @@ static void check_routes(struct loader *loader) {
         check_retries(loader, i);
         check_record(loader, i);
         route->model_index = find_model(loader, i);
+        check_shadow(loader, i);
         if (config->worker.window_mb > 0 &&
             route->job_bytes_max > (int64_t)config->worker.window_mb * (1 << 20)) {
             loader_problem(

@@ -118,6 +118,8 @@ struct config_route {
     const char *model; /* default model's name, empty: jobs name theirs */
     int model_index;   /* of that model in models; -1: jobs name theirs */
     int job_bytes_max;
+    const char *shadow;        /* file of a second model; empty: none */
+    const char *shadow_output; /* topic of its answers; empty: none */
     enum config_order order;
     const char *retry_delays; /* "5s 1m 10m" */
     int64_t retry_ms[CONFIG_RETRIES_MAX];

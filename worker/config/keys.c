@@ -333,6 +333,25 @@ static const struct key route_keys[] = {
         .help = "A longer record is a dead letter.",
     },
     {
+        .name = "shadow",
+        .type = KEY_PATH,
+        .offset = offsetof(struct config_route, shadow),
+        .max = CONFIG_TEXT_SIZE_MAX,
+        .fallback = "",
+        .help = "ONNX file with the inputs of `model`, which scores the same jobs and is "
+                "compared with it in the metrics (`millrace_shadow_*`). It never delays "
+                "an answer: where it is behind, jobs pass it by. One for each model.",
+    },
+    {
+        .name = "shadow_output",
+        .type = KEY_NAME,
+        .offset = offsetof(struct config_route, shadow_output),
+        .max = 249,
+        .fallback = "",
+        .help = "Topic of the shadow's answers, each an InferenceResult of version "
+                "`shadow` under the job's key; outside of transactions. Empty: none.",
+    },
+    {
         .name = "order",
         .type = KEY_CHOICE,
         .offset = offsetof(struct config_route, order),

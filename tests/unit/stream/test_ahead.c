@@ -245,6 +245,7 @@ int main(void) {
     tcase_add_loop_test(tests, whoever_goes_on_does_each_record_once_in_its_keys_order, 1,
                         201);
     tcase_add_test(tests, those_left_behind_are_bounded);
+    tcase_set_timeout(tests, 300);
     suite_add_tcase(suite, tests);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
