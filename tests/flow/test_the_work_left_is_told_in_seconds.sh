@@ -9,13 +9,16 @@ is_done() { [ "$(seconds)" = 0.000000 ]; }
 WORKER_EXTRA="threads = 1; window_jobs = 512;"
 start_broker text.{jobs:1,results:1,dead:1}
 write_config "$work/worker.conf" text
-submit text 4000
 start_worker 1 "$work/worker.conf"
-wait_until metric_is_over 1 millrace_jobs_answered_total 500
-wait_until is_told
+count=0
+until is_told; do # jobs come faster than they can be computed
+    [ "$count" -lt 9000 ] || fail "no work is told"
+    submit text 300 --first "$count" >/dev/null
+    count=$((count + 300))
+done
 told=$(seconds)
 from=$EPOCHREALTIME
-wait_until metric_is 1 millrace_results_published_total 4000
+wait_until metric_is 1 millrace_results_published_total "$count"
 took=$(awk -v a="$from" -v b="$EPOCHREALTIME" 'BEGIN { print b - a }')
 echo "told $told s, took $took s"
 awk -v told="$told" -v took="$took" 'BEGIN { exit !(told < 4 * took + 1 && took < 4 * told + 1) }' ||
