@@ -41,26 +41,29 @@ offered() { # WORD... the last one is being typed
     _millrace
     printf '%s\n' "${COMPREPLY[@]}"
 }
+none_missing() { # WHO COMMAND: of $work/flags in $work/known
+    local missing
+    missing=$(grep -vxFf "$work/known" "$work/flags" || true)
+    [ -z "$missing" ] || fail "$1 does not know $2 $missing"
+}
 for command in "${commands[@]}"; do
     read -ra words <<<"$command"
-    sed 's/\\-/-/g' "$work/millrace-${command// /-}.1" >"$work/page"
+    "$millrace" "${words[@]}" --help | sed -nE 's/^  (-[^ ]+) .*/\1/p' >"$work/flags"
+    [ -s "$work/flags" ] || fail "$command has no flags, not even --help"
+    offered millrace "${words[@]:0:${#words[@]}-1}" "" >"$work/known"
+    grep -qx "${words[-1]}" "$work/known" || fail "bash does not offer $command"
+    offered millrace "${words[@]}" - >"$work/known"
+    none_missing bash "$command"
+    sed -n "/^    ('$command')/,/;;\$/p" "$work/zsh" |
+        sed -nE "s/^ *'[*]?(-[A-Za-z-]+)=?\[.*/\1/p" >"$work/known"
+    none_missing zsh "$command"
+    sed -nE "s/^complete .*'__millrace_in $command' -([ls]) ([^ ]+) .*/-\1\2/p" "$work/fish" |
+        sed 's/^-s/-/; s/^-l/--/' >"$work/known"
+    none_missing fish "$command"
+    sed -nE 's/\\-/-/g; s/^\\fB(-[A-Za-z-]+)\\fR.*/\1/p' "$work/millrace-${command// /-}.1" \
+        >"$work/known"
+    none_missing "the manual page" "$command"
     expect "\\fBmillrace-${command// /-}\\fR" "$work/program.page"
-    offered millrace "${words[@]:0:${#words[@]}-1}" "" >"$work/offered"
-    grep -qx "${words[-1]}" "$work/offered" || fail "bash does not offer $command"
-    offered millrace "${words[@]}" - >"$work/offered"
-    sed -n "/^    ('$command')/,/;;\$/p" "$work/zsh" >"$work/zsh.command"
-    mapfile -t flags < <("$millrace" "${words[@]}" --help | sed -nE 's/^  (-[^ ]+) .*/\1/p')
-    [ "${#flags[@]}" -gt 0 ] || fail "$command has no flags, not even --help"
-    for flag in "${flags[@]}"; do
-        grep -qx -e "$flag" "$work/offered" || fail "bash does not offer $command $flag"
-        grep -qE -- "'[*]?$flag=?\[" "$work/zsh.command" ||
-            fail "zsh does not know $command $flag"
-        short=-s name=${flag#-}
-        if [[ $flag == --* ]]; then short=-l name=${flag#--}; fi
-        grep -qF -- "__millrace_in $command' $short $name " "$work/fish" ||
-            fail "fish does not know $command $flag"
-        expect "\\fB$flag\\fR" "$work/page"
-    done
 done
 
 # Values: files, words, settings; "=" is a word of its own to bash.
@@ -75,4 +78,6 @@ touch "$work/a file.conf"
 # Every setting of the reference is on the page of the configuration.
 mapfile -t settings < <("$millrace" worker --reference | sed -nE 's/^\| `([a-z_]+)`.*/\1/p')
 [ "${#settings[@]}" -ge 20 ] || fail "only ${#settings[@]} settings are told"
-for setting in "${settings[@]}"; do expect "\\fB$setting\\fR" "$work/millrace.conf.5"; done
+printf '%s\n' "${settings[@]}" >"$work/flags"
+sed -nE 's/^\\fB([a-z_]+)\\fR.*/\1/p' "$work/millrace.conf.5" >"$work/known"
+none_missing "the manual page" millrace.conf
