@@ -21,7 +21,7 @@ CLANG_FORMAT ?= clang-format-14
 FUZZ_CC ?= clang-14
 AARCH64_CC ?= aarch64-linux-gnu-gcc
 PKGS := rdkafka openblas libconfig libmicrohttpd jansson libprotobuf-c libcurl libcrypto \
-  zlib snappy libzstd
+  libdeflate snappy libzstd
 
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion \
   -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition -Wpointer-arith \

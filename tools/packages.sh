@@ -15,7 +15,7 @@ set -euo pipefail
 
 build=(gcc make pkg-config libc6-dev protobuf-c-compiler libprotobuf-c-dev librdkafka-dev
     libopenblas-dev libconfig-dev libmicrohttpd-dev libjansson-dev
-    libcurl4-openssl-dev libssl-dev zlib1g-dev libsnappy-dev libzstd-dev)
+    libcurl4-openssl-dev libssl-dev libdeflate-dev libsnappy-dev libzstd-dev)
 kafka=(default-jre-headless maven python3-venv)
 check=(check libsubunit-dev libavro-dev clang-format-14 cppcheck shellcheck curl jq kcat openssl
     "${kafka[@]}")

@@ -213,6 +213,11 @@ void part_file_forget(const struct part_file *file) {
     (void)unlink(file->progress); /* may never have been there */
 }
 
+void part_file_discard(const struct part_file *file) {
+    (void)unlink(file->part); /* as above */
+    part_file_forget(file);
+}
+
 enum status part_file_identity(const char *path, char text[PART_FILE_IDENTITY_MAX],
                                struct error *err) {
     uint8_t *head = malloc(HEAD_SIZE);

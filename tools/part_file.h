@@ -57,6 +57,9 @@ MUST_CHECK enum status part_file_finish(struct part_file *file, struct error *er
 /* Removes the progress; the last thing to do. */
 void part_file_forget(const struct part_file *file);
 
+/* Removes all there is of it, where nothing is worth to be kept. */
+void part_file_discard(const struct part_file *file);
+
 /* "size-mtime-checksum" of a file: its size, when it was changed, and its first bytes. */
 #define PART_FILE_IDENTITY_MAX 96
 MUST_CHECK enum status part_file_identity(const char *path,

@@ -277,7 +277,7 @@ static enum status choose_for_only(struct chooser *c, struct mapping_input *inpu
 }
 
 static enum status choose(struct chooser *c) {
-    int count = model_input_count(c->opts->model), left;
+    int count = model_input_count(c->opts->model), left = 0;
     char text[LIST_TEXT_MAX];
     enum status status = STATUS_OK;
     for (int i = 0; i < c->opts->maps->count && status == STATUS_OK; i++) {

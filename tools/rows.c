@@ -231,7 +231,9 @@ enum status rows_bind_columns(struct rows_reader *reader, struct error *err) {
     for (int i = 0; i < reader->column_count; i++) {
         const struct rows_column *column = &reader->columns[i];
         if (column->kind != ROWS_SKIP) {
-            json_t *type = rows_shape_type(column->kind, column->shape, column->name);
+            char path[AVRO_NAME_SIZE_MAX]; /* of records within, which need names, too */
+            (void)snprintf(path, sizeof(path), "Row__%s", column->name);
+            json_t *type = rows_shape_type(column->kind, column->shape, path);
             (void)json_array_append_new(fields, json_pack("{s:s, s:[s, o], s:n}", "name",
                                                           column->name, "type", "null",
                                                           type, "default"));

@@ -1,18 +1,16 @@
 /* rows_codec.c - see rows_codec.h. */
 #include "tools/rows_codec.h"
 
+#include <libdeflate.h>
 #include <snappy-c.h>
 #include <stdlib.h>
-#include <zlib.h>
 #include <zstd.h>
 
 #include "base/size.h"
 
 #define STEP_SIZE ((size_t)256 << 10) /* by which unpacking grows */
-#define RAW_DEFLATE (-15)             /* zlib's window bits: no header, largest window */
-#define DEFLATE_LEVEL 1               /* half the time of the default for 5 % more */
-#define DEFLATE_MEMORY 8
-/* Some writers leave zlib's own checksum, or part of it, behind the deflated bytes. */
+#define DEFLATE_LEVEL 1 /* a third of the time of the default, for 5 % more */
+/* Some writers leave zlib's checksum, or part of it, behind the deflated bytes. */
 #define ADLER_SIZE 4
 #define CHECKSUM_SIZE 4 /* behind a snappy block: CRC-32 of what was packed */
 
@@ -85,39 +83,38 @@ static enum status unpack_null(struct span from, struct rows_buffer *to,
                : rows_buffer_add(to, from.data, from.size, err);
 }
 
+/* How much it unpacks to is found by trying: each time with four times the room. */
 static enum status unpack_deflate(struct span from, struct rows_buffer *to,
                                   struct error *err) {
-    z_stream stream = {.next_in = (Bytef *)(uintptr_t)from.data,
-                       .avail_in = (uInt)from.size};
-    size_t start = to->size;
-    int code = from.size > ROWS_BLOCK_SIZE_MAX ? Z_DATA_ERROR
-                                               : inflateInit2(&stream, RAW_DEFLATE);
-    enum status status = STATUS_OK;
-    if (code != Z_OK) {
-        return error_set(err, STATUS_NO_MEMORY, "zlib cannot unpack %zu bytes",
-                         from.size);
-    }
-    while (code == Z_OK && status == STATUS_OK) {
-        status = grow(to, start, err);
+    struct libdeflate_decompressor *unpacker = libdeflate_alloc_decompressor();
+    enum libdeflate_result result = LIBDEFLATE_INSUFFICIENT_SPACE;
+    size_t room = size_min(size_max(from.size * 4, STEP_SIZE), ROWS_BLOCK_SIZE_MAX);
+    size_t used = 0, made = 0;
+    enum status status = unpacker == NULL
+                             ? error_set(err, STATUS_NO_MEMORY, "no memory to unpack")
+                             : STATUS_OK;
+    while (status == STATUS_OK && result == LIBDEFLATE_INSUFFICIENT_SPACE) {
+        status = rows_buffer_reserve(to, room, err);
         if (status == STATUS_OK) {
-            stream.next_out = to->data + to->size;
-            stream.avail_out = (uInt)(to->room - to->size);
-            code = inflate(&stream, Z_NO_FLUSH);
-            to->size = to->room - stream.avail_out;
+            result = libdeflate_deflate_decompress_ex(
+                unpacker, from.data, from.size, to->data + to->size, room, &used, &made);
         }
+        if (result == LIBDEFLATE_INSUFFICIENT_SPACE && room == ROWS_BLOCK_SIZE_MAX) {
+            status = too_large(err);
+        }
+        room = size_min(room * 4, ROWS_BLOCK_SIZE_MAX);
     }
-    (void)inflateEnd(&stream); /* frees; its verdict is on misuse alone */
-    if (status == STATUS_OK && to->size - start > ROWS_BLOCK_SIZE_MAX) {
-        status = too_large(err);
-    }
-    if (status == STATUS_OK && (code != Z_STREAM_END || stream.avail_in > ADLER_SIZE)) {
+    libdeflate_free_decompressor(unpacker); /* accepts NULL */
+    if (status == STATUS_OK &&
+        (result != LIBDEFLATE_SUCCESS || from.size - used > ADLER_SIZE)) {
         status = not_packed(ROWS_CODEC_DEFLATE, err);
     }
+    to->size += status == STATUS_OK ? made : 0;
     return status;
 }
 
 static uint32_t checksum_of(const uint8_t *data, size_t size) {
-    return (uint32_t)crc32_z(crc32_z(0, NULL, 0), data, size);
+    return libdeflate_crc32(0, data, size);
 }
 
 static enum status unpack_snappy(struct span from, struct rows_buffer *to,
@@ -192,26 +189,19 @@ static enum status pack_null(struct span from, struct rows_buffer *to,
 
 static enum status pack_deflate(struct span from, struct rows_buffer *to,
                                 struct error *err) {
-    z_stream stream = {.next_in = (Bytef *)(uintptr_t)from.data,
-                       .avail_in = (uInt)from.size};
-    int code = deflateInit2(&stream, DEFLATE_LEVEL, Z_DEFLATED, RAW_DEFLATE,
-                            DEFLATE_MEMORY, Z_DEFAULT_STRATEGY);
-    size_t bound = code == Z_OK ? deflateBound(&stream, (uLong)from.size) : 0;
-    enum status status = STATUS_OK;
-    if (code != Z_OK) {
-        return error_set(err, STATUS_NO_MEMORY, "no memory to pack with zlib");
-    }
-    status = rows_buffer_reserve(to, bound, err);
+    struct libdeflate_compressor *packer = libdeflate_alloc_compressor(DEFLATE_LEVEL);
+    size_t bound =
+        packer == NULL ? 0 : libdeflate_deflate_compress_bound(packer, from.size);
+    enum status status = packer == NULL
+                             ? error_set(err, STATUS_NO_MEMORY, "no memory to pack")
+                             : rows_buffer_reserve(to, bound, err);
     if (status == STATUS_OK) {
-        stream.next_out = to->data + to->size;
-        stream.avail_out = (uInt)bound;
-        code = deflate(&stream, Z_FINISH);
-        to->size += bound - stream.avail_out;
-        status = code == Z_STREAM_END
-                     ? STATUS_OK
-                     : error_set(err, STATUS_FATAL, "zlib failed with %d", code);
+        size_t size = libdeflate_deflate_compress(packer, from.data, from.size,
+                                                  to->data + to->size, bound);
+        to->size += size;
+        status = size > 0 ? STATUS_OK : error_set(err, STATUS_FATAL, "libdeflate failed");
     }
-    (void)deflateEnd(&stream); /* frees; its verdict is on misuse alone */
+    libdeflate_free_compressor(packer); /* accepts NULL */
     return status;
 }
 

@@ -2,7 +2,7 @@
  *
  * What comes out of a block is bounded, whatever its bytes claim or unfold into.
  *
- * Depends on: base/; zlib, snappy and zstd, of which no type is needed here.
+ * Depends on: base/; libdeflate, snappy and zstd, of which no type is needed here.
  * Ownership: a buffer owns its bytes until rows_buffer_release.
  * Threads: any; a buffer belongs to one. */
 #ifndef MILLRACE_TOOLS_ROWS_CODEC_H

@@ -282,7 +282,7 @@ static enum status open_csv(struct rows_reader *reader, struct error *err) {
     }
     for (int i = 0; i < reader->column_count; i++) {
         if (reader->columns[i].kind == ROWS_SKIP) {
-            reader->columns[i].kind = ROWS_STRING; /* nothing is known of it */
+            reader->columns[i].kind = ROWS_DOUBLE; /* all are missing */
         }
     }
     rows_chunk_release(&chunk);

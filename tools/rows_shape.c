@@ -71,14 +71,17 @@ static enum status add_member(struct rows_reader *reader, struct rows_shape *sha
                               struct error *err) {
     if (shape->count == shape->room) {
         int room = shape->room * 2 + 8;
-        char **names = realloc(shape->names, (size_t)room * sizeof(*names));
         struct rows_shape **members;
-        shape->names = names == NULL ? shape->names : names;
-        members = realloc(shape->members, (size_t)room * sizeof(struct rows_shape *));
-        shape->members = members == NULL ? shape->members : members;
-        if (names == NULL || members == NULL) {
+        char **names = realloc(shape->names, (size_t)room * sizeof(*names));
+        if (names == NULL) {
             return error_set(err, STATUS_NO_MEMORY, "no memory for a schema");
         }
+        shape->names = names;
+        members = realloc(shape->members, (size_t)room * sizeof(struct rows_shape *));
+        if (members == NULL) {
+            return error_set(err, STATUS_NO_MEMORY, "no memory for a schema");
+        }
+        shape->members = members;
         shape->room = room;
     }
     if (rows_shape_create(reader, out, err) != STATUS_OK ||
@@ -171,7 +174,7 @@ static json_t *nullable(json_t *type) {
 static json_t *nested_type(const struct rows_shape *shape, const char *path) {
     char name[AVRO_NAME_SIZE_MAX];
     json_t *fields, *type;
-    (void)snprintf(name, sizeof(name), "%s%s", path, shape->list ? "_item" : "");
+    (void)snprintf(name, sizeof(name), "%s%s", path, shape->list ? "__item" : "");
     if (shape->list) {
         type = rows_shape_type(shape->item->kind, shape->item, name);
         return json_pack("{s:s, s:o}", "type", "array", "items",
@@ -179,7 +182,7 @@ static json_t *nested_type(const struct rows_shape *shape, const char *path) {
     }
     fields = json_array();
     for (int i = 0; i < shape->count; i++) {
-        (void)snprintf(name, sizeof(name), "%s_%s", path, shape->names[i]);
+        (void)snprintf(name, sizeof(name), "%s__%s", path, shape->names[i]);
         type = rows_shape_type(shape->members[i]->kind, shape->members[i], name);
         (void)json_array_append_new(
             fields,

@@ -519,6 +519,13 @@ static enum status run_all(struct runner *run, struct error *err) {
     /* What is done so far is kept, unless keeping it is what failed. */
     status = run->status;
     *err = run->err;
+    if (run->result->rows == 0) {
+        part_file_discard(&run->output);
+        if (run->has_errors) {
+            part_file_discard(&run->errors);
+        }
+        return status;
+    }
     if (save(run) != STATUS_OK && status == STATUS_OK) {
         status = run->err.status;
         *err = run->err;

@@ -1,6 +1,6 @@
 """score.py - millrace score beside pandas or fastavro with ONNX Runtime, file to file.
 
-    score.py [--rows N] [--turns N]
+    score.py [--rows N] [--turns N] [--only csv|avro]
 
 Both score the same rows with the same model: an id, a text and 28 numbers of 64 bits, 100
 trees. Each run is a process of its own, from its start to a complete output; they take
@@ -105,6 +105,7 @@ def main():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--only", choices=["csv", "avro"], help="one of the formats")
     options = parser.parse_args()
     os.makedirs(FOLDER, exist_ok=True)
     paths = {kind: f"{FOLDER}/rows-{options.rows}.{kind}" for kind in ["csv", "avro"]}
@@ -116,6 +117,8 @@ def main():
     print(f"| {options.rows:,} rows | Millrace s | rows/s | MiB | Python s | rows/s | MiB | ratio |")
     print("|---|---:|---:|---:|---:|---:|---:|---:|")
     for kind, path in paths.items():
+        if options.only not in (None, kind):
+            continue
         got = measure(model, path, options.turns)
         cells = [f"{s:.1f} | {options.rows / s:,.0f} | {m:.0f}" for s, m in got.values()]
         ratio = got["python"][0] / got["millrace"][0]

@@ -23,12 +23,12 @@ submitting() { # AS TOPIC: the command, in $submit
     submit=("$millrace" submit --bootstrap "$bootstrap" --topic "$2" --rows "$work/in.csv"
         --as "$1" --type age=long --id-prefix row- --progress "$work/submitted-$1" --json)
     if [ "$1" = job ]; then
-        submit+=(--model-file tests/data/models/twofold.onnx --map x=amount,age)
+        submit+=(--model-file tests/data/models/twofold.onnx --map "x=amount,age")
     fi
 }
 collecting() { # AS TOPIC FILE [FLAG]...: the command, in $collect
     collect=("$millrace" collect --bootstrap "$bootstrap" --topic "$2" --as "$1" --id-prefix
-        row- --count $rows --timeout "$patience_s" --settle 0.2 --answers "$3" --json "${@:4}")
+        row- --count "$rows" --timeout "$patience_s" --settle 0.2 --answers "$3" --json "${@:4}")
 }
 
 figure() { # PROGRESS FILTER: 0 while there is none

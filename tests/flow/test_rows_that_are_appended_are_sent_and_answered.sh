@@ -17,7 +17,7 @@ submit_pid=$!
 collect_pid=$!
 background+=("$submit_pid" "$collect_pid")
 
-answers_are() { [ "$(cat "$work/out.jsonl.millrace-part" 2>/dev/null | wc -l)" = "$1" ]; }
+answers_are() { [ "$(grep -c . "$work/out.jsonl.millrace-part" 2>/dev/null)" = "$1" ]; }
 wait_until answers_are 1
 printf '3,4\n5,' >>"$work/in.csv"
 wait_until answers_are 2

@@ -272,6 +272,18 @@ def test_nothing_is_said_of_values():
     assert len(read_jsonl(folder.path("out.jsonl"))) == 10001
 
 
+def test_no_rows_are_no_rows():
+    folder = Folder()
+    model = folder.path("m.onnx")
+    double_model(model)
+    with open(folder.path("in.csv"), "w") as to:
+        to.write("x\n")
+    score(model, folder.path("in.csv"), folder.path("out.csv"))
+    assert open(folder.path("out.csv")).read() == "x,y\n"
+    score(model, folder.path("in.csv"), folder.path("out.avro"))
+    assert read_avro(folder.path("out.avro")) == []
+
+
 def test_missing_numbers_are_nan_or_refused():
     folder = Folder()
     model = folder.path("m.onnx")
