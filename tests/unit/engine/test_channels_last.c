@@ -253,8 +253,70 @@ START_TEST(a_convolution_over_one_axis_sheds_the_axis_around_it) {
 }
 END_TEST
 
+/* MaxPool 2 x 2 of stride 2. */
+static void put_pool(const char *x, const char *y) {
+    static const char *const names[] = {"kernel_shape", "strides"};
+    static struct bytes node, attr;
+    node.size = 0;
+    put_node_fields(&node, "MaxPool", x, NULL, y);
+    for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
+        attr.size = 0;
+        put_text(&attr, 1, names[i]);
+        put_int(&attr, 8, 2);
+        put_int(&attr, 8, 2);
+        put_int(&attr, 20, 7);
+        put_message(&node, 5, &attr);
+    }
+    put_message(&graph, 1, &node);
+}
+
+/* As Keras has images, so that the Conv reads them with channels last. */
+static struct model *check_pooled(void) {
+    const int64_t x_dims[] = {-1, 10, 10, 3}, y_dims[] = {-1, CHANNELS, 4, 4};
+    put_port(&graph, 11, "x", DTYPE_F32, x_dims, 4);
+    put_port(&graph, 12, "y", DTYPE_F32, y_dims, 4);
+    struct model *plain = open_graph(0), *fused = open_graph(PASSES_ALL);
+    struct session *a = open_session(plain), *b = open_session(fused);
+    const struct tensor x = make_rows(plain, 3, 5);
+    run_rows(a, &x);
+    run_rows(b, &x);
+    assert_close(session_output(a, 0)->data, session_output(b, 0)->data, 5 * row_count(a),
+                 TOLERANCE);
+    return fused;
+}
+
+static void begin_pooled(void) {
+    static const int64_t first[] = {CHANNELS, 3, 3, 3};
+    graph.size = 0;
+    put_random("first", first, 4);
+    put_transpose("x", "turned");
+    put_node(&graph, "Conv", "turned", "first", "c");
+}
+
+START_TEST(a_convolution_of_few_channels_pools_in_either_layout) {
+    begin_pooled();
+    put_node(&graph, "Relu", "c", NULL, "r");
+    put_pool("r", "y");
+    ck_assert_int_eq(count_of_type(check_pooled(), "MaxPool"), 0);
+}
+END_TEST
+
+START_TEST(a_pooling_behind_a_sum_stays) {
+    static const int64_t again[] = {CHANNELS, 3, 3, 3};
+    begin_pooled();
+    put_random("again", again, 4);
+    put_node(&graph, "Conv", "turned", "again", "d");
+    put_node(&graph, "Sigmoid", "d", NULL, "e");
+    put_node(&graph, "Add", "c", "e", "sum");
+    put_pool("sum", "y");
+    ck_assert_int_eq(count_of_type(check_pooled(), "MaxPool"), 1);
+}
+END_TEST
+
 int main(void) {
     const TTest *const tests[] = {
+        a_convolution_of_few_channels_pools_in_either_layout,
+        a_pooling_behind_a_sum_stays,
         a_residual_network_is_turned_once,
         tiles_of_three_by_three_are_added_to_a_residual,
         a_residual_that_spreads_is_added_as_before,

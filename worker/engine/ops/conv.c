@@ -74,8 +74,11 @@ bool conv_reads_first(const struct graph *graph, const struct node *conv) {
 bool conv_fuse_pool(const struct graph *graph, struct node *conv) {
     struct conv_state *state = conv->state;
     const struct tensor *w = graph_constant(graph, conv, 1);
-    if (w == NULL || w->rank != 4 || conv->layout != NODE_TO_CHANNELS_LAST) {
-        return false;
+    if (w == NULL || w->rank != 4 || conv->layout == NODE_CHANNELS_FIRST ||
+        conv->input_count > RESIDUAL_INPUT ||
+        (conv->layout == NODE_CHANNELS_LAST &&
+         (state->groups != 1 || !conv_reads_first(graph, conv)))) {
+        return false; /* only the direct way pools as it goes */
     }
     state->pool_2x2 = true;
     return true;
