@@ -182,7 +182,8 @@ static enum status resized_dims(struct exec *exec, const int *axes, int count,
     for (int i = 0; i < count; i++) {
         double dim = (double)x->dims[axes[i]];
         memo->scales[axes[i]] = by_size ? sizes[i] / dim : given[i];
-        sizes[i] = by_size ? sizes[i] : floor(dim * given[i]);
+        /* In float32, as shape inference and ONNX Runtime do: 10 times 0.7F is 7. */
+        sizes[i] = by_size ? sizes[i] : (double)floorf((float)dim * (float)given[i]);
     }
     if (by_size && state->policy != POLICY_STRETCH && count > 0) {
         keep_aspect(state, x, axes, count, sizes, memo->scales);
@@ -268,12 +269,14 @@ struct axis {
     float *weights;           /* [out][taps] */
 };
 
-/* Where the middle of place `o` lies in the input. */
+/* Where the middle of place `o` lies in the input.  Quotients are of float32, as in ONNX
+ * Runtime: the next digits of a scale like 2.4F would tip "nearest" over. */
 static double original(const struct resize_state *state, const struct axis *axis,
                        int64_t o) {
     double x = (double)o, in = (double)axis->in;
     double out = axis->scale * in; /* before it was rounded down */
-    double half = (x + 0.5) / axis->scale - 0.5, ratio;
+    float middle = ((float)o + 0.5F) / (float)axis->scale;
+    double half = (double)(middle - 0.5F), ratio;
     switch ((enum coordinate)state->coordinate) {
     case COORD_HALF_PIXEL:
         return half;
@@ -285,9 +288,9 @@ static double original(const struct resize_state *state, const struct axis *axis
     case COORD_ALIGN_CORNERS:
         return axis->out > 1 ? x * (in - 1) / (out - 1) : 0;
     case COORD_ASYMMETRIC:
-        return x / axis->scale;
+        return (double)((float)o / (float)axis->scale);
     case COORD_TF_HALF_PIXEL:
-        return (x + 0.5) / axis->scale;
+        return (double)middle;
     case COORD_TF_CROP:
         return axis->out > 1 ? axis->start * (in - 1) +
                                    x * (axis->end - axis->start) * (in - 1) / (out - 1)
