@@ -108,6 +108,8 @@ $(BUILD)/worker/app/orders.o $(BUILD)/worker/app/shadow.o: CPPFLAGS += -D_XOPEN_
 $(BUILD)/worker/app/digest.o: CPPFLAGS := -include openssl/evp.h $(CPPFLAGS)
 # Nor is madvise.
 $(BUILD)/worker/engine/pages.o: CPPFLAGS += -D_DEFAULT_SOURCE
+# openat2, which has no function of its own in the C library.
+$(BUILD)/worker/engine/external.o: CPPFLAGS += -D_GNU_SOURCE
 ifeq ($(MACHINE),x86_64)
 # Kernels for an instruction set are compiled for it and chosen at run time.  SAN=simde
 # has those for AVX-512 on processors without it, slowly, to be tested.

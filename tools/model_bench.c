@@ -15,6 +15,7 @@
 #include "tools/cli.h"
 #include "tools/commands.h"
 #include "tools/model_inputs.h"
+#include "tools/model_options.h"
 #include "tools/model_profile.h"
 
 #define THREADS_MAX 256
@@ -29,6 +30,7 @@ struct options {
     double seconds;
     struct cli_list dims;
     bool json, profile, load;
+    struct model_flags model;
 };
 
 static const struct cli_flag flags[] = {
@@ -81,6 +83,7 @@ static const struct cli_flag flags[] = {
      .help = "also tell how long loading takes and how much memory it all took",
      .type = CLI_SWITCH,
      .offset = offsetof(struct options, load)},
+    MODEL_FLAGS(struct options, model),
 };
 
 static int run(int argc, char **argv);
@@ -321,7 +324,8 @@ static enum status load(struct bench *bench, struct runner *runners,
     size_t count = (size_t)options->threads;
     bench->before_kib = resident_kib("VmRSS");
     int64_t start_ns = clock_now_ns();
-    enum status status = model_open(path, &bench->model, err);
+    const struct model_options how = model_options_of(&options->model);
+    enum status status = model_open_with(path, &how, &bench->model, err);
     if (status == STATUS_OK) {
         status = model_inputs_shape(bench->model, options->batch, &options->dims,
                                     &bench->inputs, err);

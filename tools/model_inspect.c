@@ -9,12 +9,14 @@
 #include "tools/commands.h"
 #include "tools/model_file.h"
 #include "tools/model_inputs.h"
+#include "tools/model_options.h"
 #include "tools/ports.h"
 
 struct options {
     int64_t batch;
     struct cli_list dims;
     bool json;
+    struct model_flags model;
 };
 
 static const struct cli_flag flags[] = {
@@ -35,6 +37,7 @@ static const struct cli_flag flags[] = {
      .help = "JSON",
      .type = CLI_SWITCH,
      .offset = offsetof(struct options, json)},
+    MODEL_FLAGS(struct options, model),
 };
 
 static int run(int argc, char **argv);
@@ -92,6 +95,8 @@ static void add_model(json_t *facts, const struct model *model) {
                         json_integer((json_int_t)info.parameter_count));
     json_object_set_new(facts, "weight_bytes",
                         json_integer((json_int_t)info.weight_size));
+    json_object_set_new(facts, "weight_bytes_max",
+                        json_integer((json_int_t)info.memory_max));
     json_object_set_new(facts, "nodes_planned",
                         json_integer((json_int_t)info.node_count));
     json_object_set_new(facts, "inputs", inputs);
@@ -177,11 +182,12 @@ static void print_table(const json_t *facts) {
            fact_text(facts, "producer")[0] ? ", made by " : "",
            fact_text(facts, "producer"));
     if (plan != NULL) {
-        printf(
-            "opset %lld, %lld parameters, %.2f MB of weights, %lld nodes after fusing\n",
-            fact_number(facts, "opset"), fact_number(facts, "parameters"),
-            (double)fact_number(facts, "weight_bytes") / 1e6,
-            fact_number(facts, "nodes_planned"));
+        printf("opset %lld, %lld parameters, %.2f MB of weights (%.0f MB allowed), "
+               "%lld nodes after fusing\n",
+               fact_number(facts, "opset"), fact_number(facts, "parameters"),
+               (double)fact_number(facts, "weight_bytes") / 1e6,
+               (double)fact_number(facts, "weight_bytes_max") / 1e6,
+               fact_number(facts, "nodes_planned"));
         print_ports("Inputs", json_object_get(facts, "inputs"));
         print_ports("Outputs", json_object_get(facts, "outputs"));
     }
@@ -221,7 +227,8 @@ static int run(int argc, char **argv) {
     }
     json_t *facts = json_pack("{s:s}", "path", argv[1]);
     add_operators(facts, &file);
-    enum status status = model_open(argv[1], &model, &err);
+    const struct model_options how = model_options_of(&options.model);
+    enum status status = model_open_with(argv[1], &how, &model, &err);
     if (status == STATUS_OK) {
         add_model(facts, model);
         add_plan(facts, model, &options);

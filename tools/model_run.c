@@ -6,11 +6,13 @@
 #include "tools/cli.h"
 #include "tools/commands.h"
 #include "tools/file.h"
+#include "tools/model_options.h"
 #include "tools/npy.h"
 
 struct options {
     struct cli_list inputs;
     const char *output_dir;
+    struct model_flags model;
 };
 
 static const struct cli_flag flags[] = {
@@ -25,6 +27,7 @@ static const struct cli_flag flags[] = {
      .type = CLI_TEXT,
      .offset = offsetof(struct options, output_dir),
      .required = true},
+    MODEL_FLAGS(struct options, model),
 };
 
 static int run(int argc, char **argv);
@@ -119,7 +122,8 @@ static enum status write_outputs(const struct run *run, const char *dir,
 
 static enum status run_model(struct run *run, const char *path,
                              const struct options *options, struct error *err) {
-    enum status status = model_open(path, &run->model, err);
+    const struct model_options how = model_options_of(&options->model);
+    enum status status = model_open_with(path, &how, &run->model, err);
     if (status == STATUS_OK) {
         status = read_inputs(run, &options->inputs, err);
     }

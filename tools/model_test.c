@@ -27,6 +27,7 @@
 #include "tools/element.h"
 #include "tools/file.h"
 #include "tools/model_batching.h"
+#include "tools/model_options.h"
 #include "tools/progress.h"
 
 #define JOBS_MAX 64
@@ -38,6 +39,7 @@ struct options {
     double rtol, absolute, timeout_s;
     double batching; /* negative: not asked for */
     int64_t jobs;
+    struct model_flags model;
 };
 
 static const struct cli_flag flags[] = {
@@ -81,6 +83,7 @@ static const struct cli_flag flags[] = {
      .initial = "0",
      .min = 0,
      .max = JOBS_MAX},
+    MODEL_FLAGS(struct options, model),
 };
 
 static int run(int argc, char **argv);
@@ -252,11 +255,12 @@ static enum status check_data_sets(const struct model *model, struct session *se
 static enum status check_folder(const char *dir, const struct options *options,
                                 struct error *err) {
     char path[PATH_MAX];
+    const struct model_options how = model_options_of(&options->model);
     struct model *model = NULL;
     struct session *session = NULL;
     enum status status = path_join(path, dir, "model.onnx", err);
     if (status == STATUS_OK) {
-        status = model_open(path, &model, err);
+        status = model_open_with(path, &how, &model, err);
     }
     if (status == STATUS_OK) {
         status = session_create(model, 0, &session, err);

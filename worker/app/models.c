@@ -147,6 +147,7 @@ static void log_model(const struct loaded *loaded, int64_t started_us) {
               LOG_TEXT("sha256", loaded->sha256_text), LOG_INT("opset", info.opset),
               LOG_INT("parameters", (int64_t)info.parameter_count),
               LOG_INT("weight_bytes", (int64_t)info.weight_size),
+              LOG_INT("weight_bytes_max", (int64_t)info.memory_max),
               LOG_INT("batch_max", loaded->item.rows_max),
               LOG_INT("load_ms", (clock_now_us() - started_us) / 1000));
 }
@@ -154,8 +155,12 @@ static void log_model(const struct loaded *loaded, int64_t started_us) {
 /* ---- a version ---- */
 
 /* Loads the file, and makes sure that what was loaded is what the digest is of. */
-static enum status read_file(struct loaded *loaded, const char *expected,
+static enum status read_file(struct loaded *loaded, const struct loaded_source *source,
                              struct error *err) {
+    const struct model_options how = {
+        .memory_max = (size_t)source->config->memory_mb << 20,
+        .external_data = source->config->external_data == CONFIG_EXTERNAL_ALLOW};
+    const char *expected = source->sha256;
     uint8_t after[DIGEST_SIZE];
     struct model *model;
     enum status status = digest_file(loaded->path, loaded->sha256, err);
@@ -168,7 +173,7 @@ static enum status read_file(struct loaded *loaded, const char *expected,
         return error_set(err, STATUS_INVALID, "%s has the SHA-256 %s, not %.64s",
                          loaded->path, loaded->sha256_text, expected);
     }
-    status = model_open(loaded->path, &model, err);
+    status = model_open_with(loaded->path, &how, &model, err);
     if (status != STATUS_OK) {
         return status;
     }
@@ -219,7 +224,7 @@ static enum status fill(struct loaded *loaded, const struct loaded_source *sourc
                                         .weight = config->weight,
                                         .linger_us = (int64_t)config->linger_ms * 1000,
                                         .nan_rejected = config->nan == CONFIG_NAN_REJECT};
-    status = read_file(loaded, source->sha256, err);
+    status = read_file(loaded, source, err);
     if (status == STATUS_OK) {
         status = check_ports(&loaded->item, err);
     }

@@ -94,6 +94,9 @@ struct config_registry {
     int timeout_ms;
 };
 
+/* Whether a model's weights may lie in files beside it. */
+enum config_external { CONFIG_EXTERNAL_REFUSE, CONFIG_EXTERNAL_ALLOW };
+
 struct config_model {
     const char *name; /* unique, never empty */
     const char *path; /* absolute, or relative to the working directory */
@@ -103,6 +106,8 @@ struct config_model {
     int weight;
     int linger_ms;
     enum config_nan nan;
+    int memory_mb; /* of weights */
+    enum config_external external_data;
     const char *const *outputs; /* names of those wanted; none: all */
     size_t output_count;
 };

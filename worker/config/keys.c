@@ -24,6 +24,12 @@ static const char *const nans[] = {
     NULL,
 };
 
+static const char *const externals[] = {
+    [CONFIG_EXTERNAL_REFUSE] = "refuse",
+    [CONFIG_EXTERNAL_ALLOW] = "allow",
+    NULL,
+};
+
 static const char *const orders[] = {
     [CONFIG_ORDER_FREE] = "free",
     [CONFIG_ORDER_PARTITION] = "partition",
@@ -50,6 +56,7 @@ static const char *const formats[] = {
 _Static_assert(sizeof(enum config_delivery) == sizeof(int), "an enum is an int");
 _Static_assert(sizeof(enum config_membership) == sizeof(int), "an enum is an int");
 _Static_assert(sizeof(enum config_nan) == sizeof(int), "an enum is an int");
+_Static_assert(sizeof(enum config_external) == sizeof(int), "an enum is an int");
 _Static_assert(sizeof(enum config_order) == sizeof(int), "an enum is an int");
 _Static_assert(sizeof(enum log_level) == sizeof(int), "an enum is an int");
 _Static_assert(sizeof(enum log_format) == sizeof(int), "an enum is an int");
@@ -277,6 +284,25 @@ static const struct key model_keys[] = {
         .choices = nans,
         .fallback = "allow",
         .help = "`reject` dead-letters jobs whose inputs hold NaN or an infinity.",
+    },
+    {
+        .name = "memory_mb",
+        .type = KEY_INT,
+        .offset = offsetof(struct config_model, memory_mb),
+        .min = 1,
+        .max = 1 << 20,
+        .fallback = "16384",
+        .help = "Most MiB that the model's weights may take once loaded: a file that "
+                "asks for more is refused.",
+    },
+    {
+        .name = "external_data",
+        .type = KEY_CHOICE,
+        .offset = offsetof(struct config_model, external_data),
+        .choices = externals,
+        .fallback = "refuse",
+        .help = "`allow`: the model's weights may lie in other files, in its folder and "
+                "below, nowhere else. Answers name the SHA-256 of `path` alone.",
     },
     {
         .name = "outputs",

@@ -30,6 +30,7 @@
 #define NODE_NONE (-1)
 
 struct op;
+struct external;
 struct model;
 
 struct value {
@@ -75,6 +76,7 @@ struct graph {
     size_t grown_size;          /* of constants grown out of little; see load.h */
     struct budget *budget;      /* of blocks; the model's, shared with its bodies */
     void *file;                 /* struct onnx_file, owned; see onnx_file.h */
+    struct external *external;  /* the model's, borrowed; NULL: not allowed */
     int64_t opset;              /* of the default domain */
     struct value *values;
     int value_count, value_room;

@@ -95,13 +95,31 @@ struct model *model_create_body(const struct graph *outer) {
     struct model *body = create(outer->arena.limit);
     if (body != NULL) {
         body->graph.budget = outer->budget;
+        body->graph.external = outer->external;
     }
     return body;
 }
 
-static enum status build(struct model *model, unsigned passes, struct error *err) {
-    enum status status = onnx_import(model->graph.file, model, err);
+/* `path` of the file, where data beside it may be read; else NULL. */
+static enum status import(struct model *model, const char *path, struct error *err) {
+    enum status status = STATUS_OK;
+    if (path != NULL) {
+        status = external_open(&model->external, path, err);
+        model->graph.external = &model->external;
+    }
+    if (status == STATUS_OK) {
+        status = onnx_import(model->graph.file, model, err);
+    }
+    if (path != NULL) {
+        external_close(&model->external);
+    }
     onnx_done(model->graph.file);
+    return status;
+}
+
+static enum status build(struct model *model, const char *external, unsigned passes,
+                         struct error *err) {
+    enum status status = import(model, external, err);
     if (status != STATUS_OK) {
         return status;
     }
@@ -135,7 +153,7 @@ enum status model_open_bytes_with(struct span bytes, unsigned passes,
     }
     status = onnx_unpack(model->graph.file, bytes, &onnx__model_proto__descriptor, err);
     if (status == STATUS_OK) {
-        status = build(model, passes, err);
+        status = build(model, NULL, passes, err);
     }
     if (status != STATUS_OK) {
         model_close(model);
@@ -172,7 +190,7 @@ enum status model_open_with(const char *path, const struct model_options *option
                            &onnx__model_proto__descriptor, err);
     }
     if (status == STATUS_OK) {
-        status = build(model, PASSES_ALL, err);
+        status = build(model, options->external_data ? path : NULL, PASSES_ALL, err);
     }
     if (status != STATUS_OK) {
         error_prefix(err, "%.300s", path);
@@ -198,6 +216,7 @@ void model_info(const struct model *model, struct model_info *info) {
         .path = model->path == NULL ? "" : model->path,
         .opset = graph->opset,
         .parameter_count = model->parameter_count,
+        .memory_max = model->budget.max,
         .weight_size = graph->block_size,
         .node_count = (size_t)graph->node_count,
     };

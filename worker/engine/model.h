@@ -34,12 +34,14 @@ struct model_info {
     int64_t opset;          /* of the default domain */
     size_t parameter_count; /* elements in all initialisers */
     size_t weight_size;     /* bytes held: the graph and its weights, packed or not */
+    size_t memory_max;      /* bytes that weight_size was allowed */
     size_t node_count;      /* nodes left after folding and fusing */
 };
 
 /* What a file may ask for.  Zeros stand for the defaults. */
 struct model_options {
-    size_t memory_max; /* bytes for weights, folded and packed ones included */
+    size_t memory_max;  /* bytes for weights, folded and packed ones included */
+    bool external_data; /* weights may lie in files below the model's folder */
 };
 
 /* Loads the file at `path`.  On failure *model is NULL and *err names the file, the

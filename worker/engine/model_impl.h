@@ -8,6 +8,7 @@
 
 #include "engine/load.h"
 #include "engine/model.h"
+#include "engine/external.h"
 #include "engine/onnx_import.h"
 
 /* A model, or the body of an If, Loop or Scan: a graph of its own, whose inputs are those
@@ -19,7 +20,8 @@ struct model {
     int capture_count, capture_room;
     int capture_first; /* of a body: where its captures begin among its node's inputs */
     struct graph graph;
-    struct budget budget; /* of the graph's memory; not used in a body */
+    struct external external; /* of the graph and its bodies, while they are imported */
+    struct budget budget;     /* of the graph's memory; not used in a body */
     struct onnx_ports ports;
     size_t parameter_count;
     enum phase *phases;  /* of each node, in the graph's arena */

@@ -6,7 +6,9 @@
 #include "base/compiler.h"
 #include "base/small_float.h"
 #include "base/size.h"
+#include "engine/external.h"
 #include "engine/graph.h"
+#include "engine/onnx_external.h"
 #include "engine/onnx_file.h"
 
 _Static_assert((int)DTYPE_BF16 == (int)ONNX__TENSOR_PROTO__DATA_TYPE__BFLOAT16 &&
@@ -189,13 +191,49 @@ static void raw_done(const struct sink *sink, struct span raw) {
     }
 }
 
+/* The `size` bytes of a tensor whose data is in another file, in `to`, which is made once
+ * the file has been found to have them. */
+static enum status read_external(const Onnx__TensorProto *proto, const struct sink *sink,
+                                 size_t size, void **to, struct error *err) {
+    struct external *external = sink->graph == NULL ? NULL : sink->graph->external;
+    struct onnx_place place;
+    enum status status = onnx_external_place(proto, size, &place, err);
+    if (status == STATUS_OK && external == NULL) {
+        status = error_set(err, STATUS_UNSUPPORTED,
+                           "its data is in another file, '%.200s', which is read only "
+                           "with --external-data, or external_data = \"allow\" in a "
+                           "worker's configuration",
+                           place.path);
+    }
+    if (status == STATUS_OK) {
+        status = external_find(external, place.path, place.offset, size, err);
+    }
+    if (status == STATUS_OK) {
+        *to = sink_memory(sink, size);
+        status = *to == NULL ? error_set(err, STATUS_NO_MEMORY, "out of memory")
+                             : external_read(external, place.offset, *to, size, err);
+    }
+    return status == STATUS_OK ? status
+                               : error_prefix(err, "tensor '%.200s'",
+                                              proto->name == NULL ? "" : proto->name);
+}
+
 static enum status read_packed(const Onnx__TensorProto *proto, const struct sink *sink,
                                size_t count, struct tensor *out, struct error *err) {
     size_t per_byte = 8 / dtype_packed_bits(out->dtype);
     size_t want = count / per_byte + (count % per_byte != 0);
-    bool raw = proto->has_raw_data || proto->n_int32_data == 0, is_cut;
+    bool is_external = onnx_is_external(proto), is_cut;
+    bool raw = is_external || proto->has_raw_data || proto->n_int32_data == 0;
     struct span bytes = raw_data(proto, &is_cut);
     size_t have = raw ? bytes.size : proto->n_int32_data;
+    if (is_external) {
+        void *data = NULL;
+        enum status status = read_external(proto, sink, want, &data, err);
+        if (status != STATUS_OK) {
+            return status;
+        }
+        bytes = span_of(data, have = want);
+    }
     if (have != want) {
         return error_set(err, STATUS_INVALID,
                          "tensor '%.200s': %zu bytes of data where its shape needs %zu",
@@ -211,6 +249,13 @@ static enum status read_packed(const Onnx__TensorProto *proto, const struct sink
         unpack((const uint8_t *)proto->int32_data, sizeof(int32_t), count, out);
     }
     return STATUS_OK;
+}
+
+static void make_bools(const struct tensor *x, size_t count) {
+    uint8_t *values = x->data;
+    for (size_t i = 0; x->dtype == DTYPE_BOOL && i < count; i++) {
+        values[i] = values[i] != 0; /* a bool other than 0 or 1 breaks our loops */
+    }
 }
 
 static enum status read_raw(const Onnx__TensorProto *proto, const struct sink *sink,
@@ -235,12 +280,7 @@ static enum status read_raw(const Onnx__TensorProto *proto, const struct sink *s
     if (is_cut) {
         raw_done(sink, raw);
     }
-    if (out->dtype == DTYPE_BOOL) {
-        uint8_t *values = out->data;
-        for (size_t i = 0; i < size; i++) {
-            values[i] = values[i] != 0; /* a bool other than 0 or 1 breaks our loops */
-        }
-    }
+    make_bools(out, size);
     return STATUS_OK;
 }
 
@@ -266,18 +306,20 @@ static enum status convert(const struct Onnx__TensorProto *proto, const struct s
                          "tensor '%.200s': data type number %d is not supported",
                          proto->name == NULL ? "" : proto->name, proto->data_type);
     }
-    if (proto->data_location == ONNX__TENSOR_PROTO__DATA_LOCATION__EXTERNAL ||
-        proto->n_external_data > 0) {
-        return tensor_error(
-            proto, err, STATUS_UNSUPPORTED,
-            "its data is in another file; store weights inside the model");
-    }
     status = read_dims(proto, out, &count, err);
     if (status != STATUS_OK) {
         return status;
     }
     if (dtype_packed_bits(out->dtype) != 0) {
         return read_packed(proto, sink, count, out, err);
+    }
+    if (onnx_is_external(proto) && out->dtype != DTYPE_STRING) {
+        status =
+            read_external(proto, sink, count * dtype_size(out->dtype), &out->data, err);
+        if (status == STATUS_OK) {
+            make_bools(out, count);
+        }
+        return status;
     }
     field = fields[out->dtype];
     if (out->dtype != DTYPE_STRING &&
