@@ -99,6 +99,28 @@ def contrib_cases():
                               floats(5) ** 2, zero(100), zero(130), floats(5)], {}, 1),
         "dynamic_matmul": ("DynamicQuantizeMatMul",
                            [floats(4, 6), bytes_(6, 5), scale(0.1), zero(120), floats(5)], {}, 1),
+        **tokenizer_cases(),
+    }
+
+
+def tokenizer_cases():
+    """The start of skl2onnx's text pipelines, with what RE2 says of each expression."""
+    def case(texts, **attributes):
+        attributes = {"mark": 0, "mincharnum": 1, "pad_value": "#", **attributes}
+        return ("Tokenizer", [np.array(texts, object)], attributes, 1)
+    return {
+        "tokenizer_words": case(["The quick, brown fox", "", "caf\u00e9 42!"],
+                                tokenexp="[a-zA-Z0-9_]+"),
+        "tokenizer_longest": case(["ab", "xaby", "aab"], tokenexp="a|ab|b*"),
+        "tokenizer_edges": case(["ab c", "\u00e9 bb", "c"], tokenexp=r"^a|\bb|c$|\xe9"),
+        "tokenizer_rows": case([["aa b", "cc"], ["dd", "e"]], mincharnum=2, pad_value="",
+                               tokenexp=r"\w+"),
+        "tokenizer_characters": case(["ab c", "d\u00e9\u00e9\u4e2d"], mark=1, separators=[""]),
+        "tokenizer_separators": case(["a, b;c", "", "xx yy"], separators=[" ", ",", ";"]),
+        "tokenizer_separator_classes": case(["a, b;c", "", "xx yy"], mark=1, mincharnum=2,
+                                            separators=["[ ,]+"]),
+        "tokenizer_empty_matches": case(["abc", "axxb"], separators=["x*"]),
+        "tokenizer_nothing": case(["", "!"], mark=1, tokenexp="[a-z]+"),
     }
 
 
@@ -187,6 +209,13 @@ def onnx_cases():
         "upsample_9": ("Upsample", 9, [image, np.array([1, 1, 2, 3], np.float32)],
                        {"mode": "nearest"}, 1),
         "upsample_7": ("Upsample", 7, [image], {"mode": "linear", "scales": [1.0, 1.0, 2.0, 2.0]}, 1),
+        "resize_rounded_up": ("Resize", 13, [floats(2, 3, 9, 10), None,
+                                             np.array([1, 1, 0.5555556, 0.7], np.float32)],
+                              {"mode": "linear"}, 1),
+        "resize_on_the_edge": ("Resize", 11, [image, np.zeros(0, np.float32),
+                                              np.array([1, 1, 2.4, 2.1666667], np.float32)],
+                               {"mode": "nearest", "nearest_mode": "floor",
+                                "coordinate_transformation_mode": "tf_half_pixel_for_nn"}, 1),
         "resize_10": ("Resize", 10, [image, np.array([1, 1, 2, 1.5], np.float32)],
                       {"mode": "linear"}, 1),
         "slice_1": ("Slice", 7, [flat], {"axes": [0, 2], "starts": [1, -3], "ends": [3, 99]}, 1),

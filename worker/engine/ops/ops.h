@@ -20,7 +20,8 @@ extern const struct op_list ops_affine_grid, ops_attention, ops_binary, ops_cast
     ops_reshape, ops_resize, ops_rms_norm, ops_rnn, ops_roi, ops_rotary, ops_scan,
     ops_scatter, ops_select, ops_sequence, ops_sequence_map, ops_shape, ops_signal,
     ops_slice, ops_softmax, ops_space_depth, ops_split, ops_swiglu, ops_tensor_scatter,
-    ops_text, ops_tfidf, ops_transpose, ops_unary, ops_unique, ops_variadic;
+    ops_text, ops_tfidf, ops_tokenizer, ops_transpose, ops_unary, ops_unique,
+    ops_variadic;
 
 /* The activation a node computes and nothing else, for fusing; NULL where it is none, or
  * its parameters are not known at load.  (unary.c, clip.c) */

@@ -121,18 +121,22 @@ static bool set_has(const struct regex *regex, const struct step *step, uint32_t
     return step->negated;
 }
 
-bool regex_matches(const struct regex *regex, struct span text, void *scratch) {
+static struct machine machine_of(const struct regex *regex, struct span text,
+                                 int *memory) {
     size_t room = (size_t)regex->step_count;
-    int *memory = scratch;
-    struct machine machine = {
+    memset(memory, 0, 4 * room * sizeof(*memory));
+    return (struct machine){
         .regex = regex,
         .text = text,
         .now = {.list = memory, .place = memory + room},
         .next = {.list = memory + 2 * room, .place = memory + 3 * room},
         .stack = memory + 4 * room, /* twice: each step puts two there at most once */
     };
+}
+
+bool regex_matches(const struct regex *regex, struct span text, void *scratch) {
+    struct machine machine = machine_of(regex, text, scratch);
     size_t length;
-    memset(memory, 0, 4 * room * sizeof(*memory));
     enter(&machine, &machine.now, 0, 0);
     for (size_t at = 0; at < text.size && machine.now.count > 0; at += length) {
         uint32_t c = regex_decode(text, at, &length);
@@ -148,4 +152,71 @@ bool regex_matches(const struct regex *regex, struct span text, void *scratch) {
         machine.next = swap;
     }
     return is_in(&machine.now, regex->step_count - 1); /* the match is the last step */
+}
+
+/* ---- matches inside a text --------------------------------------------------------- */
+
+size_t regex_find_size(const struct regex *regex) {
+    return REGEX_FIND_SIZE((size_t)regex->step_count);
+}
+
+/* As enter; the states that are new belong to a match that began at `begin`. */
+static void enter_from(struct machine *machine, struct states *states, size_t *begins,
+                       int step, size_t at, size_t begin) {
+    int first = states->count;
+    enter(machine, states, step, at);
+    for (int i = first; i < states->count; i++) {
+        begins[i] = begin;
+    }
+}
+
+/* One character: from the states that are now, of matches that began no later than
+ * `last`, to the next. */
+static void advance(struct machine *machine, const size_t *begins, size_t *next_begins,
+                    size_t last, size_t at, size_t *length) {
+    uint32_t c = regex_decode(machine->text, at, length);
+    machine->next.count = 0;
+    for (int i = 0; i < machine->now.count; i++) {
+        const struct step *step = &machine->regex->steps[machine->now.list[i]];
+        if (begins[i] <= last && step->kind == STEP_SET &&
+            set_has(machine->regex, step, c)) {
+            enter_from(machine, &machine->next, next_begins, machine->now.list[i] + 1,
+                       at + *length, begins[i]);
+        }
+    }
+}
+
+/* States are kept in the order of where their matches began, so the first to get to a
+ * step is the leftmost. */
+bool regex_find(const struct regex *regex, struct span text, size_t from, size_t *begin,
+                size_t *end, void *scratch) {
+    size_t room = (size_t)regex->step_count + 1, length = 1;
+    size_t *begins = scratch, *next_begins = begins + room;
+    struct machine machine = machine_of(regex, text, (int *)(next_begins + room));
+    int match = regex->step_count - 1; /* the last step */
+    bool found = false;
+    for (size_t at = from;; at += length) {
+        struct states swap;
+        size_t *swap_begins = begins;
+        if (!found) {
+            enter_from(&machine, &machine.now, begins, 0, at, at);
+        }
+        if (is_in(&machine.now, match)) {
+            size_t began = begins[machine.now.place[match]];
+            if (!found || began <= *begin) {
+                *begin = began;
+                *end = at;
+                found = true;
+            }
+        }
+        if (at >= text.size || (found && machine.now.count == 0)) {
+            return found;
+        }
+        swap = machine.now;
+        advance(&machine, begins, next_begins, found ? *begin : at, at, &length);
+        machine.now = machine.next;
+        machine.next = swap;
+        begins = next_begins;
+        next_begins = swap_begins;
+    }
 }

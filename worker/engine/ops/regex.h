@@ -30,4 +30,12 @@ size_t regex_scratch_size(const struct regex *regex);
 /* Does all of `text`, UTF-8, match?  A byte that begins no character is one by itself. */
 bool regex_matches(const struct regex *regex, struct span text, void *scratch);
 
+/* Bytes of scratch for regex_find, aligned to 8, and those of a program of `steps`. */
+size_t regex_find_size(const struct regex *regex);
+#define REGEX_FIND_SIZE(steps) (((steps) + 1) * (6 * sizeof(int) + 2 * sizeof(size_t)))
+
+/* The leftmost match that begins at `from` or later, and of those the longest. */
+MUST_CHECK bool regex_find(const struct regex *regex, struct span text, size_t from,
+                           size_t *begin, size_t *end, void *scratch);
+
 #endif
