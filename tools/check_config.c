@@ -92,6 +92,11 @@ static void print_routes(const struct config *config) {
                route->record != NULL ? "records" : "jobs",
                route->model[0] != 0 ? route->model : "the model that each job names");
         printf("    dead letters go to %s\n", route->dead_letter);
+        if (route->shadow[0] != 0) {
+            printf("    compared with %s%s%s\n", route->shadow,
+                   route->shadow_output[0] != 0 ? ", whose answers go to " : "",
+                   route->shadow_output);
+        }
         for (int k = 0; k < route->retry_count; k++) {
             printf("    tried again after %.15g s, from %s\n",
                    (double)route->retry_ms[k] / 1e3,

@@ -43,6 +43,17 @@ status=0
 jq -e '(.fine | not) and (.problems | length) == 4 and ([.models[].loaded] == [false, false])' \
     "$work/json" >"$work/out" || fail "the JSON does not tell the mistakes: $(cat "$work/json")"
 
+# A shadow is a model like any other.
+ROUTE_EXTRA='shadow = "none.onnx";'
+write_config "$work/shadow.conf" digits
+expect_exit 2 "$millrace" check-config "$work/shadow.conf"
+grep -q "shadow.conf:[0-9]*: shadow of model 'digits': .*none.onnx" "$work/out" ||
+    fail "the shadow's file is not told: $(cat "$work/out")"
+ROUTE_EXTRA="shadow = \"$(model_path digits)\";"
+write_config "$work/shadow.conf" digits
+expect_exit 0 "$millrace" check-config "$work/shadow.conf"
+expect 'compared with' "$work/out"
+
 # A file that cannot be read as a configuration is told as JSON too.
 echo 'worker = { gruop = 1; };' >"$work/bad.conf"
 status=0

@@ -421,6 +421,37 @@ enum status shadows_create(const struct shadow_opts *opts, struct shadows **out,
     return STATUS_OK;
 }
 
+enum status shadows_check(const struct config *config, const struct models *models,
+                          config_problem_fn *on_problem, void *opaque) {
+    struct shadows *shadows = calloc(1, sizeof(*shadows));
+    enum status worst = STATUS_OK;
+    struct error err;
+    if (shadows != NULL) {
+        shadows->opts.config = config;
+        shadows->opts.models = models;
+        shadows->items = calloc(config->model_count, sizeof(struct loaded *));
+    }
+    if (shadows == NULL || shadows->items == NULL) {
+        worst = error_set(&err, STATUS_NO_MEMORY, "no memory for shadows");
+        on_problem(opaque, err.text);
+    }
+    for (size_t i = 0; i < config->route_count && worst != STATUS_NO_MEMORY; i++) {
+        const struct config_route *route = &config->routes[i];
+        char key[64];
+        if (route->shadow[0] == 0 || route->model_index >= models->count ||
+            models->items[route->model_index] == NULL ||
+            load(shadows, i, &err) == STATUS_OK) {
+            continue;
+        }
+        (void)snprintf(key, sizeof(key), "routes[%zu].shadow", i);
+        (void)error_prefix(&err, "%s", config_origin(config, key));
+        on_problem(opaque, err.text);
+        worst = err.status;
+    }
+    shadows_destroy(shadows);
+    return worst;
+}
+
 void shadows_destroy(struct shadows *shadows) {
     if (shadows == NULL) {
         return;

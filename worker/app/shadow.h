@@ -36,6 +36,13 @@ struct shadow_slot;
 MUST_CHECK enum status shadows_create(const struct shadow_opts *opts,
                                       struct shadows **shadows, struct error *err);
 
+/* The same for a report: loads each shadow of a model that is not NULL, and tells
+ * `on_problem` of every one that cannot be served.  The status is that of the last such,
+ * or STATUS_OK. */
+MUST_CHECK enum status shadows_check(const struct config *config,
+                                     const struct models *models,
+                                     config_problem_fn *on_problem, void *opaque);
+
 /* Accepts NULL.  No compute thread runs any more. */
 void shadows_destroy(struct shadows *shadows);
 

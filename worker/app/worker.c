@@ -600,6 +600,10 @@ int worker_check(const struct worker_opts *opts, const struct worker_check *chec
     if (status != STATUS_OK && code != EXIT_WRONG) {
         code = exit_code(status);
     }
+    status = shadows_check(w.config, &w.models, check->on_problem, check->opaque);
+    if (status != STATUS_OK && code != EXIT_WRONG) {
+        code = exit_code(status);
+    }
     records_code = check_records(check, &w);
     code = records_code > code ? records_code : code; /* wrong, failed, fine */
     if (check->on_read != NULL) {
