@@ -193,11 +193,9 @@ SLOW = 2000  # the number of the job whose batch takes longer than max.poll.inte
 
 
 def nobody_was_evicted(run):
-    lost = [event for event in run.workers.events("rebalance") if event["kind"] == "lost"]
     late = run.workers.events("max_poll_interval_exceeded")
     came = run.reader.came.get(SLOW, 0) - run.feeder.sent[SLOW]
-    return ([f"{len(lost)} times a worker lost its partitions"] if lost else []) + \
-        ([f"{len(late)} times the consumer was not polled"] if late else []) + \
+    return ([f"{len(late)} times the consumer was not polled"] if late else []) + \
         ([f"the slow job took {came:.1f} s: it was not slow"] if came < 10 else [])
 
 
@@ -233,7 +231,7 @@ def retries_kept_their_time(run):
             if not run.mix.is_dead(number)]
     wrong = [f"a retry came {min(took):.2f} s after its job"] \
         if min(took) < RETRY_DELAY_S else []
-    if max(took) > RETRY_DELAY_S + 30:
+    if max(took) > RETRY_DELAY_S + run.options.patience / 2:
         wrong.append(f"a retry came {max(took):.0f} s after its job")
     back = len(run.workers.events("clock_set_back"))
     if run.turn >= 2 and back != run.workers.restarts:

@@ -1,9 +1,12 @@
 """Real Kafka brokers behind the proxy; the workers see only the proxied ports."""
 import random
+import re
 import socket
 import subprocess
+import time
 from pathlib import Path
 
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from proxy import Proxy
@@ -46,6 +49,7 @@ class Cluster:
         arguments = [word for line in settings for word in ("--set", line)]
         self.kafka("start", "--brokers", str(brokers), "--port", str(base), "--advertise",
                    ",".join(str(proxied + k) for k in range(brokers)), *arguments)
+        self.version = self.find_version()
         self.bootstrap = ",".join(f"127.0.0.1:{proxied + k}" for k in range(brokers))
         # The brokers' own ports: what the test itself uses, whatever the proxy does.
         self.direct = ",".join(f"127.0.0.1:{inner + k}" for k in range(brokers))
@@ -60,6 +64,12 @@ class Cluster:
             ["mount", "-t", "tmpfs", "-o", f"size={DISK_SIZE}", "tmpfs", disk],
             stderr=subprocess.DEVNULL, check=False).returncode == 0]
 
+    def find_version(self):
+        """As the first broker says it in its log."""
+        log = (self.folder / "node-1" / "server.log").read_text()
+        found = re.search(r"Kafka version: (\S+)", log)
+        return found[1] if found else ""
+
     def kafka(self, *args):
         subprocess.run([KAFKA, *args, "--dir", self.folder], check=True,
                        stdout=subprocess.DEVNULL)
@@ -67,8 +77,21 @@ class Cluster:
     def create_topics(self, names, partitions, config=None):
         topics = [NewTopic(name, partitions, min(3, self.brokers), config=config or {})
                   for name in names]
-        for done in self.admin.create_topics(topics).values():
-            done.result(60)
+        deadline = time.monotonic() + 60
+        while not self.try_create(topics):
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"could not create {', '.join(names)}")
+
+    def try_create(self, topics):
+        """Whether they are there: a cluster that has just begun may refuse at first."""
+        for done in self.admin.create_topics(topics, request_timeout=20).values():
+            try:
+                done.result(30)
+            except KafkaException as error:
+                if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                    time.sleep(0.2)
+                    return False
+        return True
 
     def leader(self, topic, partition):
         metadata = self.admin.list_topics(topic, 30)

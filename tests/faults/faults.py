@@ -5,7 +5,7 @@ Three brokers behind a proxy, two or more workers under a supervisor, unique job
 of replication 3 and 2 in-sync replicas. After each fault a reader of committed records must
 find every id exactly once, as a result or as a dead letter as the job deserves, in the
 order of its partition; a second reader must find the same; and answers must not have stood
-still for longer than a minute. Exit code 1 where anything is wrong.
+still for longer than --patience. Exit code 1 where anything is wrong.
 """
 import argparse
 import json
@@ -21,7 +21,6 @@ from cluster import Cluster
 from traffic import PARTITIONS, Feeder, Reader, judge, read_again
 from workers import Workers
 
-STALL_S = 60
 
 
 def say(text):
@@ -60,9 +59,8 @@ class Run:
             values[key] = f"{values[key]} {text}" if key in ("consumer", "worker") else text
         return values
 
-    @staticmethod
-    def wait_for(condition):
-        deadline = time.monotonic() + STALL_S
+    def wait_for(self, condition):
+        deadline = time.monotonic() + self.options.patience
         while not condition() and time.monotonic() < deadline:
             time.sleep(0.1)
 
@@ -76,6 +74,7 @@ class Run:
         reader.start()
         feeder.start()
         self.wait_for(lambda: reader.is_everywhere)
+        feeder.go_on.set()
         while feeder.is_alive() and self.turn < self.options.turns:
             self.fault.hurt(self)
             self.turn += 1
@@ -91,7 +90,7 @@ class Run:
                       ordered=once and self.fault.ordered)
         if reader.found != again.found:
             wrong.append("the reader during the fault saw something else")
-        if reader.longest_stall > STALL_S:
+        if reader.longest_stall > self.options.patience:
             wrong.append(f"nothing came for {reader.longest_stall:.0f} s")
         bad_ends = self.workers.bad_ends(self.fault.ends)
         if bad_ends:
@@ -110,7 +109,8 @@ class Run:
                 "doubled": sum(times - 1 for times in found),
                 "dead_letters": len(reader.found["dead"]),
                 "longest_stall_s": round(stall_s, 1), "peak_mib": self.workers.peak_mib,
-                "delivery": self.delivery, "wrong": wrong}
+                "delivery": self.delivery, "kafka": self.cluster.version,
+                "librdkafka": self.workers.librdkafka(), "wrong": wrong}
 
 
 def play(cluster, name, options, folder):
@@ -169,6 +169,8 @@ def parse():
     parser.add_argument("--rate", type=float, default=1000, help="jobs a second")
     parser.add_argument("--turns", type=int, default=10**9,
                         help="most times that a fault is caused")
+    parser.add_argument("--patience", type=float, default=60, metavar="SECONDS",
+                        help="how long a partition may stand still (default 60)")
     parser.add_argument("--hours", type=float, help="soak: random faults for so long")
     parser.add_argument("--brokers", type=int, default=3)
     parser.add_argument("--delivery", default="exactly_once",

@@ -83,13 +83,14 @@ class Mix:
 
 
 class Feeder(threading.Thread):
-    """Produces `rate` jobs a second for `seconds`, each to the partition of its number."""
+    """Produces `rate` jobs a second for `seconds`, each to the partition of its number; one
+    for each partition at once, and the others when told to go on."""
 
     def __init__(self, bootstrap, topic, mix, rate, seconds):
         super().__init__(daemon=True)
         self.topic, self.mix, self.rate, self.seconds = topic, mix, rate, seconds
         self.count = int(rate * seconds)
-        self.failed = []
+        self.failed, self.go_on = [], threading.Event()
         self.sent = {}
         self.producer = Producer({
             "bootstrap.servers": bootstrap, "enable.idempotence": True, "linger.ms": 20,
@@ -100,8 +101,12 @@ class Feeder(threading.Thread):
             self.failed.append(str(error))
 
     def run(self):
+        for number in range(PARTITIONS):
+            self.send(number)
+        self.producer.flush(60)
+        self.go_on.wait()
         start = time.monotonic()
-        for number in range(self.count):
+        for number in range(PARTITIONS, self.count):
             while time.monotonic() < start + number / self.rate:
                 self.producer.poll(0.01)
             self.send(number)

@@ -159,6 +159,10 @@ class Workers:
                 if end not in GOOD_ENDS and end not in allowed
                 and not (end == 1 and FENCED in worker.log_path.read_text())]
 
+    def librdkafka(self):
+        opened = self.events("stream_open")
+        return opened[0]["librdkafka"] if opened else ""
+
     def events(self, name):
         """What the workers' logs say of an event, each a dictionary."""
         return [json.loads(line) for worker in self.all

@@ -5,16 +5,21 @@
 #
 # All share one broker; each has topics and a group of its own. KAFKA_BOOTSTRAP names a
 # broker that runs already; it must not create topics by itself, and is restarted by none.
-# MILLRACE names another program than build/millrace.
+# MILLRACE names another program than build/millrace; LIBRDKAFKA=newest runs it with that
+# librdkafka, KAFKA_VERSION=4.4.0 against that Kafka.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 if [ "${1:-}" = --help ]; then
-    sed -n '2,9s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+    sed -n '2,10s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
     exit 0
 fi
 PYTHON=$(tests/kafka/venv.sh)/bin/python
 export PYTHON
+if [ -n "${LIBRDKAFKA:-}" ]; then
+    LD_LIBRARY_PATH=$(tests/kafka/librdkafka.sh "$LIBRDKAFKA")
+    export LD_LIBRARY_PATH
+fi
 if [ -z "${KAFKA_BOOTSTRAP:-}" ]; then
     dir=$PWD/build/kafka/run
     tests/kafka/kafka.sh fetch
