@@ -26,12 +26,14 @@ enum label {
     LABEL_DEAD,
     LABEL_OUTCOME,
     LABEL_REASON,
+    LABEL_ROWS,
+    LABEL_AIM,
     LABEL_RELOAD,
     LABEL_SHADOW,
     LABEL_COUNT
 };
 
-enum unit { UNIT_ONE, UNIT_SECONDS, UNIT_MILLIONTHS };
+enum unit { UNIT_ONE, UNIT_SECONDS, UNIT_MILLIONTHS, UNIT_NANOSECONDS };
 
 struct metric_entry {
     const char *name;
@@ -217,6 +219,19 @@ static const struct metric_entry table[] = {
                                .type = TYPE_COUNTER,
                                .help = "Records of the control topic that are no orders, "
                                        "or name no model or file there is."},
+    [METRIC_MODEL_COST] = {.name = "millrace_model_cost_seconds",
+                           .type = TYPE_GAUGE,
+                           .unit = UNIT_NANOSECONDS,
+                           .labels = {LABEL_MODEL, LABEL_ROWS},
+                           .help =
+                               "What a batch of so many rows took when it was measured "
+                               "at start."},
+    [METRIC_MODEL_AIM] = {.name = "millrace_model_batch_rows",
+                          .type = TYPE_GAUGE,
+                          .labels = {LABEL_MODEL, LABEL_AIM},
+                          .help =
+                              "Rows that make a batch full, while all threads are busy "
+                              "and while one is idle."},
     [METRIC_COMPUTE_THREADS] = {.name = "millrace_compute_threads",
                                 .type = TYPE_GAUGE,
                                 .help = "Threads that run batches."},
@@ -265,10 +280,22 @@ static const char *const shadow_names[] = {
 };
 _Static_assert(ARRAY_COUNT(shadow_names) == METRIC_SHADOW_COUNT, "every one is named");
 
+static const char *const size_names[] = {
+    "1", "2", "4", "8", "16", "32", "64", "128", "256", "512", "1024", "2048", "4096",
+};
+_Static_assert(ARRAY_COUNT(size_names) == METRIC_SIZE_COUNT, "every size is named");
+
+static const char *const aim_names[] = {
+    [METRIC_AIM_BUSY] = "busy",
+    [METRIC_AIM_IDLE] = "idle",
+};
+_Static_assert(ARRAY_COUNT(aim_names) == METRIC_AIM_COUNT, "both are named");
+
 static const char *const label_names[] = {
     [LABEL_NONE] = "",         [LABEL_ROUTE] = "route",    [LABEL_MODEL] = "model",
     [LABEL_STAGE] = "stage",   [LABEL_DEAD] = "stage",     [LABEL_OUTCOME] = "outcome",
     [LABEL_REASON] = "reason", [LABEL_RELOAD] = "outcome", [LABEL_SHADOW] = "outcome",
+    [LABEL_ROWS] = "rows",     [LABEL_AIM] = "threads",
 };
 _Static_assert(ARRAY_COUNT(label_names) == LABEL_COUNT, "every label is named");
 
@@ -422,6 +449,8 @@ enum status metrics_create(const struct metrics_opts *opts, struct metrics **met
     m->labels[LABEL_DEAD] = (struct label_values){dead_names, METRIC_DEAD_COUNT};
     m->labels[LABEL_SHADOW] = (struct label_values){shadow_names, METRIC_SHADOW_COUNT};
     m->labels[LABEL_RELOAD] = (struct label_values){reload_names, METRIC_RELOAD_COUNT};
+    m->labels[LABEL_ROWS] = (struct label_values){size_names, METRIC_SIZE_COUNT};
+    m->labels[LABEL_AIM] = (struct label_values){aim_names, METRIC_AIM_COUNT};
     m->labels[LABEL_REASON] =
         (struct label_values){batch_reason_names, BATCH_REASON_COUNT};
     m->labels[LABEL_OUTCOME] = (struct label_values){outcome_names, METRIC_OUTCOME_COUNT};
@@ -548,7 +577,10 @@ static void write_labels(const struct metrics *metrics, const struct metric_entr
 
 /* " 1.500000\n", or " 3\n". */
 static void write_value(const struct metric_entry *entry, int64_t value, FILE *to) {
-    if (entry->unit != UNIT_ONE) {
+    if (entry->unit == UNIT_NANOSECONDS) {
+        (void)fprintf(to, " %lld.%09lld\n", (long long)(value / 1000000000),
+                      (long long)(value % 1000000000));
+    } else if (entry->unit != UNIT_ONE) {
         (void)fprintf(to, " %lld.%06lld\n", (long long)(value / 1000000),
                       (long long)(value % 1000000));
     } else {

@@ -63,9 +63,16 @@ enum metric {
     METRIC_SHADOW_DIFFERENCE,     /* histogram{route}, millionths */
     METRIC_SHADOW_UNPUBLISHED,    /* counter: answers of shadows */
     METRIC_ORDERS_REFUSED,        /* counter: records of the control topic */
+    METRIC_MODEL_COST,            /* gauge{model, rows}: 1 << rows, ns; -1 unknown */
+    METRIC_MODEL_AIM,             /* gauge{model, threads}: enum metric_aim, rows */
     METRIC_COMPUTE_THREADS,       /* gauge */
     METRIC_COUNT
 };
+
+/* Rows that a batch is to have while all threads are busy, or while one is not. */
+enum metric_aim { METRIC_AIM_BUSY, METRIC_AIM_IDLE, METRIC_AIM_COUNT };
+
+#define METRIC_SIZE_COUNT 13 /* batches of 1, 2, 4 .. 4096 rows */
 
 /* Where a job spent its time. */
 enum metric_stage {

@@ -3,6 +3,7 @@
 
 #include <strings.h>
 
+#include "app/measure.h"
 #include "base/clock.h"
 
 /* Where the batch goes.  A first dimension of 1 in the file is a batch of one. */
@@ -71,15 +72,6 @@ static enum status choose_outputs(struct batch_model *item,
     return STATUS_OK;
 }
 
-/* How large batches are to be, as far as the configuration says. */
-static void choose_aim(struct batch_model *item, const struct config_model *from) {
-    int rows = from->batch_size > 0 && from->batch_size < item->rows_max
-                   ? from->batch_size
-                   : item->rows_max;
-    item->aim =
-        (struct batch_aim){.rows = rows, .early_rows = rows, .reason = BATCH_FULL};
-}
-
 /* After a run of rows_max rows: does every answer have its row? */
 static enum status check_outputs(const struct batch_model *item,
                                  const struct session *session, struct error *err) {
@@ -99,15 +91,14 @@ static enum status check_outputs(const struct batch_model *item,
     return STATUS_OK;
 }
 
-/* Runs the largest batch once, on zeros: plans the memory, pays at start what a first
- * run costs, and shows outputs that are no rows.  A shape that the jobs choose is planned
- * when it comes. */
-static enum status warm_up(const struct batch_model *item, struct session *session,
-                           struct error *err) {
+/* The largest batch, of zeros; NULL where the jobs choose a shape, which is planned when
+ * it comes. */
+static enum status zero_batch(const struct batch_model *item, struct batch **batch,
+                              struct error *err) {
     struct row_shape shapes[MODEL_INPUTS_MAX];
     int inputs = model_input_count(item->model);
-    struct batch *batch;
     enum status status;
+    *batch = NULL;
     for (int i = 0; i < inputs; i++) {
         const struct tensor *type = &model_input(item->model, i)->type;
         size_t count;
@@ -117,25 +108,27 @@ static enum status warm_up(const struct batch_model *item, struct session *sessi
             return STATUS_OK;
         }
     }
-    status = batch_create(item, 0, &batch, err);
-    if (status != STATUS_OK) {
-        return status;
-    }
-    status = batch_shape(batch, shapes, err);
+    status = batch_create(item, 0, batch, err);
     if (status == STATUS_OK) {
-        for (int i = 0; i < inputs; i++) {
-            batch->inputs[i].dims[0] = item->rows_max;
-            memset(batch->inputs[i].data, 0, batch->room[i]);
-        }
-        status = session_prepare(session, batch->inputs, err);
+        status = batch_shape(*batch, shapes, err);
     }
-    if (status == STATUS_OK) {
-        struct error ignored; /* zeros need not be values the model can compute with */
-        if (session_run(session, batch->inputs, &ignored) == STATUS_OK) {
-            status = check_outputs(item, session, err);
-        }
+    for (int i = 0; i < inputs && status == STATUS_OK; i++) {
+        (*batch)->inputs[i].dims[0] = item->rows_max;
+        memset((*batch)->inputs[i].data, 0, (*batch)->room[i]);
     }
-    batch_destroy(batch);
+    return status;
+}
+
+/* Runs the largest batch once: plans the memory, pays at start what a first run costs,
+ * and shows outputs that are no rows. */
+static enum status warm_up(const struct batch_model *item, struct session *session,
+                           const struct batch *zeros, struct error *err) {
+    struct error ignored; /* zeros need not be values the model can compute with */
+    enum status status = session_prepare(session, zeros->inputs, err);
+    if (status == STATUS_OK &&
+        session_run(session, zeros->inputs, &ignored) == STATUS_OK) {
+        status = check_outputs(item, session, err);
+    }
     return status;
 }
 
@@ -188,11 +181,9 @@ static enum status read_file(struct loaded *loaded, const struct loaded_source *
     return status;
 }
 
-static enum status open_sessions(struct loaded *loaded, int threads, struct error *err) {
+static enum status open_sessions(struct loaded *loaded, int threads,
+                                 const struct batch *zeros, struct error *err) {
     enum status status = STATUS_OK;
-    if (threads == 0) {
-        return STATUS_OK;
-    }
     loaded->sessions = calloc((size_t)threads, sizeof(*loaded->sessions));
     if (loaded->sessions == NULL) {
         return error_set(err, STATUS_NO_MEMORY, "no memory for sessions");
@@ -201,9 +192,33 @@ static enum status open_sessions(struct loaded *loaded, int threads, struct erro
         status = session_create(loaded->item.model, 0, &loaded->sessions[i], err);
         if (status == STATUS_OK) {
             loaded->session_count++;
-            status = warm_up(&loaded->item, loaded->sessions[i], err);
+        }
+        if (status == STATUS_OK && zeros != NULL) {
+            status = warm_up(&loaded->item, loaded->sessions[i], zeros, err);
         }
     }
+    return status;
+}
+
+/* Makes it fit to run. */
+static enum status make_ready(struct loaded *loaded, const struct loaded_source *source,
+                              struct error *err) {
+    struct batch *zeros = NULL;
+    enum status status = STATUS_OK;
+    if (source->threads > 0) {
+        status = zero_batch(&loaded->item, &zeros, err);
+    }
+    if (status == STATUS_OK && source->threads > 0) {
+        status = open_sessions(loaded, source->threads, zeros, err);
+    }
+    if (status == STATUS_OK) {
+        if (zeros != NULL) {
+            measure_cost(&loaded->item, loaded->sessions[0], zeros);
+            status = session_prepare(loaded->sessions[0], zeros->inputs, err);
+        }
+        measure_aim(&loaded->item, source->config->batch_size, source->slice_ms);
+    }
+    batch_destroy(zeros);
     return status;
 }
 
@@ -230,9 +245,8 @@ static enum status fill(struct loaded *loaded, const struct loaded_source *sourc
     }
     if (status == STATUS_OK) {
         status = choose_outputs(&loaded->item, config, err);
-        choose_aim(&loaded->item, config);
     }
-    return status == STATUS_OK ? open_sessions(loaded, source->threads, err) : status;
+    return status == STATUS_OK ? make_ready(loaded, source, err) : status;
 }
 
 enum status loaded_open(const struct loaded_source *source, struct loaded **out,
@@ -250,6 +264,7 @@ enum status loaded_open(const struct loaded_source *source, struct loaded **out,
         return status;
     }
     log_model(loaded, started_us);
+    measure_log(&loaded->item);
     *out = loaded;
     return STATUS_OK;
 }
@@ -340,6 +355,10 @@ static enum status make_items(const struct config *config, struct models *models
                            config->model_count);
 }
 
+int models_slice_ms(const struct config *config) {
+    return config->model_count > 1 ? config->worker.slice_ms : 0;
+}
+
 static enum status open_configured(const struct config *config, size_t index, int threads,
                                    struct loaded **loaded, struct error *err) {
     const struct config_model *from = &config->models[index];
@@ -347,7 +366,8 @@ static enum status open_configured(const struct config *config, size_t index, in
                                          .index = (int)index,
                                          .path = from->path,
                                          .version = from->version,
-                                         .threads = threads};
+                                         .threads = threads,
+                                         .slice_ms = models_slice_ms(config)};
     enum status status = loaded_open(&source, loaded, err);
     if (status != STATUS_OK) {
         (void)error_prefix(err, "model '%s'", from->name);

@@ -2,7 +2,8 @@
  *
  * A model serves jobs row by row: the first dimension of every input and output is the
  * batch, free in the file, or 1, in which case its jobs are run one at a time.  Each is
- * run once with its largest batch before it serves, so that what does not fit shows then.
+ * run once with its largest batch before it serves, so that what does not fit shows then,
+ * and is measured, so that batches are as large as is worth it.
  *
  * A model may be loaded again, from another file or the same one: struct loaded is one
  * such version, with sessions of its own, and is kept for as long as a batch is made for
@@ -38,6 +39,7 @@ struct loaded_source {
     const char *path, *version; /* copied */
     const char *sha256;         /* expected, in hexadecimal; NULL or "": any */
     int threads;                /* sessions, each warmed up; 0: none */
+    int slice_ms;               /* no batch is to take longer; 0: as long as it likes */
 };
 
 struct models {
@@ -65,6 +67,9 @@ MUST_CHECK enum status loaded_check_inputs(const struct loaded *old,
 static inline const struct loaded *loaded_of(const struct batch *batch) {
     return (const struct loaded *)batch->model;
 }
+
+/* How long a batch may take where several models share the threads; 0: any time. */
+int models_slice_ms(const struct config *config);
 
 /* Loads all, with sessions for `threads` compute threads; the error names the model. */
 MUST_CHECK enum status models_open(const struct config *config, int threads,

@@ -136,7 +136,9 @@ static void carry_out(struct reload *reload, int model, const struct order *orde
                                          .path = order->path,
                                          .version = order->version,
                                          .sha256 = order->sha256,
-                                         .threads = reload->opts.config->worker.threads};
+                                         .threads = reload->opts.config->worker.threads,
+                                         .slice_ms =
+                                             models_slice_ms(reload->opts.config)};
     struct loaded *loaded = NULL;
     struct error err;
     enum status status;

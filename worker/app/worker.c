@@ -7,6 +7,7 @@
 
 #include "app/health.h"
 #include "app/http.h"
+#include "app/measure.h"
 #include "app/metrics.h"
 #include "app/orders.h"
 #include "app/pipeline.h"
@@ -110,6 +111,7 @@ static void on_changed(void *opaque, const struct loaded *loaded) {
     metrics_set_model(w->metrics, index, &named);
     metrics_set(w->metrics, METRIC_MODEL_WEIGHT_BYTES, index, (int64_t)info.weight_size);
     metrics_set(w->metrics, METRIC_MODEL_WORKSPACE_BYTES, index, (int64_t)workspace);
+    measure_show(&loaded->item, w->metrics, index);
 }
 
 static void on_retired(void *opaque, struct loaded *loaded) {

@@ -8,6 +8,12 @@
 #define THROUGHPUT_SLACK 1.03
 #define LATENCY_SLACK 2
 
+enum {
+    TIMES = 4,        /* the first one finds caches cold */
+    SLOW_US = 20000,  /* once is enough from here on */
+    ENOUGH_US = 1000, /* for a clock of microseconds */
+};
+
 int cost_sizes(int rows_max, int sizes[COST_POINTS_MAX]) {
     int count = 0;
     assert(rows_max >= 1);
@@ -26,6 +32,49 @@ void cost_add(struct cost *cost, int rows, int64_t ns) {
     cost->rows[cost->count] = rows;
     cost->ns[cost->count] = ns < 1 ? 1 : ns;
     cost->count++;
+}
+
+/* The best of a few times, each of runs enough for the clock to tell; -1 where it cannot
+ * be run.  What is slow as expected is run once, by `expected_ns`. */
+static int64_t time_runs(const struct cost_probe *probe, int rows, int64_t expected_ns) {
+    int64_t best_ns = INT64_MAX, first_us = 0;
+    for (int time = 0; time < TIMES && (time == 0 || first_us < SLOW_US ||
+                                        best_ns > expected_ns + expected_ns / 2);
+         time++) {
+        int64_t from_us = probe->now_us(probe->opaque), taken_us = 0;
+        int64_t runs = 0;
+        while (runs == 0 || (time > 0 && first_us < SLOW_US && taken_us < ENOUGH_US)) {
+            if (!probe->run(probe->opaque, rows)) {
+                return -1;
+            }
+            runs++;
+            taken_us = probe->now_us(probe->opaque) - from_us;
+        }
+        first_us = time == 0 ? taken_us : first_us;
+        if (taken_us * 1000 / runs < best_ns) {
+            best_ns = taken_us * 1000 / runs;
+        }
+    }
+    return best_ns;
+}
+
+void cost_measure(struct cost *cost, const struct cost_probe *probe) {
+    int sizes[COST_POINTS_MAX];
+    int count = cost_sizes(probe->rows_max, sizes);
+    int64_t from_us = probe->now_us(probe->opaque);
+    *cost = (struct cost){.count = 0};
+    for (int i = 0; i < count; i++) {
+        int64_t used_us = probe->now_us(probe->opaque) - from_us;
+        int64_t ns;
+        if (i > 0 && used_us + cost_ns(cost, sizes[i]) / 1000 > probe->budget_us) {
+            return;
+        }
+        ns = time_runs(probe, sizes[i], i == 0 ? INT64_MAX / 2 : cost_ns(cost, sizes[i]));
+        if (ns < 0) {
+            return;
+        }
+        cost_add(cost, sizes[i], ns);
+    }
 }
 
 int64_t cost_ns(const struct cost *cost, int rows) {

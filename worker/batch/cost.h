@@ -1,7 +1,8 @@
 /* cost.h - what a batch costs by its rows, and which sizes are worth aiming at.
  *
- * Measured at a few sizes, straight lines between them.  To every batch comes what its
- * way through the worker costs, so that the tiniest models are not run row by row.
+ * Measured at a few sizes (cost_measure), straight lines between them.  To every batch
+ * comes what its way through the worker costs, so that the tiniest models are not run row
+ * by row.
  *
  * Depends on: base/compiler.h.
  * Ownership: plain data.
@@ -9,6 +10,7 @@
 #ifndef MILLRACE_BATCH_COST_H
 #define MILLRACE_BATCH_COST_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/compiler.h"
@@ -28,6 +30,18 @@ int cost_sizes(int rows_max, int sizes[COST_POINTS_MAX]);
 
 /* `rows` is more than those of the point before. */
 void cost_add(struct cost *cost, int rows, int64_t ns);
+
+/* What is measured, and by which clock. */
+struct cost_probe {
+    bool (*run)(void *opaque, int rows); /* false where it cannot be run */
+    int64_t (*now_us)(void *opaque);
+    void *opaque;
+    int rows_max;
+    int64_t budget_us; /* ends before a size that is expected to pass it */
+};
+
+/* Runs batches of all sizes, small ones first and each a few times if it is quick. */
+void cost_measure(struct cost *cost, const struct cost_probe *probe);
 
 /* What a batch of `rows` is expected to take; beyond the largest measured in proportion;
  * 0 where nothing was measured. */

@@ -60,6 +60,7 @@ struct config_worker {
     int threads; /* as it will be, at least 1: 0 in the file is resolved */
     int window_jobs;
     int window_mb;
+    int slice_ms;
     int drain_timeout_s;
     int watchdog_s;
     int crash_restarts_max;

@@ -138,6 +138,17 @@ static const struct key worker_keys[] = {
         .help = "Most MiB of jobs in flight; when full, partitions are paused.",
     },
     {
+        .name = "slice_ms",
+        .type = KEY_INT,
+        .offset = offsetof(struct config_worker, slice_ms),
+        .min = 0,
+        .max = 10000,
+        .fallback = "100",
+        .help =
+            "With several models, batches are made no larger than what takes about so "
+            "long, as measured at start: the others wait for them. 0: no limit.",
+    },
+    {
         .name = "drain_timeout_s",
         .type = KEY_INT,
         .offset = offsetof(struct config_worker, drain_timeout_s),

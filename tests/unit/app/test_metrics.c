@@ -85,7 +85,12 @@ START_TEST(gauges_hold_the_last_value_and_unknown_ones_are_left_out) {
     metrics_set(metrics, METRIC_CONSUMER_LAG, 0, 9);
     metrics_set(metrics, METRIC_CONSUMER_LAG, 0, 1234567890123);
     metrics_set(metrics, METRIC_TRANSACTIONS, METRIC_COMMITTED, 8);
+    metrics_set(metrics, METRIC_MODEL_COST,
+                metrics_label(metrics, METRIC_MODEL_COST, 0, 4), 2500);
     read_page(metrics);
+    ck_assert_double_eq_tol(
+        value("millrace_model_cost_seconds{model=\"digits\",rows=\"16\"}"), 2.5e-6,
+        1e-12);
     ck_assert_double_eq(value("millrace_consumer_lag_records"), 1234567890123.0);
     ck_assert_double_eq(value("millrace_transactions_total{outcome=\"committed\"}"), 8);
     metrics_set(metrics, METRIC_CONSUMER_LAG, 0, -1);

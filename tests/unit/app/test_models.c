@@ -1,6 +1,8 @@
 /* test_models.c - what can serve jobs is loaded and proved; what cannot is named. */
 #include "app/models.h"
 
+#include "app/measure.h"
+
 #include "tests/unit/suite.h"
 
 #define LOOKUP "tests/data/models/lookup.onnx"
@@ -63,6 +65,51 @@ START_TEST(only_the_wanted_outputs_are_answered) {
 }
 END_TEST
 
+START_TEST(models_are_measured_and_batches_sized_by_it) {
+    struct config_model items[] = {
+        {.name = "a", .path = LOOKUP, .batch_max = 12},
+        {.name = "b", .path = LOOKUP, .batch_max = 8, .batch_size = 3},
+        {.name = "c", .path = PAIR, .batch_max = 8}, /* its jobs choose the shape */
+    };
+    const struct batch_model *a, *b, *c;
+    threads = 1;
+    ck_assert_msg(open_all(items, 3) == STATUS_OK, "%s", err.text);
+    a = &models.items[0]->item;
+    b = &models.items[1]->item;
+    c = &models.items[2]->item;
+    ck_assert_int_eq(a->cost.count, 5);
+    ck_assert_int_eq(a->cost.rows[4], 12);
+    ck_assert_int_eq(a->aim.rows, cost_best_throughput(&a->cost));
+    ck_assert_int_eq(a->aim.early_rows, cost_best_latency(&a->cost));
+    ck_assert_int_eq(b->aim.rows, 3);
+    ck_assert_int_eq(b->aim.early_rows, 3);
+    ck_assert_int_eq(c->cost.count, 0);
+    ck_assert_int_eq(c->aim.rows, 8);
+    ck_assert_int_eq(c->aim.early_rows, 8);
+    models_close(&models);
+    threads = 0;
+}
+END_TEST
+
+START_TEST(a_slice_is_as_long_as_the_others_have_to_wait) {
+    struct batch_model model = {.rows_max = 64};
+    for (int rows = 1; rows <= 64; rows *= 2) { /* ever cheaper */
+        cost_add(&model.cost, rows, 1000000 + (int64_t)rows * 4000000);
+    }
+    measure_aim(&model, 0, 0);
+    ck_assert_int_eq(model.aim.rows, 8);
+    ck_assert_int_eq(model.aim.early_rows, 2);
+    ck_assert_int_eq(model.aim.reason, BATCH_FULL);
+    measure_aim(&model, 0, 20);
+    ck_assert_int_eq(model.aim.rows, 4);
+    ck_assert_int_eq(model.aim.reason, BATCH_SLICE);
+    measure_aim(&model, 64, 2);
+    ck_assert_int_eq(model.aim.rows, 1);
+    ck_assert_int_eq(model.aim.early_rows, 1);
+    ck_assert_int_eq(model.aim.reason, BATCH_SLICE);
+}
+END_TEST
+
 START_TEST(a_batch_of_one_in_the_file_is_the_largest) {
     struct config_model item = {
         .name = "m", .path = "tests/data/models/single.onnx", .batch_max = 8};
@@ -120,6 +167,8 @@ int main(void) {
     const TTest *const tests[] = {
         models_are_found_by_their_configured_name,
         only_the_wanted_outputs_are_answered,
+        models_are_measured_and_batches_sized_by_it,
+        a_slice_is_as_long_as_the_others_have_to_wait,
         a_batch_of_one_in_the_file_is_the_largest,
         what_cannot_serve_is_refused_with_the_reason,
         sessions_are_ready_for_the_largest_batch,

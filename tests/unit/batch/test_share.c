@@ -206,6 +206,76 @@ START_TEST(the_best_sizes_follow_the_curve) {
 }
 END_TEST
 
+/* A model whose batches take what `us` says, by a clock that only they move. */
+struct model {
+    const int64_t *us; /* by the size's logarithm */
+    int64_t now_us;
+    int64_t runs;
+    int broken; /* rows that cannot be run */
+};
+
+static bool run_model(void *opaque, int rows) {
+    struct model *model = opaque;
+    int size = 0;
+    while (1 << size < rows) {
+        size++;
+    }
+    model->now_us += model->us[size];
+    model->runs++;
+    return rows != model->broken;
+}
+
+static int64_t model_clock(void *opaque) {
+    const struct model *model = opaque;
+    return model->now_us;
+}
+
+static struct cost measure(struct model *model, int rows_max) {
+    const struct cost_probe probe = {.run = run_model,
+                                     .now_us = model_clock,
+                                     .opaque = model,
+                                     .rows_max = rows_max,
+                                     .budget_us = SECOND / 2};
+    struct cost cost;
+    cost_measure(&cost, &probe);
+    return cost;
+}
+
+START_TEST(every_size_is_measured_where_the_model_is_quick) {
+    static const int64_t us[] = {30, 40, 60, 100, 180, 340, 660};
+    struct model model = {.us = us};
+    struct cost cost = measure(&model, 64);
+    ck_assert_int_eq(cost.count, 7);
+    for (int i = 0; i < 7; i++) {
+        ck_assert_int_eq(cost.rows[i], 1 << i);
+        ck_assert_int_eq(cost.ns[i], us[i] * 1000);
+    }
+    ck_assert_int_le(model.now_us, SECOND / 2);
+}
+END_TEST
+
+START_TEST(a_slow_model_is_measured_within_its_time) {
+    static const int64_t us[] = {40000, 80000, 160000, 320000, 640000};
+    static const int64_t slower_us[] = {3 * SECOND, 6 * SECOND};
+    struct model model = {.us = us}, slower = {.us = slower_us};
+    struct cost cost = measure(&model, 16);
+    ck_assert_int_eq(cost.count, 3); /* 8 rows would pass half a second */
+    ck_assert_int_eq(model.runs, 3);
+    ck_assert_int_le(model.now_us, SECOND / 2);
+    cost = measure(&slower, 2);
+    ck_assert_int_eq(cost.count, 1);
+    ck_assert_int_eq(slower.runs, 1);
+}
+END_TEST
+
+START_TEST(what_cannot_be_run_is_not_measured) {
+    static const int64_t us[] = {30, 40, 60};
+    struct model model = {.us = us, .broken = 2}, broken = {.us = us, .broken = 1};
+    ck_assert_int_eq(measure(&model, 4).count, 1);
+    ck_assert_int_eq(measure(&broken, 4).count, 0);
+}
+END_TEST
+
 int main(void) {
     const TTest *const tests[] = {
         busy_models_get_the_threads_by_their_weights,
@@ -215,6 +285,9 @@ int main(void) {
         sizes_end_with_the_largest_batch,
         costs_between_and_beyond_what_was_measured,
         the_best_sizes_follow_the_curve,
+        every_size_is_measured_where_the_model_is_quick,
+        a_slow_model_is_measured_within_its_time,
+        what_cannot_be_run_is_not_measured,
     };
     return suite_run("share", tests, ARRAY_COUNT(tests));
 }
