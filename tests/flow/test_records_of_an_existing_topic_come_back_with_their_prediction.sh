@@ -88,4 +88,9 @@ done
 kcat -C -q -b "$bootstrap" -t dead -p 0 -o 0 -c 1 -D '' -f '%s' >"$work/letter"
 cmp "$work/letter" "$work/sent-2" || fail "a dead letter's bytes were changed"
 wait_until metric_is 1 millrace_jobs_dead_lettered_total 3
+
+# A tombstone is answered by one; kcat tells its size as -1.
+echo 'gone:' | kcat -P -q -b "$bootstrap" -t orders -p 0 -K : -Z
+read_topic scored 4 '%k %S\n' >"$work/answers"
+expect 'gone -1' "$work/answers"
 stop_worker 1

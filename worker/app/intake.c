@@ -309,6 +309,12 @@ static void expire(struct intake *intake, struct record *record,
     }
 }
 
+/* A record without a value deletes its key; so does its answer. */
+static bool is_tombstone(const struct config_route *route, const struct record *record) {
+    return route->record != NULL && record->value.data == NULL &&
+           route->record->tombstones == CONFIG_TOMBSTONES_PASS;
+}
+
 /* Into a row, or its backlog.  `progress` is NULL for a record that is new.  STATUS_AGAIN
  * for one of a backlog that has to stay there. */
 static enum status place(struct intake *intake, struct record *record,
@@ -330,6 +336,11 @@ static enum status place(struct intake *intake, struct record *record,
     }
     if (fail_job_hits(FAIL_NO_MEMORY, record->key, record->attempt)) {
         return error_set(err, STATUS_NO_MEMORY, "no memory, as a test wants it");
+    }
+    if (is_tombstone(route, record)) {
+        record_set_result(record, span_of(NULL, 0), NULL);
+        *settled = true;
+        return STATUS_OK;
     }
     status = parse(intake, record, &row, &waits, err);
     if (status == STATUS_OK && waits) {

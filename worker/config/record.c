@@ -366,6 +366,13 @@ static const char *const strategies[] = {
     NULL,
 };
 
+static const char *const tombstones[] = {
+    [CONFIG_TOMBSTONES_PASS] = "pass",
+    [CONFIG_TOMBSTONES_DEAD] = "dead_letter",
+    NULL,
+};
+
+_Static_assert(sizeof(enum config_tombstones) == sizeof(int), "an enum is an int");
 _Static_assert(sizeof(enum config_answer) == sizeof(int), "an enum is an int");
 _Static_assert(sizeof(enum config_answer_framing) == sizeof(int), "an enum is an int");
 _Static_assert(sizeof(enum config_strategy) == sizeof(int), "an enum is an int");
@@ -415,6 +422,15 @@ static const struct key record_keys[] = {
         .fallback = "same",
         .help = "What stands before an answer. `confluent` registers the answers' schema "
                 "in the schema registry.",
+    },
+    {
+        .name = "tombstones",
+        .type = KEY_CHOICE,
+        .offset = offsetof(struct config_record, tombstones),
+        .choices = tombstones,
+        .fallback = "pass",
+        .help = "A record without a value, which deletes its key from a compacted topic: "
+                "`pass` answers with one, so that the answer is deleted, too.",
     },
     {
         .name = "subject_strategy",

@@ -88,6 +88,10 @@ enum config_answer_framing {
     CONFIG_FRAMING_BARE
 };
 
+/* What becomes of a record without a value, which deletes its key from a compacted topic.
+ */
+enum config_tombstones { CONFIG_TOMBSTONES_PASS, CONFIG_TOMBSTONES_DEAD };
+
 /* How the subject of the answers' schema is named in the registry. */
 enum config_strategy { CONFIG_BY_TOPIC, CONFIG_BY_RECORD, CONFIG_BY_TOPIC_RECORD };
 
@@ -104,6 +108,7 @@ struct config_record {
     enum config_answer answer;
     const char *answer_name;
     enum config_answer_framing answer_framing;
+    enum config_tombstones tombstones;
 };
 
 #endif
