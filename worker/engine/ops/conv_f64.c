@@ -88,24 +88,11 @@ static enum status shape(struct exec *exec, struct error *err) {
 /* One row of the windows' matrix: what tap `tap` of the kernel sees of a channel. */
 static void take_tap(const struct conv_memo *memo, const double *channel, int64_t tap,
                      double *row) {
-    int64_t shift[WINDOW_AXES_MAX] = {0}, out[WINDOW_AXES_MAX] = {0};
-    for (int i = memo->axes - 1; i >= 0; i--) {
-        const struct window_axis *axis = &memo->axis[i];
-        shift[i] = tap % axis->kernel * axis->dilation - axis->pad_begin;
-        tap /= axis->kernel;
-    }
+    struct window_walk walk;
+    window_walk_start(&walk, memo->axis, memo->axes, tap);
     for (int64_t w = 0; w < memo->windows; w++) {
-        int64_t at = 0;
-        bool inside = true;
-        for (int i = 0; i < memo->axes; i++) {
-            int64_t place = out[i] * memo->axis[i].stride + shift[i];
-            inside = inside && place >= 0 && place < memo->axis[i].in;
-            at = at * memo->axis[i].in + place;
-        }
-        row[w] = inside ? channel[at] : 0;
-        for (int i = memo->axes - 1; i >= 0 && ++out[i] == memo->axis[i].out; i--) {
-            out[i] = 0;
-        }
+        int64_t at = window_walk_next(&walk);
+        row[w] = at >= 0 ? channel[at] : 0;
     }
 }
 

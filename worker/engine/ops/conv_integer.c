@@ -145,24 +145,11 @@ static int32_t zero_of(const struct exec *exec, int input, int64_t line) {
  * begins at `from`. */
 static void take_tap(const struct conv_memo *memo, const struct tensor *x, int64_t from,
                      int32_t zero, int64_t tap, int32_t *row) {
-    int64_t shift[WINDOW_AXES_MAX] = {0}, out[WINDOW_AXES_MAX] = {0};
-    for (int i = memo->axes - 1; i >= 0; i--) {
-        const struct window_axis *axis = &memo->axis[i];
-        shift[i] = tap % axis->kernel * axis->dilation - axis->pad_begin;
-        tap /= axis->kernel;
-    }
+    struct window_walk walk;
+    window_walk_start(&walk, memo->axis, memo->axes, tap);
     for (int64_t w = 0; w < memo->windows; w++) {
-        int64_t at = 0;
-        bool inside = true;
-        for (int i = 0; i < memo->axes; i++) {
-            int64_t place = out[i] * memo->axis[i].stride + shift[i];
-            inside = inside && place >= 0 && place < memo->axis[i].in;
-            at = at * memo->axis[i].in + place;
-        }
-        row[w] = inside ? (int32_t)number_integer(x, from + at) - zero : 0;
-        for (int i = memo->axes - 1; i >= 0 && ++out[i] == memo->axis[i].out; i--) {
-            out[i] = 0;
-        }
+        int64_t at = window_walk_next(&walk);
+        row[w] = at >= 0 ? (int32_t)number_integer(x, from + at) - zero : 0;
     }
 }
 

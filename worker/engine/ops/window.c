@@ -131,3 +131,26 @@ enum status window_axes(const struct exec *exec, const struct window_spec *spec,
     }
     return STATUS_OK;
 }
+
+void window_walk_start(struct window_walk *walk, const struct window_axis *axis, int axes,
+                       int64_t tap) {
+    *walk = (struct window_walk){.axis = axis, .axes = axes};
+    for (int i = axes - 1; i >= 0; i--) {
+        walk->shift[i] = tap % axis[i].kernel * axis[i].dilation - axis[i].pad_begin;
+        tap /= axis[i].kernel;
+    }
+}
+
+int64_t window_walk_next(struct window_walk *walk) {
+    int64_t at = 0;
+    bool inside = true;
+    for (int i = 0; i < walk->axes; i++) {
+        int64_t place = walk->out[i] * walk->axis[i].stride + walk->shift[i];
+        inside = inside && place >= 0 && place < walk->axis[i].in;
+        at = at * walk->axis[i].in + place;
+    }
+    for (int i = walk->axes - 1; i >= 0 && ++walk->out[i] == walk->axis[i].out; i--) {
+        walk->out[i] = 0;
+    }
+    return inside ? at : -1;
+}

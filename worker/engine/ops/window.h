@@ -47,4 +47,17 @@ MUST_CHECK enum status window_axes(const struct exec *exec,
                                    const int64_t *weight_dims, struct window_axis *axes,
                                    struct error *err);
 
+/* One tap of the kernel as the windows pass over a channel, the last axis fastest. */
+struct window_walk {
+    const struct window_axis *axis;
+    int axes;
+    int64_t shift[WINDOW_AXES_MAX], out[WINDOW_AXES_MAX];
+};
+
+void window_walk_start(struct window_walk *walk, const struct window_axis *axis, int axes,
+                       int64_t tap);
+
+/* The element of the channel that the tap sees in the next window; -1 in the padding. */
+int64_t window_walk_next(struct window_walk *walk);
+
 #endif
