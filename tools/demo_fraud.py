@@ -3,6 +3,8 @@ what a bank has already, and what it reads the scores with.
 
     demo_fraud.py produce --bootstrap B --registry URL      payments to the topic
     demo_fraud.py consume --bootstrap B --registry URL      scored ones from the last topic
+    demo_fraud.py write FILE.avro                           the payments to a file
+    demo_fraud.py check FILE.avro                           scored ones from a file
 
 The first half of the payments is written with one schema and the rest with its next
 version, as topics go.  `consume` waits for every payment, prints the most suspicious ones
@@ -16,6 +18,8 @@ import sys
 import time
 from datetime import datetime, timezone
 from pathlib import Path
+
+import fastavro
 
 # The serializers' own dependencies warn, whoever asks them not to.
 with contextlib.redirect_stderr(io.StringIO()):
@@ -68,6 +72,18 @@ def produce(args, registry, payments):
     print(f"{len(payments)} payments sent, in two versions of their schema")
 
 
+def write(path, payments):
+    with open(path, "wb") as file:
+        fastavro.writer(file, json.loads(schema(FIELDS)), [item["payment"] for item in payments],
+                        codec="deflate")
+    print(f"{len(payments)} payments in {path}")
+
+
+def read_scored(path):
+    with open(path, "rb") as file:
+        return {record["payment_id"]: record for record in fastavro.reader(file)}
+
+
 def poll_scored(args, registry, count):
     context = SerializationContext(args.scored, MessageField.VALUE)
     deserialize = AvroDeserializer(registry)
@@ -104,8 +120,7 @@ def differences(item, record):
         yield "the verdict"
 
 
-def consume(args, registry, payments):
-    found = poll_scored(args, registry, len(payments))
+def judge(found, payments):
     wrong = 0
     for item in payments:
         record = found.get(item["payment"]["payment_id"])
@@ -123,15 +138,24 @@ def consume(args, registry, payments):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
-    parser.add_argument("what", choices=["produce", "consume"])
-    parser.add_argument("--bootstrap", required=True)
-    parser.add_argument("--registry", required=True)
+    parser.add_argument("what", choices=["produce", "consume", "write", "check"])
+    parser.add_argument("file", nargs="?")
+    parser.add_argument("--bootstrap")
+    parser.add_argument("--registry")
     parser.add_argument("--topic", default="payments")
     parser.add_argument("--scored", default="payments.judged")
     parser.add_argument("--timeout", type=float, default=60)
     args = parser.parse_args()
-    registry = SchemaRegistryClient({"url": args.registry})
-    {"produce": produce, "consume": consume}[args.what](args, registry, read_payments())
+    payments = read_payments()
+    if args.what == "write":
+        write(args.file, payments)
+    elif args.what == "check":
+        judge(read_scored(args.file), payments)
+    elif args.what == "produce":
+        produce(args, SchemaRegistryClient({"url": args.registry}), payments)
+    else:
+        registry = SchemaRegistryClient({"url": args.registry})
+        judge(poll_scored(args, registry, len(payments)), payments)
 
 
 main()

@@ -6,7 +6,7 @@
 # A producer as a bank has it sends 400 payments in Confluent's wire format; the worker
 # answers with the records and the scores of two models, the schemas registered; a
 # consumer in Python reads them and holds every score against LightGBM's and
-# scikit-learn's own.
+# scikit-learn's own. Then the same payments are scored file to file.
 #
 # BOOTSTRAP and REGISTRY name a broker and a registry that run already; PREFIX stands
 # before the names of topics and group, which must be there. Files are below WORK,
@@ -96,3 +96,12 @@ step "Scored payments, by Confluent's deserializer"
 client consume --timeout 60
 kill -TERM "$worker"
 wait "$worker" || die "the worker ended with exit code $?"
+
+step "The same payments, file to file"
+models=conf/models/fraud
+"$python" tools/demo_fraud.py write "$work/payments.avro"
+"$millrace" score "$models/lightgbm/model.onnx" "$work/payments.avro" "$work/scored.avro" \
+    --mapping conf/fraud.conf --route payments
+"$millrace" score "$models/sklearn/model.onnx" "$work/scored.avro" "$work/judged.avro" \
+    --mapping conf/fraud.conf --route payments.scored
+"$python" tools/demo_fraud.py check "$work/judged.avro"

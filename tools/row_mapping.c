@@ -31,6 +31,39 @@ struct chooser {
     struct error *err;
 };
 
+/* ---- types --------------------------------------------------------------------------
+ */
+
+static enum status take_type(struct rows_reader *reader, const char *type,
+                             struct error *err) {
+    static const enum rows_kind kinds[] = {ROWS_LONG, ROWS_DOUBLE, ROWS_BOOLEAN,
+                                           ROWS_STRING};
+    const char *equals = strrchr(type, '=');
+    char *title = equals == NULL ? NULL : strndup(type, (size_t)(equals - type));
+    struct rows_column *column = title == NULL ? NULL : rows_reader_column(reader, title);
+    free(title);
+    for (size_t i = 0; column != NULL && i < ARRAY_COUNT(kinds); i++) {
+        if (strcmp(equals + 1, rows_kind_name(kinds[i])) == 0 && column->shape == NULL) {
+            column->kind = kinds[i];
+            return STATUS_OK;
+        }
+    }
+    return error_set(err, STATUS_INVALID,
+                     column == NULL || column->shape != NULL
+                         ? "--type %.100s: there is no such column of CSV"
+                         : "--type %.100s: a type is long, double, boolean or string",
+                     type);
+}
+
+enum status row_mapping_types(struct rows_reader *reader, const struct cli_list *types,
+                              struct error *err) {
+    enum status status = STATUS_OK;
+    for (int i = 0; i < types->count && status == STATUS_OK; i++) {
+        status = take_type(reader, types->items[i], err);
+    }
+    return status;
+}
+
 /* ---- what there is ------------------------------------------------------------------
  */
 
@@ -307,32 +340,6 @@ static enum status choose(struct chooser *c) {
 /* ---- columns ------------------------------------------------------------------------
  */
 
-static enum status take_type(struct chooser *c, const char *type) {
-    static const enum rows_kind kinds[] = {ROWS_LONG, ROWS_DOUBLE, ROWS_BOOLEAN,
-                                           ROWS_STRING};
-    const char *equals = strrchr(type, '=');
-    struct candidate *from =
-        equals == NULL ? NULL : find_candidate(c, type, (size_t)(equals - type));
-    if (equals != NULL && from == NULL) {
-        return no_column(c, type, (size_t)(equals - type));
-    }
-    for (size_t i = 0; from != NULL && i < ARRAY_COUNT(kinds); i++) {
-        if (strcmp(equals + 1, rows_kind_name(kinds[i])) == 0) {
-            if (from->column == NULL || from->column->shape != NULL) {
-                return error_set(c->err, STATUS_INVALID,
-                                 "--type %.100s: types are chosen for CSV alone", type);
-            }
-            from->column->kind = kinds[i];
-            from->number = kinds[i] != ROWS_STRING;
-            return STATUS_OK;
-        }
-    }
-    return error_set(c->err, STATUS_INVALID,
-                     "--type %.100s: COLUMN=TYPE is needed, and a type is long, double, "
-                     "boolean or string",
-                     type);
-}
-
 static bool is_source(const struct chooser *c, const struct candidate *from) {
     for (int i = 0; i < c->source_count; i++) {
         if (c->sources[i].place == from->title) {
@@ -393,12 +400,12 @@ static enum status make_inputs(struct chooser *c) {
 enum status row_mapping_create(const struct row_mapping_opts *opts,
                                struct row_mapping *out, struct error *err) {
     struct chooser c = {.opts = opts, .err = err};
-    enum status status = find_candidates(&c);
+    enum status status = row_mapping_types(opts->reader, opts->types, err);
+    if (status == STATUS_OK) {
+        status = find_candidates(&c);
+    }
     out->mapping = NULL;
     out->text[0] = 0;
-    for (int i = 0; i < opts->types->count && status == STATUS_OK; i++) {
-        status = take_type(&c, opts->types->items[i]);
-    }
     for (int i = 0; i < opts->ignored->count && status == STATUS_OK; i++) {
         const char *name = opts->ignored->items[i];
         if (find_candidate(&c, name, strlen(name)) == NULL) {

@@ -33,6 +33,11 @@ struct row_mapping {
     char text[ROW_MAPPING_TEXT_MAX]; /* "input 'x' (30 values): V1, V2, ..." a line */
 };
 
+/* Sets the kinds of CSV's columns; a part of row_mapping_create, for those who need no
+ * mapping. */
+MUST_CHECK enum status row_mapping_types(struct rows_reader *reader,
+                                         const struct cli_list *types, struct error *err);
+
 /* Chooses, binds the reader's columns, and makes the mapping.  STATUS_INVALID says which
  * columns there are. */
 MUST_CHECK enum status row_mapping_create(const struct row_mapping_opts *opts,

@@ -303,6 +303,11 @@ static enum status open_jobs(struct sender *s) {
                                    : STATUS_OK;
 }
 
+static enum status open_records(struct sender *s) {
+    enum status status = row_mapping_types(s->reader, &s->options->types, s->err);
+    return status == STATUS_OK ? rows_reader_bind(s->reader, s->err) : status;
+}
+
 static enum status open_all(struct sender *s) {
     const struct submit_options *o = s->options;
     const struct kafka_io_opts kafka = {.bootstrap = kafka_io_bootstrap(o->bootstrap),
@@ -322,7 +327,7 @@ static enum status open_all(struct sender *s) {
     }
     status = rows_reader_open(&rows, &s->reader, s->err);
     if (status == STATUS_OK) {
-        status = o->as[0] == 'j' ? open_jobs(s) : rows_reader_bind(s->reader, s->err);
+        status = o->as[0] == 'j' ? open_jobs(s) : open_records(s);
     }
     s->offset = status == STATUS_OK ? rows_reader_offset(s->reader) : 0;
     if (status == STATUS_OK) {

@@ -242,6 +242,9 @@ def test_fields_are_chosen_and_named():
     assert "takes 3 values a row, and 4 columns hold numbers, a, b, c, y" in done.stderr
     done = score(model, folder.path("in.csv"), folder.path("o.csv"), "--map", "x=a,b,d", code=2)
     assert "there is no column 'd'; there are: a, b, c, y, when" in done.stderr
+    for wrong in ["d=long", "a=real", "a"]:
+        done = score(model, folder.path("in.csv"), folder.path("o.csv"), "--type", wrong, code=2)
+        assert f"--type {wrong}" in done.stderr
 
 
 def test_nothing_is_said_of_values():
