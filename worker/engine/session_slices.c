@@ -164,7 +164,6 @@ static void describe(const struct session *session, const struct session *one,
     add_kept(session, batch, steps);
 }
 
-/* Whether node `n` is the first to name value `v` in the slice. */
 static bool is_listed(const int *values, int count, int v) {
     for (int i = 0; i < count; i++) {
         if (values[i] == v) {

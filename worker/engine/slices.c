@@ -112,8 +112,8 @@ static int walk(const struct slice_costs *costs, const struct slice_step *steps,
 
 bool slices_plan(const struct slice_costs *costs, const struct slice_step *steps,
                  int count, int64_t batch, int64_t *rows) {
-    const struct choices choices = list_choices(batch), whole = list_choices(1);
-    struct choices all = whole;
+    const struct choices choices = list_choices(batch);
+    const struct choices all = {.rows = {batch}, .count = 1};
     double cost = 0, cost_whole = 0;
     uint8_t *from = calloc((size_t)count + 1, CHOICES_MAX);
     bool sliced = false;
@@ -122,7 +122,6 @@ bool slices_plan(const struct slice_costs *costs, const struct slice_step *steps
     if (from == NULL) {
         return false;
     }
-    all.rows[0] = batch;
     (void)walk(costs, steps, count, &all, from, &cost_whole);
     choice = walk(costs, steps, count, &choices, from, &cost);
     for (int i = count - 1; i >= 0; i--) {
