@@ -53,7 +53,9 @@ send '42'                        # no framing
 send "$first 0261 $two 00"
 
 read_topic scored 3 '%k %h\n' >"$work/answers"
-printf 'key-%d origin=shop-%d\n' 0 0 1 1 5 5 | cmp - "$work/answers" ||
+model=,millrace.model=twofold,millrace.model_version=1
+model+=,millrace.model_sha256=$(sha256sum tests/data/models/twofold.onnx | cut -c1-64)
+printf "key-%d origin=shop-%d$model\n" 0 0 1 1 5 5 | cmp - "$work/answers" ||
     fail "keys and headers: $(<"$work/answers")"
 answer() { # INDEX HEX
     kcat -C -q -b "$bootstrap" -t scored -p 0 -o "$1" -c 1 -D '' -f '%s' >"$work/answer"

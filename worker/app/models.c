@@ -235,6 +235,7 @@ static enum status fill(struct loaded *loaded, const struct loaded_source *sourc
     loaded->item = (struct batch_model){.name = config->name,
                                         .version = loaded->version,
                                         .sha256 = loaded->sha256,
+                                        .sha256_text = loaded->sha256_text,
                                         .rows_max = config->batch_max,
                                         .weight = config->weight,
                                         .linger_us = (int64_t)config->linger_ms * 1000,

@@ -155,6 +155,10 @@ static void on_answered(void *opaque, const struct batch_row *row, struct span r
         metrics_observe(sink->pipeline->opts.metrics, METRIC_JOB_LATENCY, 0,
                         clock_now_us() - row->received_us, 1);
     }
+    if (row->answer != NULL) {
+        const struct answers *answers = holder;
+        record_set_model(row->tag, answers->version, answers->sha256);
+    }
     record_set_result(row->tag, result, holder);
 }
 

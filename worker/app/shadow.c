@@ -71,7 +71,8 @@ static bool reserve(struct room *room, size_t size) {
         memcpy(bytes, room->bytes, room->size);
     }
     free(room->bytes);
-    *room = (struct room){bytes, size};
+    room->bytes = bytes;
+    room->size = size;
     return true;
 }
 

@@ -17,6 +17,7 @@
 
 #define BATCH_ROWS_MAX 4096
 #define BATCH_SHA256_SIZE 32
+#define BATCH_VERSION_SIZE_MAX 128 /* bytes of a version that is named in a header */
 #define BATCH_TENSOR_SIZE_MAX ((size_t)1 << 30) /* bytes of one input, all rows */
 
 /* Why a batch was run when it was. */
@@ -44,10 +45,11 @@ struct batch_aim {
 /* How one model is batched; made at start, read-only afterwards. */
 struct batch_model {
     const struct model *model;
-    const char *name;      /* as configured */
-    const char *version;   /* as configured, "" if none */
-    const uint8_t *sha256; /* of its file, BATCH_SHA256_SIZE bytes; NULL: not known */
-    int rows_max;          /* 1 .. BATCH_ROWS_MAX */
+    const char *name;        /* as configured */
+    const char *version;     /* as configured, "" if none */
+    const uint8_t *sha256;   /* of its file, BATCH_SHA256_SIZE bytes; NULL: not known */
+    const char *sha256_text; /* the same in hexadecimal */
+    int rows_max;            /* 1 .. BATCH_ROWS_MAX */
     struct batch_aim aim;
     struct cost cost;  /* as measured at start; of no points if it was not */
     int weight;        /* of its share of the threads */

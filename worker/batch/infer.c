@@ -322,6 +322,16 @@ static enum status compute_range(struct run *run, struct range range, struct err
     return status;
 }
 
+static void name_model(struct answers *answers, const struct batch *batch) {
+    const struct batch_model *model = batch->model;
+    if (batch->rows[0].answer == NULL) {
+        return; /* its answers say it themselves */
+    }
+    (void)snprintf(answers->version, sizeof(answers->version), "%s", model->version);
+    (void)snprintf(answers->sha256, sizeof(answers->sha256), "%s",
+                   model->sha256_text == NULL ? "" : model->sha256_text);
+}
+
 /* Answers the rows of `range`, or says why not all of them could be. */
 static enum status answer_range(struct run *run, struct answers_pool *pool,
                                 struct range range, struct error *err) {
@@ -335,6 +345,7 @@ static enum status answer_range(struct run *run, struct answers_pool *pool,
     if (run->answers == NULL) {
         return error_set(err, STATUS_NO_MEMORY, "no memory for answers");
     }
+    name_model(run->answers, run->batch);
     status = reserve_range(run, range, &alone, err);
     if (status == STATUS_OK) {
         encode_range(run, range, alone, pool);

@@ -25,6 +25,10 @@ struct answers {
     uint8_t *bytes; /* owned */
     size_t room;    /* bytes allocated; grows to the largest batch seen, then stays */
     size_t used;
+    /* Of the model, which may be gone before the answers are committed; only for records,
+     * whose answers do not say it themselves. */
+    char version[BATCH_VERSION_SIZE_MAX + 1];
+    char sha256[2 * BATCH_SHA256_SIZE + 1];
 };
 
 struct answers_pool {

@@ -14,6 +14,11 @@ void headers_add(rd_kafka_headers_t *headers, const char *name, const char *text
     (void)rd_kafka_header_add(headers, name, -1, text, -1);
 }
 
+void headers_set(rd_kafka_headers_t *headers, const char *name, const char *text) {
+    (void)rd_kafka_header_remove(headers, name); /* it may not be there */
+    headers_add(headers, name, text);
+}
+
 void headers_add_number(rd_kafka_headers_t *headers, const char *name, int64_t number) {
     char text[NUMBER_TEXT_MAX];
 

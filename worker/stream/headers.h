@@ -13,6 +13,8 @@
 #include "base/span.h"
 
 void headers_add(rd_kafka_headers_t *headers, const char *name, const char *text);
+/* The only one of that name from now on. */
+void headers_set(rd_kafka_headers_t *headers, const char *name, const char *text);
 void headers_add_number(rd_kafka_headers_t *headers, const char *name, int64_t number);
 
 /* The last header of that name; false where there is none or it is null. */

@@ -382,6 +382,11 @@ static rd_kafka_resp_err_t send_result_once(struct stream *stream, struct slot *
     if (headers == NULL) {
         return RD_KAFKA_RESP_ERR__CRIT_SYS_RESOURCE;
     }
+    if (record->version != NULL) {
+        headers_set(headers, "millrace.model", record->model);
+        headers_set(headers, "millrace.model_version", record->version);
+        headers_set(headers, "millrace.model_sha256", record->sha256);
+    }
     code = rd_kafka_producev(
         stream->producer.client,
         RD_KAFKA_V_RKT(stream->producer.targets[record->route].output),
@@ -521,6 +526,12 @@ static enum status send_by_itself(struct stream *stream, struct slot *slot, int 
                       state == RECORD_RESULT ? send_result_once : send_retry_once, err);
 }
 
+/* Whether a result of a route that keeps headers has any. */
+static bool has_headers(const struct record *record) {
+    return record->version != NULL ||
+           (!record->has_no_headers && headers_any(record->message));
+}
+
 enum status producer_publish(struct stream *stream, struct lease *lease, size_t count,
                              struct error *err) {
     bool keeps_headers = stream->opts.routes[lease->route].keeps_headers;
@@ -539,8 +550,7 @@ enum status producer_publish(struct stream *stream, struct lease *lease, size_t 
             status = send_by_itself(stream, slot, state, err);
             continue;
         }
-        if (keeps_headers && !slot->record.has_no_headers &&
-            headers_any(slot->record.message)) {
+        if (keeps_headers && has_headers(&slot->record)) {
             status = send_run(stream, lease, run, err); /* order is kept */
             run = 0;
             if (status == STATUS_OK) {

@@ -39,12 +39,13 @@ struct record {
     int64_t due_us;       /* the pipeline's own: when to try again */
     struct span key;      /* data NULL if none */
     struct span value;
-    struct span result;  /* borrowed from holder */
-    void *holder;        /* what keeps result alive; may be NULL */
-    char *reason;        /* owned; why it is no result, never a payload */
-    const char *stage;   /* "decode", "infer", "publish": static text */
-    const char *model;   /* static text: the model's name, or NULL */
-    _Atomic int state;   /* enum record_state */
+    struct span result;           /* borrowed from holder */
+    void *holder;                 /* what keeps result alive; may be NULL */
+    char *reason;                 /* owned; why it is no result, never a payload */
+    const char *stage;            /* "decode", "infer", "publish": static text */
+    const char *model;            /* static text: the model's name, or NULL */
+    const char *version, *sha256; /* of the model, borrowed from holder; NULL: not told */
+    _Atomic int state;            /* enum record_state */
     bool has_no_headers; /* is known; librdkafka allocates to find out each time */
     void *message;       /* the librdkafka message; stream's own */
     void *slot;          /* stream's own */

@@ -19,6 +19,11 @@ int64_t record_number(struct record *record, const char *name, int64_t otherwise
     return headers_number(record->message, name, otherwise);
 }
 
+void record_set_model(struct record *record, const char *version, const char *sha256) {
+    record->version = version;
+    record->sha256 = sha256;
+}
+
 void record_set_result(struct record *record, struct span result, void *holder) {
     record->result = result;
     record->holder = holder;

@@ -105,6 +105,11 @@ MUST_CHECK enum status stream_poll(struct stream *stream, int timeout_ms,
  * none, or it is no number.  Before its outcome is set. */
 int64_t record_number(struct record *record, const char *name, int64_t otherwise);
 
+/* What its result's headers say of the model that made it, where the route keeps headers:
+ * `millrace.model`, `.model_version` and `.model_sha256`.  Borrowed from the holder of
+ * the result; before it is set. */
+void record_set_model(struct record *record, const char *version, const char *sha256);
+
 /* Sets a record's outcome, once; it must not be touched afterwards.  `result` and
  * `holder` as in struct record.  `reason` is copied.  Call stream_wake when a batch of
  * them is done. */
