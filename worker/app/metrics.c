@@ -152,7 +152,9 @@ static const struct metric_entry table[] = {
                                .help = "Jobs taken and not yet committed."},
     [METRIC_BYTES_IN_FLIGHT] = {.name = "millrace_bytes_in_flight",
                                 .type = TYPE_GAUGE,
-                                .help = "Bytes of the jobs in flight."},
+                                .help =
+                                    "Bytes of the jobs in flight, and what their answers "
+                                    "are expected to have."},
     [METRIC_TRANSACTIONS] = {.name = "millrace_transactions_total",
                              .type = TYPE_COUNTER,
                              .labels = {LABEL_OUTCOME},

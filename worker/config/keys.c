@@ -135,7 +135,8 @@ static const struct key worker_keys[] = {
         .min = 1,
         .max = 65536,
         .fallback = "256",
-        .help = "Most MiB of jobs in flight; when full, partitions are paused.",
+        .help = "Most MiB of jobs in flight, each with what its answer is expected "
+                "to have by those before it; when full, partitions are paused.",
     },
     {
         .name = "slice_ms",

@@ -244,6 +244,7 @@ void source_batch_add(struct stream *stream, struct slot *slot) {
     struct source *source = &stream->source;
 
     atomic_fetch_add_explicit(&slot->lease->polled, 1, memory_order_relaxed);
+    slot->size += atomic_load_explicit(&slot->lease->answer_size, memory_order_relaxed);
     slot->lease->polled_size += slot->size;
     if (source->batch_last == NULL) {
         source->batch_first = slot;

@@ -27,6 +27,9 @@ void record_set_model(struct record *record, const char *version, const char *sh
 void record_set_result(struct record *record, struct span result, void *holder) {
     record->result = result;
     record->holder = holder;
+    if (record->slot != NULL) { /* one that was polled */
+        window_note_answer(((struct slot *)record->slot)->lease, result.size);
+    }
     atomic_store_explicit(&record->state, RECORD_RESULT, memory_order_release);
 }
 

@@ -9,6 +9,11 @@
 /* Slots added where the window overflows: a rebalance may deliver a little after full. */
 #define SLOTS_GROWTH 256
 
+/* As long as no answer is known, it is expected to be large: a job of few bytes may have
+ * one of megabytes, and a window full of them would take all memory. */
+#define ANSWER_SIZE_FIRST ((size_t)1 << 20)
+#define ANSWERS_FIRST 256
+
 struct slot_chunk {
     struct slot_chunk *next;
     size_t count;
@@ -184,6 +189,14 @@ void window_wait_release(struct window *window, int64_t timeout_us) {
     pthread_mutex_unlock(&window->lock);
 }
 
+void window_note_answer(struct lease *lease, size_t size) {
+    size_t expected = atomic_load_explicit(&lease->answer_size, memory_order_relaxed);
+
+    /* Up at once, down little by little; an update that is lost makes no difference. */
+    expected = size > expected ? size : expected - (expected - size) / 16;
+    atomic_store_explicit(&lease->answer_size, expected, memory_order_relaxed);
+}
+
 struct lease *window_lease(struct window *window, int route, int input,
                            int32_t partition) {
     struct lease *lease = calloc(1, sizeof *lease);
@@ -195,6 +208,8 @@ struct lease *window_lease(struct window *window, int route, int input,
     lease->input = input;
     lease->partition = partition;
     lease->last_offset = -1;
+    atomic_store(&lease->answer_size,
+                 size_min(ANSWER_SIZE_FIRST, window->size_max / ANSWERS_FIRST));
     lease->seen_offset = -1;
     atomic_store(&lease->first_offset, -1);
     atomic_store(&lease->committed_offset, -1);

@@ -49,8 +49,10 @@ struct lease {
     int64_t last_offset; /* delivered; -1 for none yet */
     int64_t behind_ms;   /* our clock, at least so far, of those that write retries */
     bool paused;
-    bool pause_wanted;       /* for what waits, whether or not the window is full */
-    size_t polled_size;      /* bytes handed out */
+    bool pause_wanted;  /* for what waits, whether or not the window is full */
+    size_t polled_size; /* bytes handed out */
+    _Atomic size_t
+        answer_size;         /* what a record's answer is expected to have; any thread */
     _Atomic uint64_t polled; /* handed out; only this thread writes it */
     struct slot *waiting, *waiting_last; /* polled, and not to be handed out yet */
     size_t waiting_count, waiting_size;
@@ -147,6 +149,9 @@ bool window_wait_room(struct window *window, size_t part, int64_t timeout_us);
 
 /* Waits until some records have been released, for timeout_us at most. */
 void window_wait_release(struct window *window, int64_t timeout_us);
+
+/* An answer had so many bytes: what is polled next counts for as many.  Any thread. */
+void window_note_answer(struct lease *lease, size_t size);
 
 /* A new lease, or NULL without memory.  Runs on: poll thread. */
 struct lease *window_lease(struct window *window, int route, int input,

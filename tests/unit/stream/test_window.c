@@ -195,6 +195,24 @@ START_TEST(release_accepts_a_zeroed_window) {
 }
 END_TEST
 
+START_TEST(answers_count_before_they_are_there) {
+    struct window big;
+    struct lease *lease;
+    struct error err;
+    ck_assert_int_eq(window_init(&big, 16, (size_t)1 << 30, &err), STATUS_OK);
+    lease = window_lease(&big, 0, 0, 0);
+    ck_assert_ptr_nonnull(lease);
+    ck_assert_uint_eq(atomic_load(&lease->answer_size), (size_t)1 << 20); /* unknown */
+    for (int i = 0; i < 1000; i++) {
+        window_note_answer(lease, 100);
+    }
+    ck_assert_uint_le(atomic_load(&lease->answer_size), 120); /* as they are */
+    window_note_answer(lease, 5000000);
+    ck_assert_uint_eq(atomic_load(&lease->answer_size), 5000000); /* at once */
+    window_release(&big);
+}
+END_TEST
+
 int main(void) {
     const TTest *const tests[] = {
         only_what_stands_before_the_first_pending_is_ready,
@@ -205,6 +223,7 @@ int main(void) {
         a_lost_lease_stays_until_its_last_record_is_back,
         a_revoked_lease_says_when_it_is_drained,
         a_wake_before_the_wait_is_not_missed,
+        answers_count_before_they_are_there,
         release_accepts_a_zeroed_window,
     };
     return suite_run("window", tests, ARRAY_COUNT(tests));
