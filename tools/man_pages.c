@@ -114,7 +114,8 @@ void man_program(const struct cli_group *group) {
          ".SH COMMANDS\nEach has a page of its own.");
     cli_each(group, print_command, NULL);
     print_exit_codes();
-    puts(".PP\nThe worker also ends with 75 when a transaction hung: start it again.\n"
+    puts(".PP\nThe worker also ends with 75 when a transaction hung or the clock was set "
+         "back: start it again.\n"
          ".SH ENVIRONMENT\n.TP\n\\fBMILLRACE_KAFKA_BOOTSTRAP_SERVERS\\fR\n"
          "The brokers, where \\fB\\-\\-bootstrap\\fR is not given.\n"
          ".TP\n\\fBMILLRACE_\\fISECTION\\fB_\\fIKEY\\fR\n"

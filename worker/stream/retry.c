@@ -53,7 +53,7 @@ void retry_read(struct slot *slot, const struct stream_retry *level, int64_t now
     if (behind_ms > slot->lease->behind_ms && behind_ms < BEHIND_MAX_MS) {
         slot->lease->behind_ms = behind_ms;
     }
-    wait_ms = due_ms - wall_ms - slot->lease->behind_ms;
+    wait_ms = due_ms - wall_ms - (behind_ms > 0 ? slot->lease->behind_ms : 0);
     wait_ms = wait_ms > level->delay_ms ? level->delay_ms : wait_ms;
     wait_ms = wait_ms > 0 ? wait_ms : 0;
     slot->due_us = wait_ms > 0 ? now_us + wait_ms * 1000 : 0;

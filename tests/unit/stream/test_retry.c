@@ -234,6 +234,10 @@ START_TEST(a_clock_behind_the_writers_delays_all_but_once) {
     now_us = 5000000;
     fixture_read("in", 3, read_it);
     ck_assert_int_eq(last_slot.due_us, 5200000);
+    /* One of a writer with our clock waits as ever. */
+    send_header("millrace.retry.not_before", "9000");
+    fixture_read("in", 4, read_it);
+    ck_assert_int_eq(last_slot.due_us, 9000000);
     rd_kafka_mock_cluster_destroy(fixture.cluster);
     rd_kafka_destroy(fixture.client);
 }
