@@ -36,7 +36,6 @@
 #define ROWS_DEPTH_MAX 16     /* lists and objects inside each other, in JSON */
 #define ROWS_SAMPLE_MAX 10000 /* rows that types are taken from */
 #define ROWS_BAD_TEXT_MAX 256 /* bytes */
-#define ROWS_CELLS_DEPTH_MAX AVRO_DEPTH_MAX
 
 enum rows_format { ROWS_AVRO, ROWS_CSV, ROWS_JSONL, ROWS_NPY, ROWS_FORMAT_COUNT };
 

@@ -183,8 +183,8 @@ const struct cli_command submit_cli = {
     .details =
         "Job K takes row K modulo the number of rows, and its id is the prefix and K\n"
         "with at least six digits: digits-000123. --input reads .npy files whole and\n"
-        "may repeat them; --rows reads one file of any size once, from row --first on\n"
-        "being numbered 0 and up. Records have their id as the Kafka key.\n"
+        "may repeat them; --rows reads a file of any size once, its rows numbered from\n"
+        "--first on. Records have their id as the Kafka key.\n"
         "With --progress a run that was killed goes on: every row is sent at least\n"
         "once, the last seconds' perhaps twice, under the same id; collect keeps the\n"
         "first answer of each.",
