@@ -393,10 +393,9 @@ static void show(struct runner *run, struct progress *progress, uint64_t first) 
     progress_update(progress, rows);
 }
 
-static void wait_for_writer(struct runner *run) {
+static void wait_for_writer(struct runner *run, uint64_t first) {
     struct timespec nap = {.tv_nsec = POLL_US / 4 * 1000L};
     struct progress progress;
-    uint64_t first = run->offset;
     progress_start(&progress, "score", "rows", 0);
     while (!atomic_load(&run->over)) {
         if (signalled) {
@@ -409,6 +408,7 @@ static void wait_for_writer(struct runner *run) {
 }
 
 static enum status run_threads(struct runner *run, struct error *err) {
+    const uint64_t first = run->offset; /* the writer's own from here on */
     int64_t started;
     atomic_store(&run->sequences, -1);
     atomic_store(&run->rows_done, run->result->rows);
@@ -425,7 +425,7 @@ static enum status run_threads(struct runner *run, struct error *err) {
         atomic_store(&run->sequences, 0);
     }
     if (writes) {
-        wait_for_writer(run);
+        wait_for_writer(run, first);
         (void)pthread_join(run->writer, NULL); /* fails on misuse alone; so below */
     }
     queue_close(&run->work);
