@@ -107,6 +107,7 @@ static const struct cli_flag flags[] = {
      .help = "the summary as JSON",
      .type = CLI_SWITCH,
      .offset = offsetof(struct score_opts, json)},
+    MODEL_FLAGS(struct score_opts, how),
 };
 
 static int run(int argc, char **argv);

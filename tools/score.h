@@ -15,6 +15,7 @@
 #include "batch/batch.h"
 #include "codec/record_out.h"
 #include "engine/session.h"
+#include "tools/model_options.h"
 #include "tools/part_file.h"
 #include "tools/row_mapping.h"
 #include "tools/rows.h"
@@ -31,8 +32,9 @@ struct score_opts {
     struct cli_list maps, ignored, types, predictions;
     int64_t threads, batch;
     bool only_predictions, missing_refused, restart, json;
-    const char *on_error; /* "fail", "skip" or a file */
-    double save_s;        /* seconds between two notes of how far it has come */
+    const char *on_error;   /* "fail", "skip" or a file */
+    double save_s;          /* seconds between two notes of how far it has come */
+    struct model_flags how; /* the model is loaded */
 };
 
 struct score_plan {

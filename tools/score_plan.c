@@ -83,7 +83,8 @@ static enum status check_port(const struct model_port *port, const char *kind,
 
 static enum status open_model(struct score_plan *plan, struct error *err) {
     struct batch_model *model = &plan->batch_model;
-    enum status status = model_open(plan->opts->model, &plan->model, err);
+    const struct model_options how = model_options_of(&plan->opts->how);
+    enum status status = model_open_with(plan->opts->model, &how, &plan->model, err);
     if (status != STATUS_OK) {
         return status;
     }

@@ -504,7 +504,7 @@ static const struct {
     {weight_of_rank_nine, STATUS_UNSUPPORTED, "rank 9"},
     {weight_of_many_gigabytes, STATUS_INVALID, "4398046511104"},
     {weight_with_too_few_values, STATUS_INVALID, "2 values where its shape needs 3"},
-    {weight_in_another_file, STATUS_UNSUPPORTED, "inside the model"},
+    {weight_in_another_file, STATUS_UNSUPPORTED, "in another file"},
     {weight_of_a_complex_type, STATUS_UNSUPPORTED, "number 14"},
     {sparse_weight, STATUS_UNSUPPORTED, "sparse"},
 };
