@@ -209,8 +209,14 @@ enum status part_file_finish(struct part_file *file, struct error *err) {
     return sync_folder(file->path, err);
 }
 
+/* The new one is there where a process was killed while it wrote it. */
 void part_file_forget(const struct part_file *file) {
-    (void)unlink(file->progress); /* may never have been there */
+    char *path = join(file->progress, NEW_SUFFIX);
+    if (path != NULL) {
+        (void)unlink(path); /* neither need be there */
+    }
+    (void)unlink(file->progress);
+    free(path);
 }
 
 void part_file_discard(const struct part_file *file) {

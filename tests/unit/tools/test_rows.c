@@ -196,6 +196,19 @@ static void remove_folder(void) {
     (void)rmdir(folder);
 }
 
+static const char *new_progress(void) {
+    static char name[128];
+    (void)snprintf(name, sizeof(name), "%s.millrace-progress.new", path);
+    return name;
+}
+
+/* As a process does that is killed while it notes its progress. */
+static void leave_new_progress(void) {
+    int fd = open(new_progress(), O_WRONLY | O_CREAT, 0600);
+    ck_assert_int_ge(fd, 0);
+    (void)close(fd);
+}
+
 START_TEST(a_file_appears_when_it_is_finished_with_what_was_kept) {
     struct part_file file;
     struct stat info;
@@ -215,7 +228,9 @@ START_TEST(a_file_appears_when_it_is_finished_with_what_was_kept) {
     ck_assert_int_eq(part_file_open(&file, 5, &err), STATUS_OK);
     ck_assert_int_eq(part_file_write(&file, span_text(" then"), &err), STATUS_OK);
     ck_assert_int_eq(part_file_finish(&file, &err), STATUS_OK);
+    leave_new_progress();
     part_file_forget(&file);
+    ck_assert_int_ne(access(new_progress(), F_OK), 0);
     ck_assert_int_eq(stat(path, &info), 0);
     ck_assert_int_eq(info.st_size, 10);
     ck_assert_ptr_null(part_file_progress(&file));
