@@ -1,4 +1,5 @@
 """Real Kafka brokers behind the proxy; the workers see only the proxied ports."""
+import os
 import random
 import re
 import socket
@@ -72,7 +73,8 @@ class Cluster:
 
     def kafka(self, *args):
         subprocess.run([KAFKA, *args, "--dir", self.folder], check=True,
-                       stdout=subprocess.DEVNULL)
+                       stdout=subprocess.DEVNULL,
+                       env={"KAFKA_START_TIMEOUT_S": "300", **os.environ})
 
     def create_topics(self, names, partitions, config=None):
         topics = [NewTopic(name, partitions, min(3, self.brokers), config=config or {})

@@ -120,7 +120,10 @@ def play(cluster, name, options, folder):
         return None
     say(f"{name}: {FAULTS[name].what}")
     run = Run(cluster, name, options, folder)
-    report = run.play()
+    try:
+        report = run.play()
+    finally:
+        run.workers.abandon()
     cluster.delete_topics(run.topics)
     print(json.dumps(report), flush=True)
     for text in report["wrong"]:

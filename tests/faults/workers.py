@@ -145,6 +145,13 @@ class Workers:
         for worker in self.all:
             worker.stop()
 
+    def abandon(self):
+        """Leaves none behind, whatever went wrong."""
+        self.done.set()
+        self.keeper.join()
+        for worker in self.all:
+            worker.kill()
+
     @property
     def restarts(self):
         """After all have stopped: the last end of each is no restart."""
