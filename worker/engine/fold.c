@@ -80,7 +80,9 @@ static enum status fold_memory(struct graph *graph, struct exec *exec, bool *too
         }
         y->data = graph_data(graph, tensor_size(y));
         if (y->data == NULL) {
-            return node_error(node, err, STATUS_NO_MEMORY, "out of memory");
+            return node_error(node, err, STATUS_NO_MEMORY,
+                              "out of memory; the model may take %zu bytes",
+                              graph->budget->max);
         }
     }
     return STATUS_OK;
