@@ -162,6 +162,17 @@ struct sink {
     bool is_weight;      /* the graph may free it */
 };
 
+/* Memory has run out, or what the model may take of it. */
+static enum status no_memory(const Onnx__TensorProto *proto, const struct sink *sink,
+                             struct error *err) {
+    const char *name = proto->name == NULL ? "" : proto->name;
+    return sink->graph == NULL
+               ? tensor_error(proto, err, STATUS_NO_MEMORY, "out of memory")
+               : error_set(err, STATUS_NO_MEMORY,
+                           "tensor '%.200s': out of memory; the model may take %zu bytes",
+                           name, sink->graph->budget->max);
+}
+
 /* Small tensors are many; large ones are freed once they are packed. */
 #define BLOCK_SIZE_MIN 4096
 
@@ -210,8 +221,10 @@ static enum status read_external(const Onnx__TensorProto *proto, const struct si
     }
     if (status == STATUS_OK) {
         *to = sink_memory(sink, size);
-        status = *to == NULL ? error_set(err, STATUS_NO_MEMORY, "out of memory")
-                             : external_read(external, place.offset, *to, size, err);
+        if (*to == NULL) {
+            return no_memory(proto, sink, err);
+        }
+        status = external_read(external, place.offset, *to, size, err);
     }
     return status == STATUS_OK ? status
                                : error_prefix(err, "tensor '%.200s'",
@@ -241,7 +254,7 @@ static enum status read_packed(const Onnx__TensorProto *proto, const struct sink
     }
     out->data = sink_memory(sink, count);
     if (out->data == NULL) {
-        return tensor_error(proto, err, STATUS_NO_MEMORY, "out of memory");
+        return no_memory(proto, sink, err);
     }
     if (raw) {
         unpack(bytes.data, 1, count, out);
@@ -271,7 +284,7 @@ static enum status read_raw(const Onnx__TensorProto *proto, const struct sink *s
     if (is_cut || size == 0 || (uintptr_t)raw.data % dtype_size(out->dtype) != 0) {
         out->data = sink_memory(sink, size);
         if (out->data == NULL) {
-            return tensor_error(proto, err, STATUS_NO_MEMORY, "out of memory");
+            return no_memory(proto, sink, err);
         }
         if (size > 0) {
             memcpy(out->data, raw.data, size);
@@ -337,7 +350,7 @@ static enum status convert(const struct Onnx__TensorProto *proto, const struct s
     }
     out->data = sink_memory(sink, count * dtype_size(out->dtype));
     if (out->data == NULL) {
-        return tensor_error(proto, err, STATUS_NO_MEMORY, "out of memory");
+        return no_memory(proto, sink, err);
     }
     copy_fields(proto, field, count, out);
     return STATUS_OK;
@@ -381,7 +394,7 @@ enum status onnx_tensor_copy(const struct Onnx__TensorProto *proto, struct arena
     const struct sink sink = {.arena = arena};
     enum status status = convert(proto, &sink, out, err);
     if (status == STATUS_OK && !settle(out, arena)) {
-        return tensor_error(proto, err, STATUS_NO_MEMORY, "out of memory");
+        return no_memory(proto, &sink, err);
     }
     return status;
 }
