@@ -2,21 +2,9 @@
 #include "app/ready.h"
 
 #include <assert.h>
-#include <errno.h>
 
 #include "base/clock.h"
-
-static bool cond_init(pthread_cond_t *cond) {
-    pthread_condattr_t attr;
-    bool good;
-    if (pthread_condattr_init(&attr) != 0) {
-        return false;
-    }
-    good = pthread_condattr_setclock(&attr, CLOCK_MONOTONIC) == 0 &&
-           pthread_cond_init(cond, &attr) == 0;
-    (void)pthread_condattr_destroy(&attr); /* fails only on misuse */
-    return good;
-}
+#include "base/cond.h"
 
 enum status ready_init(struct ready *ready, const int *weights, int count,
                        struct error *err) {
@@ -106,8 +94,6 @@ static struct batch *take_next(struct ready *ready) {
 
 struct batch *ready_pop(struct ready *ready, int64_t timeout_us) {
     int64_t until_us = clock_now_us() + timeout_us;
-    struct timespec until = {.tv_sec = (time_t)(until_us / 1000000),
-                             .tv_nsec = (long)(until_us % 1000000) * 1000};
     struct batch *batch = NULL;
     (void)pthread_mutex_lock(&ready->lock); /* fails only on misuse */
     if (!ready->closed) {
@@ -117,8 +103,7 @@ struct batch *ready_pop(struct ready *ready, int64_t timeout_us) {
         ready->poppers++;
         atomic_fetch_add(&ready->idle, 1);
         while (!ready->closed && (batch = take_next(ready)) == NULL &&
-               pthread_cond_timedwait(&ready->not_empty, &ready->lock, &until) !=
-                   ETIMEDOUT) {
+               cond_wait_until(&ready->not_empty, &ready->lock, until_us)) {
         }
         atomic_fetch_sub(&ready->idle, 1);
         ready->poppers--;

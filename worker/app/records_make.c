@@ -4,6 +4,7 @@
 #include <assert.h>
 
 #include "base/clock.h"
+#include "base/cond.h"
 #include "base/log.h"
 #include "base/thread.h"
 
@@ -208,10 +209,8 @@ static bool try_known(struct records *records, struct known *known) {
 
 /* With the lock held. */
 static void pause_round(struct records *records) {
-    int64_t until_us = clock_now_us() + ROUND_WAIT_MS * 1000;
-    const struct timespec until = {(time_t)(until_us / 1000000),
-                                   (long)(until_us % 1000000) * 1000};
-    (void)pthread_cond_timedwait(&records->changed, &records->lock, &until);
+    (void)cond_wait_until(&records->changed, &records->lock,
+                          clock_now_us() + ROUND_WAIT_MS * 1000);
 }
 
 /* Tries each of those that were wanted; the rest stays so. */

@@ -2,6 +2,8 @@
  */
 #include "app/records_make.h"
 
+#include "base/cond.h"
+
 enum { LATEST_WAIT_MS = 5000 }; /* for a subject's schema */
 
 /* ---- checks at start ---- */
@@ -199,13 +201,7 @@ static enum status open_routes(struct records *records, const struct models *mod
 }
 
 static bool init_locks(struct records *records) {
-    pthread_condattr_t attr;
-    bool good = pthread_condattr_init(&attr) == 0;
-    good = good && pthread_condattr_setclock(&attr, CLOCK_MONOTONIC) == 0 &&
-           pthread_cond_init(&records->changed, &attr) == 0 &&
-           pthread_mutex_init(&records->lock, NULL) == 0;
-    (void)pthread_condattr_destroy(&attr);
-    return good;
+    return cond_init(&records->changed) && pthread_mutex_init(&records->lock, NULL) == 0;
 }
 
 static bool any_records(const struct config *config) {

@@ -2,8 +2,9 @@
 #include "base/queue.h"
 
 #include <assert.h>
-#include <errno.h>
 
+#include "base/clock.h"
+#include "base/cond.h"
 #include "base/size.h"
 
 /* A deadline this far away (over 30,000 years) is none. */
@@ -21,32 +22,21 @@ static void unlock(struct queue *queue) {
     (void)rc; /* read by the assert alone */
 }
 
-static struct timespec deadline_after(int64_t timeout_us) {
-    struct timespec at;
-    (void)clock_gettime(CLOCK_MONOTONIC, &at); /* cannot fail with this clock */
-    at.tv_sec += (time_t)(timeout_us / 1000000);
-    at.tv_nsec += (long)(timeout_us % 1000000) * 1000;
-    if (at.tv_nsec >= 1000000000) {
-        at.tv_nsec -= 1000000000;
-        at.tv_sec++;
-    }
-    return at;
-}
-
 /* One wait; false once the deadline has passed.  Locks: queue->lock held. */
 static bool wait_on(struct queue *queue, pthread_cond_t *cond, size_t *waiters,
-                    const struct timespec *at) {
-    int rc;
+                    int64_t deadline_us) {
+    bool early;
     (*waiters)++;
-    rc = at == NULL ? pthread_cond_wait(cond, &queue->lock)
-                    : pthread_cond_timedwait(cond, &queue->lock, at);
+    early = cond_wait_until(cond, &queue->lock, deadline_us);
     (*waiters)--;
-    assert(rc == 0 || rc == ETIMEDOUT);
-    return rc == 0;
+    return early;
+}
+
+static int64_t deadline_after(int64_t timeout_us) {
+    return clock_now_us() + (timeout_us < FOREVER_US ? timeout_us : FOREVER_US);
 }
 
 bool queue_init(struct queue *queue, size_t capacity) {
-    pthread_condattr_t attr;
     assert(capacity > 0);
     assert(capacity <= QUEUE_CAPACITY_MAX);
     *queue = (struct queue){.capacity = capacity};
@@ -54,13 +44,12 @@ bool queue_init(struct queue *queue, size_t capacity) {
     if (queue->items == NULL) {
         return false;
     }
-    /* On Linux none of these allocates, so none can fail. */
-    (void)pthread_mutex_init(&queue->lock, NULL);
-    (void)pthread_condattr_init(&attr);
-    (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&queue->not_full, &attr);
-    (void)pthread_cond_init(&queue->not_empty, &attr);
-    (void)pthread_condattr_destroy(&attr);
+    if (pthread_mutex_init(&queue->lock, NULL) != 0 || !cond_init(&queue->not_full) ||
+        !cond_init(&queue->not_empty)) {
+        free(queue->items); /* on Linux none of these allocates, nor fails */
+        queue->items = NULL;
+        return false;
+    }
     return true;
 }
 
@@ -77,18 +66,16 @@ void queue_release(struct queue *queue) {
 }
 
 bool queue_push(struct queue *queue, void *item, int64_t timeout_us) {
-    struct timespec at = {0};
-    bool forever = timeout_us >= FOREVER_US;
+    int64_t deadline_us = 0;
     bool pushed = false;
     bool may_wait = timeout_us > 0;
     assert(item != NULL);
-    if (may_wait && !forever) {
-        at = deadline_after(timeout_us);
+    if (may_wait) {
+        deadline_us = deadline_after(timeout_us);
     }
     lock(queue);
     while (!queue->closed && queue->count == queue->capacity && may_wait) {
-        may_wait =
-            wait_on(queue, &queue->not_full, &queue->pushers, forever ? NULL : &at);
+        may_wait = wait_on(queue, &queue->not_full, &queue->pushers, deadline_us);
     }
     if (!queue->closed && queue->count < queue->capacity) {
         queue->items[(queue->head + queue->count) % queue->capacity] = item;
@@ -103,18 +90,16 @@ bool queue_push(struct queue *queue, void *item, int64_t timeout_us) {
 }
 
 size_t queue_pop_many(struct queue *queue, void **items, size_t max, int64_t timeout_us) {
-    struct timespec at = {0};
-    bool forever = timeout_us >= FOREVER_US;
+    int64_t deadline_us = 0;
     bool may_wait = timeout_us > 0;
     size_t taken;
     assert(max > 0);
-    if (may_wait && !forever) {
-        at = deadline_after(timeout_us);
+    if (may_wait) {
+        deadline_us = deadline_after(timeout_us);
     }
     lock(queue);
     while (!queue->closed && queue->count == 0 && may_wait) {
-        may_wait =
-            wait_on(queue, &queue->not_empty, &queue->poppers, forever ? NULL : &at);
+        may_wait = wait_on(queue, &queue->not_empty, &queue->poppers, deadline_us);
     }
     taken = size_min(queue->count, max);
     for (size_t i = 0; i < taken; i++) {

@@ -2,11 +2,11 @@
 #include "registry/registry.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <jansson.h>
 #include <pthread.h>
 
 #include "base/clock.h"
+#include "base/cond.h"
 #include "base/thread.h"
 #include "registry/fetch.h"
 
@@ -91,9 +91,7 @@ static struct entry *next_entry(struct registry *registry) {
 
 /* Waits for a change, or until the time. */
 static void wait_until(struct registry *registry, int64_t until_us) {
-    const struct timespec until = {(time_t)(until_us / 1000000),
-                                   (long)(until_us % 1000000) * 1000};
-    (void)pthread_cond_timedwait(&registry->changed, &registry->lock, &until);
+    (void)cond_wait_until(&registry->changed, &registry->lock, until_us);
 }
 
 /* ---- the thread -----------------------------------------------------------------------
@@ -162,14 +160,9 @@ static void *run(void *opaque) {
  */
 
 static bool init_locks(struct registry *registry) {
-    pthread_condattr_t attr;
-    bool good = pthread_condattr_init(&attr) == 0;
-    good = good && pthread_condattr_setclock(&attr, CLOCK_MONOTONIC) == 0 &&
-           pthread_cond_init(&registry->changed, &attr) == 0 &&
+    return cond_init(&registry->changed) &&
            pthread_mutex_init(&registry->lock, NULL) == 0 &&
            pthread_mutex_init(&registry->registrar_lock, NULL) == 0;
-    (void)pthread_condattr_destroy(&attr);
-    return good;
 }
 
 static int64_t in_us(int ms, int otherwise_ms) {

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 
 #include "base/clock.h"
+#include "base/cond.h"
 #include "base/log.h"
 #include "stream/headers.h"
 #include "stream/internal.h"
@@ -388,7 +389,7 @@ static bool wait_closed(struct closing *closing) {
 
     pthread_mutex_lock(&closing->lock);
     while (!closing->done &&
-           window_cond_wait(&closing->ended, &closing->lock, deadline_us)) {
+           cond_wait_until(&closing->ended, &closing->lock, deadline_us)) {
     }
     done = closing->done;
     pthread_mutex_unlock(&closing->lock);
@@ -412,7 +413,7 @@ void stream_close(struct stream *stream, int timeout_ms) {
     closing->stream = stream;
     closing->timeout_ms = timeout_ms;
     pthread_mutex_init(&closing->lock, NULL);
-    if (!window_cond_init(&closing->ended) ||
+    if (!cond_init(&closing->ended) ||
         pthread_create(&thread, NULL, close_all, closing) != 0) {
         log_plain(LOG_ERROR, "stream_close_failed");
         return;

@@ -1,9 +1,9 @@
 #include "stream/window.h"
 
 #include <assert.h>
-#include <errno.h>
 
 #include "base/clock.h"
+#include "base/cond.h"
 #include "base/size.h"
 
 /* Slots added where the window overflows: a rebalance may deliver a little after full. */
@@ -42,26 +42,13 @@ static bool grow(struct window *window, size_t count) {
     return true;
 }
 
-bool window_cond_init(pthread_cond_t *cond) {
-    pthread_condattr_t attr;
-    bool good;
-
-    if (pthread_condattr_init(&attr) != 0) {
-        return false;
-    }
-    good = pthread_condattr_setclock(&attr, CLOCK_MONOTONIC) == 0 &&
-           pthread_cond_init(cond, &attr) == 0;
-    pthread_condattr_destroy(&attr);
-    return good;
-}
-
 enum status window_init(struct window *window, size_t records_max, size_t size_max,
                         struct error *err) {
     *window = (struct window){.records_max = records_max, .size_max = size_max};
     if (pthread_mutex_init(&window->lock, NULL) != 0) {
         return error_set(err, STATUS_NO_MEMORY, "no mutex for the window");
     }
-    if (!window_cond_init(&window->room) || !window_cond_init(&window->outcome)) {
+    if (!cond_init(&window->room) || !cond_init(&window->outcome)) {
         return error_set(err, STATUS_NO_MEMORY, "no condition for the window");
     }
     if (!grow(window, records_max)) {
@@ -69,13 +56,6 @@ enum status window_init(struct window *window, size_t records_max, size_t size_m
                          records_max);
     }
     return STATUS_OK;
-}
-
-bool window_cond_wait(pthread_cond_t *cond, pthread_mutex_t *lock, int64_t deadline_us) {
-    struct timespec at = {.tv_sec = (time_t)(deadline_us / 1000000),
-                          .tv_nsec = (long)(deadline_us % 1000000) * 1000};
-
-    return pthread_cond_timedwait(cond, lock, &at) != ETIMEDOUT;
 }
 
 static void free_leases(struct lease *lease) {
@@ -171,7 +151,7 @@ bool window_wait_room(struct window *window, size_t part, int64_t timeout_us) {
 
     pthread_mutex_lock(&window->lock);
     while (!(room = part_is_free(window, part)) &&
-           window_cond_wait(&window->room, &window->lock, deadline_us)) {
+           cond_wait_until(&window->room, &window->lock, deadline_us)) {
     }
     pthread_mutex_unlock(&window->lock);
     return room;
@@ -184,7 +164,7 @@ void window_wait_release(struct window *window, int64_t timeout_us) {
     pthread_mutex_lock(&window->lock);
     before = window->records;
     while (window->records >= before &&
-           window_cond_wait(&window->room, &window->lock, deadline_us)) {
+           cond_wait_until(&window->room, &window->lock, deadline_us)) {
     }
     pthread_mutex_unlock(&window->lock);
 }
@@ -239,7 +219,7 @@ bool window_wait_drained(struct window *window, const struct lease *lease,
 
     pthread_mutex_lock(&window->lock);
     while (!(drained = lease->released == lease->polled) &&
-           window_cond_wait(&window->room, &window->lock, deadline_us)) {
+           cond_wait_until(&window->room, &window->lock, deadline_us)) {
     }
     pthread_mutex_unlock(&window->lock);
     return drained;
@@ -269,7 +249,7 @@ void window_wait(struct window *window, int64_t timeout_us) {
 
     pthread_mutex_lock(&window->lock);
     while (!window->woken &&
-           window_cond_wait(&window->outcome, &window->lock, deadline_us)) {
+           cond_wait_until(&window->outcome, &window->lock, deadline_us)) {
     }
     window->woken = false;
     pthread_mutex_unlock(&window->lock);

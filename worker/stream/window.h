@@ -134,12 +134,6 @@ void window_untake(struct window *window, struct slot *slot);
 void window_append(struct window *window, struct slot *first, struct slot *last,
                    size_t count, size_t size);
 
-/* A condition on the monotonic clock, so that a change of the wall clock moves no wait,
- * and waiting for it until deadline_us by clock_now_us(); false past that. Locks: `lock`
- * held. */
-MUST_CHECK bool window_cond_init(pthread_cond_t *cond);
-bool window_cond_wait(pthread_cond_t *cond, pthread_mutex_t *lock, int64_t deadline_us);
-
 /* How much may still be polled; false if nothing.  Runs on: poll thread. */
 bool window_room(struct window *window, size_t *records, size_t *size);
 
