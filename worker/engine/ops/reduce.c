@@ -228,12 +228,12 @@ static uint64_t step_whole(enum reduction reduction, uint64_t sum, int64_t x) {
 }
 
 static int64_t last_whole(enum reduction reduction, uint64_t sum, int64_t count) {
-    double real = (double)(int64_t)sum;
     switch (reduction) {
     case MEAN:
         return count == 0 ? 0 : (int64_t)sum / count;
     case L2:
-        return (int64_t)sqrt(real);
+        /* Squares that wrapped around are no number below nought, whose root is none. */
+        return (int64_t)sqrt((double)sum);
     case LOG_SUM:
     case LOG_SUM_EXP: /* refused at load */
     case SUM:
