@@ -124,6 +124,8 @@ static size_t look_up(const struct table *table, const struct tensor *x, size_t 
 
 /* ---- LabelEncoder, CategoryMapper -------------------------------------------------- */
 
+#define VALUE_TYPES (TYPES_NUMBER | TYPES_HALF | TYPES_BOOL | TYPE_BIT(DTYPE_STRING))
+
 static enum status check_table(struct load *load, struct table *table,
                                struct error *err) {
     enum dtype dtype = graph_input_dtype(load->graph, load->node, 0);
@@ -136,6 +138,11 @@ static enum status check_table(struct load *load, struct table *table,
         return node_error(load->node, err, STATUS_INVALID,
                           "its keys are %s, the input %s", dtype_name(table->keys.dtype),
                           dtype_name(dtype));
+    }
+    if ((TYPE_BIT(table->values.dtype) & VALUE_TYPES) == 0) {
+        return node_error(load->node, err, STATUS_UNSUPPORTED,
+                          "its values are %s, neither numbers nor strings",
+                          dtype_name(table->values.dtype));
     }
     table->count = (size_t)table->keys.dims[0];
     graph_set_output(load->graph, load->node, 0, table->values.dtype);
