@@ -76,8 +76,11 @@ bool tensor_dims_count(const int64_t *dims, int rank, size_t *count) {
             return false;
         }
     }
+    if (product > (size_t)(empty ? TENSOR_EMPTY_MAX : INT64_MAX)) {
+        return false;
+    }
     *count = empty ? 0 : product;
-    return product <= INT64_MAX;
+    return true;
 }
 
 size_t tensor_count(const struct tensor *x) {

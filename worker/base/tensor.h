@@ -65,6 +65,7 @@ enum dtype {
     case DTYPE_COUNT
 
 #define TENSOR_RANK_MAX 8
+#define TENSOR_EMPTY_MAX (INT64_C(1) << 28)
 
 /* Row-major and dense.  A scalar has rank 0 and one element; a dimension may be 0. */
 struct tensor {
@@ -87,7 +88,8 @@ const char *dtype_name(enum dtype dtype);
 enum dtype dtype_parse(struct span name);
 
 /* Elements of `rank` dimensions; false for a negative dimension, or where the product of
- * those that are not 0 is over INT64_MAX: so strides fit, too, even of no elements. */
+ * those that are not 0 is over INT64_MAX: so strides fit, too, even of no elements.  With
+ * none it is TENSOR_EMPTY_MAX: there are loops along all dimensions but the empty one. */
 MUST_CHECK bool tensor_dims_count(const int64_t *dims, int rank, size_t *count);
 
 /* Elements and bytes of a tensor whose dimensions are known and were checked. */
