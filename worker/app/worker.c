@@ -13,13 +13,13 @@
 #include "app/pipeline.h"
 #include "app/records.h"
 #include "app/reload.h"
+#include "app/settings.h"
 #include "app/work.h"
 #include "base/clock.h"
 #include "base/cpu.h"
 #include "base/fail_job.h"
 #include "config/config.h"
 
-enum { EXIT_FINE = 0, EXIT_FAILED = 1, EXIT_WRONG = 2 };
 enum {
     TICK_MS = 200, /* how often figures are taken from the stream */
     CLOSE_TIMEOUT_MS = 5000,
@@ -87,15 +87,6 @@ static enum status start_http(struct worker *w, struct error *err) {
 }
 
 /* Both structs are a name and a value; the layers must not know each other. */
-static const struct stream_property *properties(const struct config_properties *from,
-                                                struct stream_property *to) {
-    for (size_t i = 0; i < from->count; i++) {
-        to[i] = (struct stream_property){.name = from->items[i].name,
-                                         .value = from->items[i].value};
-    }
-    return to;
-}
-
 /* What a model takes, over all threads; rows of a free shape may add to it later. */
 static void on_changed(void *opaque, const struct loaded *loaded) {
     struct worker *w = opaque;
@@ -151,67 +142,15 @@ static enum status start_records(struct worker *w, struct error *err) {
     return records_open(w->config, &w->models, &watch, &w->records, err);
 }
 
-/* What the stream is told; the lists are borrowed by it until it is closed. */
-struct stream_lists {
-    struct stream_property common[CONFIG_PROPERTIES_MAX];
-    struct stream_property consumer[CONFIG_PROPERTIES_MAX];
-    struct stream_property producer[CONFIG_PROPERTIES_MAX];
-    struct stream_route routes[CONFIG_ROUTES_MAX];
-};
-
-static struct stream_route stream_route(const struct config_route *from) {
-    struct stream_route to = {.input = from->input,
-                              .output = from->output,
-                              .dead_letter = from->dead_letter,
-                              .keeps_headers = from->record != NULL,
-                              .keyed = from->order == CONFIG_ORDER_KEY,
-                              .retry_count = from->order != CONFIG_ORDER_FREE
-                                                 ? 0 /* they keep their place */
-                                                 : from->retry_count};
-    for (int i = 0; i < to.retry_count; i++) {
-        to.retries[i] = (struct stream_retry){.topic = from->retry_topics[i],
-                                              .delay_ms = from->retry_ms[i]};
-    }
-    return to;
-}
-
-static struct stream_opts stream_opts(const struct config *config,
-                                      struct stream_lists *lists) {
-    bool exactly_once = config->worker.delivery == CONFIG_EXACTLY_ONCE;
-    for (size_t i = 0; i < config->route_count; i++) {
-        lists->routes[i] = stream_route(&config->routes[i]);
-    }
-    return (struct stream_opts){
-        .common = properties(&config->kafka, lists->common),
-        .common_count = config->kafka.count,
-        .consumer = properties(&config->consumer, lists->consumer),
-        .consumer_count = config->consumer.count,
-        .producer = properties(&config->producer, lists->producer),
-        .producer_count = config->producer.count,
-        .routes = lists->routes,
-        .route_count = config->route_count,
-        .group = config->worker.group,
-        .instance = config->worker.instance,
-        .is_static = config->worker.membership == CONFIG_STATIC,
-        .delivery = exactly_once ? STREAM_EXACTLY_ONCE : STREAM_AT_LEAST_ONCE,
-        .commit_interval_us = (int64_t)config->worker.commit_interval_ms * 1000,
-        .window_records_max = (size_t)config->worker.window_jobs,
-        .window_size_max = (size_t)config->worker.window_mb << 20,
-        .crashes_max = config->worker.crash_restarts_max,
-        .watchdog_us = (int64_t)config->worker.watchdog_s * 1000000,
-        .release = pipeline_release,
-    };
-}
-
 static enum status start_stream(struct worker *w, struct error *err) {
-    static struct stream_lists lists; /* too large for a stack */
-    struct stream_opts opts = stream_opts(w->config, &lists);
+    static struct settings_lists lists; /* too large for a stack */
+    struct stream_opts opts = settings_stream(w->config, &lists);
     return stream_open(&opts, &w->stream, err);
 }
 
 static enum status start_shadows(struct worker *w, struct error *err) {
-    static struct stream_lists lists; /* too large for a stack */
-    const struct stream_opts stream = stream_opts(w->config, &lists);
+    static struct settings_lists lists; /* too large for a stack */
+    const struct stream_opts stream = settings_stream(w->config, &lists);
     const struct shadow_opts opts = {.config = w->config,
                                      .models = &w->models,
                                      .stream = &stream,
@@ -250,8 +189,8 @@ static enum status start_reload(struct worker *w, struct error *err) {
 }
 
 static enum status start_orders(struct worker *w, struct error *err) {
-    static struct stream_lists lists; /* too large for a stack */
-    const struct stream_opts stream = stream_opts(w->config, &lists);
+    static struct settings_lists lists; /* too large for a stack */
+    const struct stream_opts stream = settings_stream(w->config, &lists);
     const struct orders_opts opts = {.config = w->config,
                                      .stream = &stream,
                                      .metrics = w->metrics,
@@ -430,7 +369,7 @@ static bool drain(struct worker *w, const sigset_t *set) {
             /* A second signal: at once.  What is uncommitted is answered by others. */
             log_event(LOG_WARN, "stopped_at_once",
                       LOG_INT("uncommitted", (int64_t)stats.records_in_flight));
-            _exit(EXIT_FAILED);
+            _exit(SETTINGS_FAILED);
         }
         if (clock_now_us() > until_us || pipeline_failure(w->pipeline) != NULL) {
             log_event(LOG_WARN, "drain_incomplete",
@@ -450,7 +389,7 @@ static int run(struct worker *w, const sigset_t *set) {
     if (pipeline_failure(w->pipeline) != NULL) {
         log_event(LOG_ERROR, "failed", LOG_TEXT("reason", pipeline_failure(w->pipeline)));
     }
-    return drained ? EXIT_FINE : EXIT_FAILED;
+    return drained ? SETTINGS_FINE : SETTINGS_FAILED;
 }
 
 static void release(struct worker *w) {
@@ -483,139 +422,6 @@ static void print_problem(void *opaque, const char *problem) {
     (void)fprintf(stderr, "millrace: %s\n", problem);
 }
 
-/* Reads the configuration; EXIT_FINE, or what to end with. */
-static int read_config(const struct worker_opts *opts, config_problem_fn *on_problem,
-                       void *opaque, struct config **config) {
-    struct error err;
-    enum status status =
-        config_load(opts->config_path, opts->overrides, opts->override_count, on_problem,
-                    opaque, config, &err);
-    if (status == STATUS_OK) {
-        return EXIT_FINE;
-    }
-    if (status == STATUS_INVALID) { /* on_problem was told it all */
-        return EXIT_WRONG;
-    }
-    on_problem(opaque, err.text);
-    return EXIT_FAILED;
-}
-
-static int exit_code(enum status status) {
-    return status == STATUS_INVALID || status == STATUS_UNSUPPORTED ? EXIT_WRONG
-                                                                    : EXIT_FAILED;
-}
-
-/* One property alone, so that each mistake is told and its place is known. */
-static enum status check_property(const struct stream_opts *opts, size_t section,
-                                  const struct stream_property *property,
-                                  struct error *err) {
-    static const struct stream_property brokers = {"bootstrap.servers", "localhost"};
-    struct stream_property common[2] = {brokers, *property};
-    struct stream_opts alone = *opts;
-    alone.common = common;
-    alone.common_count = section == 0 ? 2 : 1;
-    alone.consumer = alone.producer = property;
-    alone.consumer_count = section == 1;
-    alone.producer_count = section == 2;
-    return stream_check(&alone, err);
-}
-
-static enum status check_properties(const struct worker_check *check,
-                                    const struct config *config,
-                                    const struct stream_opts *opts) {
-    static const char *const names[] = {"kafka", "consumer", "producer"};
-    const struct stream_property *const lists[] = {opts->common, opts->consumer,
-                                                   opts->producer};
-    const size_t counts[] = {opts->common_count, opts->consumer_count,
-                             opts->producer_count};
-    enum status worst = STATUS_OK;
-    struct error err;
-    for (size_t s = 0; s < ARRAY_COUNT(lists); s++) {
-        for (size_t i = 0; i < counts[s]; i++) {
-            enum status status = check_property(opts, s, &lists[s][i], &err);
-            char key[320];
-            if (status != STATUS_OK) {
-                (void)snprintf(key, sizeof(key), "%s.%s", names[s], lists[s][i].name);
-                (void)error_prefix(&err, "%s", config_origin(config, key));
-                check->on_problem(check->opaque, err.text);
-                worst = status;
-            }
-        }
-    }
-    if (worst == STATUS_OK) { /* and together? */
-        worst = stream_check(opts, &err);
-        if (worst != STATUS_OK) {
-            check->on_problem(check->opaque, err.text);
-        }
-    }
-    return worst;
-}
-
-/* A mapping that could not be checked is not known to be right. */
-struct record_check {
-    const struct worker_check *check;
-    bool unchecked;
-};
-
-static void on_mistake(void *opaque, const char *text) {
-    const struct record_check *of = opaque;
-    of->check->on_problem(of->check->opaque, text);
-}
-
-static void on_unchecked(void *opaque, const char *text) {
-    struct record_check *of = opaque;
-    of->check->on_problem(of->check->opaque, text);
-    of->unchecked = true;
-}
-
-/* Returns the exit code. */
-static int check_records(const struct worker_check *check, const struct worker *w) {
-    struct record_check of = {.check = check};
-    const struct records_watch watch = {on_mistake, on_unchecked, &of};
-    struct records *records;
-    struct error err;
-    enum status status = records_open(w->config, &w->models, &watch, &records, &err);
-    records_close(records);
-    if (status != STATUS_OK) {
-        return exit_code(status);
-    }
-    return of.unchecked ? EXIT_FAILED : EXIT_FINE;
-}
-
-int worker_check(const struct worker_opts *opts, const struct worker_check *check) {
-    static struct stream_lists lists; /* too large for a stack */
-    struct worker w = {0};
-    struct stream_opts stream;
-    enum status status;
-    int records_code;
-    int code = read_config(opts, check->on_problem, check->opaque, &w.config);
-    if (code != EXIT_FINE) {
-        return code;
-    }
-    log_setup(LOG_ERROR, w.config->log.format); /* no news of what is being loaded */
-    stream = stream_opts(w.config, &lists);
-    status = check_properties(check, w.config, &stream);
-    if (status != STATUS_OK) {
-        code = exit_code(status);
-    }
-    status = models_check(w.config, check->on_problem, check->opaque, &w.models);
-    if (status != STATUS_OK && code != EXIT_WRONG) {
-        code = exit_code(status);
-    }
-    status = shadows_check(w.config, &w.models, check->on_problem, check->opaque);
-    if (status != STATUS_OK && code != EXIT_WRONG) {
-        code = exit_code(status);
-    }
-    records_code = check_records(check, &w);
-    code = records_code > code ? records_code : code; /* wrong, failed, fine */
-    if (check->on_read != NULL) {
-        check->on_read(check->opaque, w.config, &w.models);
-    }
-    models_close(&w.models);
-    config_free(w.config);
-    return code;
-}
-
 int worker_run(const struct worker_opts *opts) {
     struct worker w = {.opts = opts};
     struct error err;
@@ -629,8 +435,8 @@ int worker_run(const struct worker_opts *opts) {
     (void)sigaddset(&set, SIGHUP);
     (void)pthread_sigmask(SIG_BLOCK, &set, NULL);
     (void)signal(SIGPIPE, SIG_IGN);
-    code = read_config(opts, print_problem, NULL, &w.config);
-    if (code != EXIT_FINE) {
+    code = settings_read(opts, print_problem, NULL, &w.config);
+    if (code != SETTINGS_FINE) {
         return code;
     }
     status = start(&w, &err);
@@ -639,7 +445,7 @@ int worker_run(const struct worker_opts *opts) {
     } else {
         log_event(LOG_ERROR, "not_started", LOG_TEXT("status", status_name(status)),
                   LOG_TEXT("reason", err.text));
-        code = exit_code(status);
+        code = settings_exit_code(status);
     }
     release(&w);
     if (status == STATUS_OK) {
