@@ -29,14 +29,18 @@ static struct range outputs_inside(int64_t outputs, int64_t stride, int64_t shif
 }
 
 /* Taps of a window at `origin` (its first tap's place) that lie in [low, high). */
-static int64_t taps_inside(int64_t origin, int64_t taps, int64_t dilation, int64_t low,
-                           int64_t high) {
-    int64_t count = 0;
-    for (int64_t i = 0; i < taps; i++) {
-        const int64_t at = origin + i * dilation;
-        count += at >= low && at < high ? 1 : 0;
-    }
-    return count;
+static struct range taps_inside(int64_t origin, int64_t taps, int64_t dilation,
+                                int64_t low, int64_t high) {
+    struct range r;
+    r.first = origin < low ? min64(divide_up(low - origin, dilation), taps) : 0;
+    r.end = origin < high ? min64(divide_up(high - origin, dilation), taps) : 0;
+    return r;
+}
+
+static int64_t count_inside(int64_t origin, int64_t taps, int64_t dilation, int64_t low,
+                            int64_t high) {
+    const struct range r = taps_inside(origin, taps, dilation, low, high);
+    return r.first < r.end ? r.end - r.first : 0;
 }
 
 static void fill(int64_t count, float value, float *y) {
@@ -49,19 +53,23 @@ typedef void into_fn(int64_t count, const float *x, int64_t stride, float *y);
 
 /* One plane of NCHW: each tap of the window is a strided row added into an output row. */
 static void plane_nchw(const struct pool *pool, into_fn *into, const float *x, float *y) {
-    for (int64_t j = 0; j < pool->kernel_w; j++) {
+    /* Taps that fall into the image for some output: a window may be far larger. */
+    const struct range taps =
+        taps_inside(-pool->pad_left, pool->kernel_w, pool->dilation_w,
+                    -(pool->out_w - 1) * pool->stride_w, pool->in_w);
+    for (int64_t j = taps.first; j < taps.end; j++) {
         const int64_t shift = j * pool->dilation_w - pool->pad_left;
         const struct range columns =
             outputs_inside(pool->out_w, pool->stride_w, shift, pool->in_w);
         for (int64_t oy = 0; oy < pool->out_h && columns.first < columns.end; oy++) {
-            for (int64_t i = 0; i < pool->kernel_h; i++) {
-                const int64_t iy =
-                    oy * pool->stride_h - pool->pad_top + i * pool->dilation_h;
-                if (iy >= 0 && iy < pool->in_h) {
-                    into(columns.end - columns.first,
-                         x + iy * pool->in_w + columns.first * pool->stride_w + shift,
-                         pool->stride_w, y + oy * pool->out_w + columns.first);
-                }
+            const int64_t top = oy * pool->stride_h - pool->pad_top;
+            const struct range rows =
+                taps_inside(top, pool->kernel_h, pool->dilation_h, 0, pool->in_h);
+            for (int64_t i = rows.first; i < rows.end; i++) {
+                into(columns.end - columns.first,
+                     x + (top + i * pool->dilation_h) * pool->in_w +
+                         columns.first * pool->stride_w + shift,
+                     pool->stride_w, y + oy * pool->out_w + columns.first);
             }
         }
     }
@@ -82,19 +90,21 @@ static void image_nhwc(const struct pool *pool, pixels_fn *combine, const float 
     for (int64_t o = 0; o < pool->out_h * pool->out_w; o++, y += channels) {
         const int64_t top = o / pool->out_w * pool->stride_h - pool->pad_top;
         const int64_t left = o % pool->out_w * pool->stride_w - pool->pad_left;
+        const struct range rows =
+            taps_inside(top, pool->kernel_h, pool->dilation_h, 0, pool->in_h);
+        const struct range columns =
+            taps_inside(left, pool->kernel_w, pool->dilation_w, 0, pool->in_w);
         int64_t count = 0;
-        for (int64_t k = 0; k < pool->kernel_h * pool->kernel_w; k++) {
-            const int64_t iy = top + k / pool->kernel_w * pool->dilation_h;
-            const int64_t ix = left + k % pool->kernel_w * pool->dilation_w;
-            if (iy < 0 || iy >= pool->in_h || ix < 0 || ix >= pool->in_w) {
-                continue;
+        for (int64_t i = rows.first; i < rows.end; i++) {
+            const float *row = x + (top + i * pool->dilation_h) * pool->in_w * channels;
+            for (int64_t j = columns.first; j < columns.end; j++) {
+                if (count == WINDOW_PIXELS_MAX) {
+                    combine(channels, count, pixels, y);
+                    pixels[0] = y;
+                    count = 1;
+                }
+                pixels[count++] = row + (left + j * pool->dilation_w) * channels;
             }
-            if (count == WINDOW_PIXELS_MAX) {
-                combine(channels, count, pixels, y);
-                pixels[0] = y;
-                count = 1;
-            }
-            pixels[count++] = x + (iy * pool->in_w + ix) * channels;
         }
         if (count > 0) {
             combine(channels, count, pixels, y);
@@ -152,10 +162,10 @@ static int64_t divisor(const struct pool *pool, int64_t oy, int64_t ox) {
     const int64_t top = oy * pool->stride_h - pool->pad_top;
     const int64_t left = ox * pool->stride_w - pool->pad_left;
     const bool pad = pool->count_include_pad;
-    return taps_inside(top, pool->kernel_h, pool->dilation_h, pad ? -pool->pad_top : 0,
-                       pool->in_h + (pad ? pool->pad_bottom : 0)) *
-           taps_inside(left, pool->kernel_w, pool->dilation_w, pad ? -pool->pad_left : 0,
-                       pool->in_w + (pad ? pool->pad_right : 0));
+    return count_inside(top, pool->kernel_h, pool->dilation_h, pad ? -pool->pad_top : 0,
+                        pool->in_h + (pad ? pool->pad_bottom : 0)) *
+           count_inside(left, pool->kernel_w, pool->dilation_w, pad ? -pool->pad_left : 0,
+                        pool->in_w + (pad ? pool->pad_right : 0));
 }
 
 /* Divides the sums of all channels at one output. */
