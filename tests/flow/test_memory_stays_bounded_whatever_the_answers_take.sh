@@ -12,7 +12,9 @@ write_npy "$work/x.npy" '<f4' '600, 1' 600 '\0\0\0\0'
     --input "=$work/x.npy" --id-prefix wide-
 wait_until metric_is 1 millrace_dead_letters_published_total 600
 peak_kb=$(awk '/^VmHWM/ { print $2 }' "/proc/${worker_pid[1]}/status")
-[ "$peak_kb" -lt $((400 << 10)) ] || fail "the process had $((peak_kb >> 10)) MiB"
+most_mib=400
+case $millrace in */tsan/*) most_mib=2000 ;; esac # which keeps four bytes more for each
+[ "$peak_kb" -lt $((most_mib << 10)) ] || fail "the process had $((peak_kb >> 10)) MiB"
 echo "at most $((peak_kb >> 10)) MiB"
 metric_is_over 1 process_resident_memory_bytes 0 || fail "the page does not tell"
 stop_worker 1
