@@ -213,3 +213,10 @@ write_npy() { # FILE DESCR SHAPE COUNT ELEMENT (as printf has it)
         for ((i = 0; i < $4; i++)); do printf '%b' "$5"; done
     } >"$1"
 }
+
+# rows_per_s MODEL: what one thread computes here, with this build; tests that need work for
+# some time ask for so many jobs.
+rows_per_s() {
+    "$millrace" model bench "conf/models/$1/model.onnx" --batch 16 --threads 1 --seconds 0.5 \
+        --json | sed -nE 's/.*"rows_per_s":([0-9]+).*/\1/p'
+}

@@ -2,10 +2,7 @@
 # answered: they wait for a batch of the slow one, not for all of its jobs.
 source tests/lib.sh
 
-# Work for some seconds, however fast the machine and the build are.
-rate=$("$millrace" model bench conf/models/text/model.onnx --batch 16 --threads 1 \
-    --seconds 0.5 --json | sed -nE 's/.*"rows_per_s":([0-9]+).*/\1/p')
-jobs=$((rate * 6 + 4000))
+jobs=$(($(rows_per_s text) * 6 + 4000))
 start_broker digits.{jobs:1,results:1,dead:1} text.{jobs:8,results:8,dead:1}
 WORKER_EXTRA='threads = 1; window_jobs = 2048;'
 write_config "$work/worker.conf" digits text

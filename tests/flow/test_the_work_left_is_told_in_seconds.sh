@@ -7,15 +7,12 @@ is_told() { [[ $(seconds) =~ ^[0-9.]+$ ]] && awk -v s="$(seconds)" 'BEGIN { exit
 is_done() { [ "$(seconds)" = 0.000000 ]; }
 
 WORKER_EXTRA="threads = 1; window_jobs = 512;"
-start_broker text.{jobs:1,results:1,dead:1}
+start_broker text.{jobs:8,results:8,dead:1}
 write_config "$work/worker.conf" text
 start_worker 1 "$work/worker.conf"
-count=0
-until is_told; do # jobs come faster than they can be computed
-    [ "$count" -lt 9000 ] || fail "no work is told"
-    submit text 300 --first "$count" >/dev/null
-    count=$((count + 300))
-done
+count=$(($(rows_per_s text) * 5))
+submit text "$count" # they come faster than they can be computed
+wait_until is_told
 told=$(seconds)
 from=$EPOCHREALTIME
 wait_until metric_is 1 millrace_results_published_total "$count"
