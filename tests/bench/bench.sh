@@ -36,6 +36,9 @@ END
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
+# shellcheck source=/dev/null
+source "$here/lib.sh"
+file="" samples="" # bench_model sets them
 build=$root/build
 out=$build/bench
 kafka=$root/tests/kafka/kafka.sh
@@ -63,21 +66,12 @@ done
 
 sends=() # flags of loadgen
 case $model in
-digits)
-    file=$root/conf/models/digits/model.onnx
-    samples=$root/tests/data/digits/samples.npy
-    : "${jobs:=1000000}" ;;
-logistic)
-    file=$out/logistic/model.onnx
-    samples=$out/logistic/samples.npy
-    : "${jobs:=5000000}" ;;
-records)
-    file=$out/logistic/model.onnx
-    samples=$out/logistic/samples.npy
-    sends=(--records)
-    : "${jobs:=5000000}" "${contenders:=millrace,transport}" ;;
-*) say "no model $model"; exit 2 ;;
+digits) : "${jobs:=1000000}" ;;
+records) sends=(--records); : "${contenders:=millrace,transport}" ;;
 esac
+: "${jobs:=5000000}"
+# Records are of the regression's features.
+bench_model "${model/records/logistic}" "$out" || { say "no model $model"; exit 2; }
 
 : "${contenders:=millrace,python,transport}"
 if [[ $model = records && ,$contenders = *,python* ]]; then
@@ -336,7 +330,7 @@ mkdir -p "$out"
 : >"$runs"
 venv=$("$root/tests/kafka/venv.sh")
 if [ "$model" != digits ]; then
-    "$venv/bin/python" "$here/make_logistic.py" "$out/logistic"
+    make_bench_model
     write_record_schema "$out/reading.avsc"
 fi
 trap clean_up EXIT

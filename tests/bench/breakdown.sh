@@ -11,6 +11,9 @@ set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
+# shellcheck source=/dev/null
+source "$here/lib.sh"
+file="" samples="" # bench_model sets them
 out=$root/build/breakdown
 model=digits jobs=1000000 seconds=12
 
@@ -27,13 +30,8 @@ while [ $# -gt 0 ]; do
     shift 2
 done
 
-case $model in
-digits) file=$root/conf/models/digits/model.onnx samples=$root/tests/data/digits/samples.npy ;;
-logistic)
-    "$("$root/tests/kafka/venv.sh")/bin/python" "$here/make_logistic.py" "$out/logistic"
-    file=$out/logistic/model.onnx samples=$out/logistic/samples.npy ;;
-*) echo "breakdown.sh: no model $model" >&2; exit 2 ;;
-esac
+bench_model "$model" "$out" || { echo "breakdown.sh: no model $model" >&2; exit 2; }
+make_bench_model
 
 worker_pid=
 clean_up() {
