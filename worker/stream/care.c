@@ -161,7 +161,7 @@ static void judge(struct lease *lease, const rd_kafka_topic_partition_t *found) 
 /* One that was asked for and has no offset yet can be marked when a record has come. */
 static bool needs_mark(struct stream *stream, const struct lease *lease) {
     return atomic_load(&lease->care.state) == CARE_UNKNOWN &&
-           (!lease->care.asked || atomic_load(&lease->first_offset) >= 0) &&
+           (!atomic_load(&lease->care.asked) || atomic_load(&lease->first_offset) >= 0) &&
            !window_is_lost(&stream->window, lease);
 }
 
@@ -189,7 +189,7 @@ static void judge_all(struct stream *stream, rd_kafka_topic_partition_list_t *fo
             one->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
             continue;
         }
-        lease->care.asked = true;
+        atomic_store(&lease->care.asked, true);
         if (one->offset < 0 && atomic_load(&lease->first_offset) < 0) {
             continue;
         }

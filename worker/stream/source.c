@@ -55,6 +55,16 @@ static enum status subscribe_in_time(struct stream *stream, struct error *err) {
                                : error_set(err, STATUS_FATAL, "%s", err->text);
 }
 
+static bool starts_at_the_start(const rd_kafka_conf_t *conf) {
+    char value[16] = "";
+    size_t size = sizeof value;
+
+    return rd_kafka_conf_get(conf, "auto.offset.reset", value, &size) ==
+               RD_KAFKA_CONF_OK &&
+           (strcmp(value, "earliest") == 0 || strcmp(value, "smallest") == 0 ||
+            strcmp(value, "beginning") == 0);
+}
+
 enum status source_open(struct stream *stream, const struct stream_opts *opts,
                         struct error *err) {
     struct source *source = &stream->source;
@@ -78,6 +88,7 @@ enum status source_open(struct stream *stream, const struct stream_opts *opts,
     if (source->revoke_wait_us > REVOKE_WAIT_MAX_US) {
         source->revoke_wait_us = REVOKE_WAIT_MAX_US;
     }
+    source->from_start = starts_at_the_start(conf);
     source->conf = rd_kafka_conf_dup(conf);
     rd_kafka_conf_set_rebalance_cb(conf, rebalance_cb);
     status = client_create(CLIENT_CONSUMER, &conf, &source->consumer, err);
@@ -401,10 +412,27 @@ static struct record *hand_out(struct stream *stream) {
 
 /* ---- lag ---- */
 
-/* Records behind the high watermark, -1 where that is not known yet.  A partition of
- * which nothing has come counts as read: what it has is fetched at once. */
+/* The first record that has not come, -1 where that is not known yet.  Where nothing was
+ * ever committed it is what auto.offset.reset says. */
+static int64_t next_of(const struct source *source, const struct lease *lease,
+                       int64_t low, int64_t high) {
+    int64_t committed = atomic_load(&lease->committed_offset);
+
+    if (lease->last_offset >= 0) {
+        return lease->last_offset + 1;
+    }
+    if (committed >= 0) {
+        return committed > low ? committed : low;
+    }
+    if (!atomic_load(&lease->care.asked)) {
+        return -1;
+    }
+    return source->from_start ? low : high;
+}
+
+/* Records behind the high watermark, -1 where that is not known yet. */
 static int64_t lag_of(struct stream *stream, const struct lease *lease) {
-    int64_t low, high;
+    int64_t low, high, next;
 
     if (rd_kafka_get_watermark_offsets(
             stream->source.consumer, stream->inputs[lease->input].topic, lease->partition,
@@ -412,10 +440,11 @@ static int64_t lag_of(struct stream *stream, const struct lease *lease) {
         high < 0) {
         return -1;
     }
-    if (lease->last_offset < 0 || high <= lease->last_offset) {
-        return 0;
+    next = next_of(&stream->source, lease, low, high);
+    if (next < 0) {
+        return -1;
     }
-    return high - lease->last_offset - 1 + (int64_t)lease->waiting_count;
+    return (high > next ? high - next : 0) + (int64_t)lease->waiting_count;
 }
 
 /* The lag of the partitions of one topic that are ours; -1 where one is not known. */

@@ -30,6 +30,7 @@ struct source {
     rd_kafka_conf_t *conf;      /* owned; the pattern for another look at the group */
     struct lease_table *tables; /* owned array; by input */
     bool subscribed;
+    bool from_start;              /* auto.offset.reset */
     bool pauses_changed;          /* a lease's pause_wanted */
     bool held[STREAM_ROUTES_MAX]; /* by portion.c */
     int held_count;

@@ -69,7 +69,7 @@ struct lease {
         _Atomic int64_t suspects; /* records that are still to be taken care with */
         _Atomic int64_t step;     /* so many at once; 0 while there are no suspects */
         uint64_t granted;         /* `polled` at the beginning of the step */
-        bool asked;               /* its committed offset was */
+        _Atomic bool asked;       /* its committed offset was */
         bool tried;               /* it is judged; a mark of our own may be there */
     } care;                       /* written by the commit thread */
     /* window->lock. */
