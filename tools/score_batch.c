@@ -221,7 +221,7 @@ static enum status place(struct score_batch *b, const struct waiting *waiting,
         run_batch(b);
     }
     if (status == STATUS_OK && b->batch->count == 0) {
-        status = batch_shape(b->batch, shapes, err);
+        status = batch_shape(b->batch, shapes, -1, err);
     }
     for (int i = 0; i < b->job.input_count && status == STATUS_OK; i++) {
         enum dtype dtype = b->batch->inputs[i].dtype;

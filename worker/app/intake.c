@@ -46,7 +46,7 @@ static struct batch *on_take(void *opaque, int model_index) {
 }
 
 static int64_t expected_us(const struct intake *intake, const struct batch *batch) {
-    const struct cost *cost = &batch->model->cost;
+    const struct cost *cost = batch_cost_of(batch);
     return cost->count > 0 ? cost_ns(cost, batch->count) / 1000
                            : atomic_load(&intake->costs_us[batch->model_index]);
 }
@@ -75,9 +75,14 @@ void intake_give_back(struct intake *intake, struct batch *batch) {
 }
 
 /* Enough that each compute thread has one, one more waits for it, and the intake can
- * fill another meanwhile. */
+ * fill another meanwhile; one for each length, where rows are padded. */
 static int batches_per_model(const struct config *config) {
-    return config->worker.threads * 3 + 2;
+    size_t lengths = 1;
+    for (size_t i = 0; i < config->model_count; i++) {
+        size_t own = config->models[i].pad_length_count;
+        lengths = own > lengths ? own : lengths;
+    }
+    return config->worker.threads * 3 + 1 + (int)lengths;
 }
 
 static enum status create_batches(struct intake *intake, struct error *err) {

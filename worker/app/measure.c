@@ -6,7 +6,6 @@
 
 #include "base/log.h"
 
-#define BUDGET_US 500000
 #define CURVE_TEXT_MAX 512
 
 struct measuring {
@@ -37,31 +36,29 @@ static int64_t now_us(void *opaque) {
     return (int64_t)used.tv_sec * 1000000 + used.tv_nsec / 1000;
 }
 
-void measure_cost(struct batch_model *model, struct session *session,
-                  const struct batch *zeros) {
+void measure_cost(struct cost *cost, struct session *session, const struct batch *zeros,
+                  int64_t budget_us) {
     struct measuring measuring = {.session = session, .zeros = zeros};
     const struct cost_probe probe = {.run = run,
                                      .now_us = now_us,
                                      .opaque = &measuring,
-                                     .rows_max = model->rows_max,
-                                     .budget_us = BUDGET_US};
-    cost_measure(&model->cost, &probe);
+                                     .rows_max = zeros->model->rows_max,
+                                     .budget_us = budget_us};
+    cost_measure(cost, &probe);
 }
 
 static int clamp(int rows, int rows_max) {
     return rows < 1 || rows > rows_max ? rows_max : rows;
 }
 
-void measure_aim(struct batch_model *model, int batch_size, int slice_ms) {
-    const struct cost *cost = &model->cost;
-    struct batch_aim *aim = &model->aim;
+void measure_aim(struct batch_aim *aim, const struct cost *cost, int rows_max,
+                 int batch_size, int slice_ms) {
     aim->reason = BATCH_FULL;
-    aim->rows =
-        clamp(batch_size > 0 ? batch_size : cost_best_throughput(cost), model->rows_max);
+    aim->rows = clamp(batch_size > 0 ? batch_size : cost_best_throughput(cost), rows_max);
     aim->early_rows =
         clamp(batch_size > 0 ? batch_size : cost_best_latency(cost), aim->rows);
     if (slice_ms > 0 && cost->count > 0) {
-        int most = cost_rows_within(cost, model->rows_max, (int64_t)slice_ms * 1000000);
+        int most = cost_rows_within(cost, rows_max, (int64_t)slice_ms * 1000000);
         if (most < aim->rows) {
             aim->rows = most;
             aim->early_rows = clamp(aim->early_rows, most);
@@ -70,8 +67,8 @@ void measure_aim(struct batch_model *model, int batch_size, int slice_ms) {
     }
 }
 
-void measure_log(const struct batch_model *model) {
-    const struct cost *cost = &model->cost;
+static void log_curve(const struct batch_model *model, int64_t length,
+                      const struct cost *cost, const struct batch_aim *aim) {
     char curve[CURVE_TEXT_MAX] = "";
     size_t used = 0;
     if (cost->count == 0) {
@@ -83,8 +80,18 @@ void measure_log(const struct batch_model *model) {
         used += size > 0 ? (size_t)size : sizeof(curve);
     }
     log_event(LOG_INFO, "model_measured", LOG_TEXT("model", model->name),
-              LOG_TEXT("ms_by_rows", curve), LOG_INT("busy_rows", model->aim.rows),
-              LOG_INT("idle_rows", model->aim.early_rows));
+              LOG_INT("length", length), LOG_TEXT("ms_by_rows", curve),
+              LOG_INT("busy_rows", aim->rows), LOG_INT("idle_rows", aim->early_rows));
+}
+
+void measure_log(const struct batch_model *model) {
+    for (int i = 0; i < model->pad.count; i++) {
+        const struct batch_length *padded = &model->pad.lengths[i];
+        log_curve(model, padded->length, &padded->cost, &padded->aim);
+    }
+    if (model->pad.count == 0) {
+        log_curve(model, 0, &model->cost, &model->aim);
+    }
 }
 
 void measure_show(const struct batch_model *model, struct metrics *metrics,

@@ -10,16 +10,18 @@
 #include "batch/batch.h"
 #include "engine/session.h"
 
-/* Runs batches of `zeros`, which has rows_max rows, for half a second at most and a
- * single row; model->cost has no points where the model cannot compute with zeros. */
-void measure_cost(struct batch_model *model, struct session *session,
-                  const struct batch *zeros);
+/* Runs batches of `zeros`, which has rows_max rows, for budget_us at most and a single
+ * row; *cost has no points where the model cannot compute with zeros. */
+void measure_cost(struct cost *cost, struct session *session, const struct batch *zeros,
+                  int64_t budget_us);
 
-/* Sets model->aim: to batch_size, or if that is 0 to the best measured sizes, or to
+/* Sets *aim: to batch_size, or if that is 0 to the best sizes by the cost, or to
  * rows_max; not beyond what takes slice_ms, unless that is 0. */
-void measure_aim(struct batch_model *model, int batch_size, int slice_ms);
+void measure_aim(struct batch_aim *aim, const struct cost *cost, int rows_max,
+                 int batch_size, int slice_ms);
 
-/* One line with the curve and what was chosen. */
+/* A line with the curve and what was chosen, or one for each length that rows are padded
+ * to. */
 void measure_log(const struct batch_model *model);
 
 /* The same as figures of the model of that index. */

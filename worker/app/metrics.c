@@ -120,6 +120,17 @@ static const struct metric_entry table[] = {
                            .help = "Rows that the batches run could have had; "
                                    "millrace_batch_rows_sum by this is how full they "
                                    "were."},
+    [METRIC_BATCH_STEPS] = {.name = "millrace_batch_steps_total",
+                            .type = TYPE_COUNTER,
+                            .labels = {LABEL_MODEL},
+                            .help = "Steps of the rows of models with pad_to, what they "
+                                    "were padded with included."},
+    [METRIC_BATCH_PADDING] = {.name = "millrace_batch_padding_steps_total",
+                              .type = TYPE_COUNTER,
+                              .labels = {LABEL_MODEL},
+                              .help = "Steps that are padding; by "
+                                      "millrace_batch_steps_total this is what "
+                                      "padding wastes."},
     [METRIC_BATCH_FLUSHES] = {.name = "millrace_batch_flushes_total",
                               .type = TYPE_COUNTER,
                               .labels = {LABEL_MODEL, LABEL_REASON},

@@ -39,6 +39,8 @@ enum metric {
     METRIC_BATCHES,               /* counter{model} */
     METRIC_BATCH_ROWS,            /* histogram{model}, rows */
     METRIC_BATCH_ROOM,            /* counter{model}, rows that had been aimed at */
+    METRIC_BATCH_STEPS,           /* counter{model}, of padded rows, padding included */
+    METRIC_BATCH_PADDING,         /* counter{model}, those that are padding */
     METRIC_BATCH_FLUSHES,         /* counter{model, reason}: enum batch_reason */
     METRIC_BATCH_DURATION,        /* histogram{model}, us of computation */
     METRIC_STAGE_DURATION,        /* histogram{stage}: enum metric_stage, us */

@@ -4,7 +4,10 @@
 #include <strings.h>
 
 #include "app/measure.h"
+#include "app/padding.h"
 #include "base/clock.h"
+
+#define MEASURE_US 500000
 
 /* Where the batch goes.  A first dimension of 1 in the file is a batch of one. */
 static enum status check_port(const struct model_port *port, const char *kind,
@@ -91,10 +94,10 @@ static enum status check_outputs(const struct batch_model *item,
     return STATUS_OK;
 }
 
-/* The largest batch, of zeros; NULL where the jobs choose a shape, which is planned when
- * it comes. */
-static enum status zero_batch(const struct batch_model *item, struct batch **batch,
-                              struct error *err) {
+/* The largest batch, of zeros, padded to the length of that index if it is not -1; NULL
+ * where the jobs choose a shape, which is planned when it comes. */
+static enum status zero_batch(const struct batch_model *item, int length_index,
+                              struct batch **batch, struct error *err) {
     struct row_shape shapes[MODEL_INPUTS_MAX];
     int inputs = model_input_count(item->model);
     enum status status;
@@ -103,6 +106,10 @@ static enum status zero_batch(const struct batch_model *item, struct batch **bat
         const struct tensor *type = &model_input(item->model, i)->type;
         size_t count;
         memcpy(shapes[i].dims, &type->dims[1], sizeof(shapes[i].dims) - sizeof(int64_t));
+        if (length_index >= 0 && item->pad.input_axis[i] >= 0) {
+            shapes[i].dims[item->pad.input_axis[i]] =
+                item->pad.lengths[length_index].length;
+        }
         if (type->dtype == DTYPE_STRING ||
             !tensor_dims_count(shapes[i].dims, type->rank - 1, &count)) {
             return STATUS_OK;
@@ -110,7 +117,7 @@ static enum status zero_batch(const struct batch_model *item, struct batch **bat
     }
     status = batch_create(item, 0, batch, err);
     if (status == STATUS_OK) {
-        status = batch_shape(*batch, shapes, err);
+        status = batch_shape(*batch, shapes, length_index, err);
     }
     for (int i = 0; i < inputs && status == STATUS_OK; i++) {
         (*batch)->inputs[i].dims[0] = item->rows_max;
@@ -200,23 +207,63 @@ static enum status open_sessions(struct loaded *loaded, int threads,
     return status;
 }
 
+/* What batches cost and how large they are to be, of rows of that length. */
+static enum status measure(struct loaded *loaded, const struct loaded_source *source,
+                           int length_index, struct cost *cost, struct batch_aim *aim,
+                           struct error *err) {
+    struct batch *zeros = NULL;
+    enum status status = STATUS_OK;
+    if (loaded->session_count > 0) {
+        status = zero_batch(&loaded->item, length_index, &zeros, err);
+    }
+    if (status == STATUS_OK && zeros != NULL) {
+        measure_cost(cost, loaded->sessions[0], zeros,
+                     length_index < 0 ? MEASURE_US : MEASURE_US / loaded->item.pad.count);
+    }
+    measure_aim(aim, cost, loaded->item.rows_max, source->config->batch_size,
+                source->slice_ms);
+    batch_destroy(zeros);
+    return status;
+}
+
+static enum status measure_all(struct loaded *loaded, const struct loaded_source *source,
+                               struct error *err) {
+    struct batch_model *item = &loaded->item;
+    struct batch_pad *pad = &item->pad;
+    enum status status = STATUS_OK;
+    if (pad->count == 0) {
+        return measure(loaded, source, -1, &item->cost, &item->aim, err);
+    }
+    for (int i = 0; i < pad->count && status == STATUS_OK; i++) {
+        struct batch_length *length = &pad->lengths[i];
+        status = measure(loaded, source, i, &length->cost, &length->aim, err);
+        item->cost = length->cost; /* those of the longest are shown */
+        item->aim = length->aim;
+    }
+    return status;
+}
+
 /* Makes it fit to run. */
 static enum status make_ready(struct loaded *loaded, const struct loaded_source *source,
                               struct error *err) {
+    struct batch_model *item = &loaded->item;
     struct batch *zeros = NULL;
     enum status status = STATUS_OK;
     if (source->threads > 0) {
-        status = zero_batch(&loaded->item, &zeros, err);
+        status = zero_batch(item, item->pad.count - 1, &zeros, err);
     }
     if (status == STATUS_OK && source->threads > 0) {
         status = open_sessions(loaded, source->threads, zeros, err);
     }
+    if (status == STATUS_OK && source->threads > 0 && item->pad.count > 0) {
+        status =
+            padding_outputs(item, source->config->pad_check, loaded->sessions[0], err);
+    }
     if (status == STATUS_OK) {
-        if (zeros != NULL) {
-            measure_cost(&loaded->item, loaded->sessions[0], zeros);
-            status = session_prepare(loaded->sessions[0], zeros->inputs, err);
-        }
-        measure_aim(&loaded->item, source->config->batch_size, source->slice_ms);
+        status = measure_all(loaded, source, err);
+    }
+    if (status == STATUS_OK && zeros != NULL) {
+        status = session_prepare(loaded->sessions[0], zeros->inputs, err);
     }
     batch_destroy(zeros);
     return status;
@@ -246,6 +293,9 @@ static enum status fill(struct loaded *loaded, const struct loaded_source *sourc
     }
     if (status == STATUS_OK) {
         status = choose_outputs(&loaded->item, config, err);
+    }
+    if (status == STATUS_OK && config->pad_length_count > 0) {
+        status = padding_inputs(&loaded->item, config, err);
     }
     return status == STATUS_OK ? make_ready(loaded, source, err) : status;
 }

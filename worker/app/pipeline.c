@@ -199,6 +199,21 @@ static void count_latencies(struct metrics *metrics, const struct batch *batch,
     }
 }
 
+static void count_steps(struct metrics *metrics, const struct batch *batch) {
+    const struct batch_pad *pad = &batch->model->pad;
+    size_t model = (size_t)batch->model_index;
+    uint64_t steps, filled = 0;
+    if (batch->length_index < 0) {
+        return;
+    }
+    steps = (uint64_t)(batch->count * pad->lengths[batch->length_index].length);
+    for (int i = 0; i < batch->count; i++) {
+        filled += (uint64_t)batch->rows[i].length;
+    }
+    metrics_add(metrics, METRIC_BATCH_STEPS, model, steps);
+    metrics_add(metrics, METRIC_BATCH_PADDING, model, steps - filled);
+}
+
 static void count_batch(struct pipeline *pipeline, const struct batch *batch,
                         const struct infer_times *times, int64_t wait_us) {
     struct metrics *metrics = pipeline->opts.metrics;
@@ -216,6 +231,7 @@ static void count_batch(struct pipeline *pipeline, const struct batch *batch,
     metrics_observe(metrics, METRIC_STAGE_DURATION, METRIC_STAGE_ENCODE, times->encode_us,
                     1);
     count_latencies(metrics, batch, clock_now_us());
+    count_steps(metrics, batch);
 }
 
 static void expire_row(struct pipeline *pipeline, const struct batch_row *row,

@@ -30,6 +30,7 @@ enum status batch_create(const struct batch_model *model, int model_index,
     }
     batch->model = model;
     batch->model_index = model_index;
+    batch->length_index = -1;
     *out = batch;
     return STATUS_OK;
 }
@@ -72,9 +73,10 @@ static enum status reserve(struct batch *batch, int i, struct error *err) {
 }
 
 enum status batch_shape(struct batch *batch, const struct row_shape *shapes,
-                        struct error *err) {
+                        int length_index, struct error *err) {
     int count = model_input_count(batch->model->model);
     batch->count = 0;
+    batch->length_index = length_index;
     batch->due_us = INT64_MAX;
     batch->deadline_us = INT64_MAX;
     for (int i = 0; i < count; i++) {
@@ -98,6 +100,18 @@ enum status batch_shape(struct batch *batch, const struct row_shape *shapes,
         }
     }
     return STATUS_OK;
+}
+
+const struct batch_aim *batch_aim_of(const struct batch *batch) {
+    const struct batch_model *model = batch->model;
+    int i = batch->length_index;
+    return i < 0 ? &model->aim : &model->pad.lengths[i].aim;
+}
+
+const struct cost *batch_cost_of(const struct batch *batch) {
+    const struct batch_model *model = batch->model;
+    int i = batch->length_index;
+    return i < 0 ? &model->cost : &model->pad.lengths[i].cost;
 }
 
 bool batch_fits(const struct batch *batch, const struct row_shape *shapes) {

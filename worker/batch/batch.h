@@ -42,6 +42,23 @@ struct batch_aim {
     enum batch_reason reason; /* what a batch of `rows` is called */
 };
 
+#define BATCH_LENGTHS_MAX 16
+
+/* A length that rows are padded to, and what batches of it cost. */
+struct batch_length {
+    int64_t length;
+    struct batch_aim aim;
+    struct cost cost;
+};
+
+/* Rows of different lengths side by side; see batch/pad.h. */
+struct batch_pad {
+    int count; /* 0: only rows of exactly the same shape share a batch */
+    struct batch_length lengths[BATCH_LENGTHS_MAX]; /* rising */
+    /* Which dimension of a row is the length; -1: none.  Of all outputs of the model. */
+    int input_axis[MODEL_INPUTS_MAX], output_axis[MODEL_OUTPUTS_MAX];
+};
+
 /* How one model is batched; made at start, read-only afterwards. */
 struct batch_model {
     const struct model *model;
@@ -51,7 +68,8 @@ struct batch_model {
     const char *sha256_text; /* the same in hexadecimal */
     int rows_max;            /* 1 .. BATCH_ROWS_MAX */
     struct batch_aim aim;
-    struct cost cost;  /* as measured at start; of no points if it was not */
+    struct cost cost; /* as measured at start; of no points if it was not */
+    struct batch_pad pad;
     int weight;        /* of its share of the threads */
     int64_t linger_us; /* longest wait of a batch's oldest job while others compute */
     bool nan_rejected;
@@ -85,13 +103,15 @@ struct batch_row {
     bool urgent;         /* it waits for no company */
     struct parts *parts; /* of a job that has several rows; otherwise NULL */
     int part;            /* which of them this is */
+    int64_t length;      /* before it was padded; 0 where it is not */
 };
 
 struct batch {
     int model_index;
     const struct batch_model *model;
     int count;
-    int64_t due_us;                         /* when it must be run, by clock_now_us */
+    int length_index; /* of the model's pad: what its rows are padded to; -1: nothing */
+    int64_t due_us;   /* when it must be run, by clock_now_us */
     enum batch_reason due_reason;           /* what due_us comes of */
     enum batch_reason reason;               /* why it was emitted */
     int aim;                                /* rows it would have been full with */
@@ -108,11 +128,16 @@ MUST_CHECK enum status batch_create(const struct batch_model *model, int model_i
                                     struct batch **batch, struct error *err);
 void batch_destroy(struct batch *batch);
 
-/* Empties the batch and shapes it for rows of these dimensions, one for each input.
- * Allocates only where rows are larger than any before. STATUS_POISON where a batch of
- * such rows would be past BATCH_TENSOR_SIZE_MAX. */
+/* Empties the batch and shapes it for rows of these dimensions, one for each input,
+ * padded to the model's length of that index, if it is not -1. Allocates only where rows
+ * are larger than any before. STATUS_POISON where a batch of such rows would be past
+ * BATCH_TENSOR_SIZE_MAX. */
 MUST_CHECK enum status batch_shape(struct batch *batch, const struct row_shape *shapes,
-                                   struct error *err);
+                                   int length_index, struct error *err);
+
+/* How large it is to be, and what it costs. */
+const struct batch_aim *batch_aim_of(const struct batch *batch);
+const struct cost *batch_cost_of(const struct batch *batch);
 
 /* Are its rows of these dimensions? */
 bool batch_fits(const struct batch *batch, const struct row_shape *shapes);

@@ -54,8 +54,7 @@ static struct batch *take_batch(struct batcher *batcher, int model_index) {
 }
 
 static enum status open_lane(struct batcher *batcher, int model_index,
-                             const struct row_shape *shapes, int *lane,
-                             struct error *err) {
+                             const struct fill *fill, int *lane, struct error *err) {
     struct batch *batch;
     enum status status;
     if (batcher->lane_count == BATCHER_LANES_MAX) {
@@ -65,28 +64,27 @@ static enum status open_lane(struct batcher *batcher, int model_index,
     if (batch == NULL) {
         return error_set(err, STATUS_AGAIN, "no batch is free");
     }
-    status = batch_shape(batch, shapes, err);
+    status = batch_shape(batch, fill->shapes, fill->length_index, err);
     if (status != STATUS_OK) {
         batcher->opts.give_back(batcher->opts.opaque, batch);
         return status;
     }
-    batch->aim = batch->model->aim.rows;
+    batch->aim = batch_aim_of(batch)->rows;
     *lane = batcher->lane_count++;
     batcher->lanes[*lane] = batch;
     return STATUS_OK;
 }
 
 static enum status find_lane(struct batcher *batcher, int model_index,
-                             const struct row_shape *shapes, int *lane,
-                             struct error *err) {
+                             const struct fill *fill, int *lane, struct error *err) {
     for (int i = 0; i < batcher->lane_count; i++) {
         const struct batch *batch = batcher->lanes[i];
-        if (batch->model_index == model_index && batch_fits(batch, shapes)) {
+        if (batch->model_index == model_index && batch_fits(batch, fill->shapes)) {
             *lane = i;
             return STATUS_OK;
         }
     }
-    return open_lane(batcher, model_index, shapes, lane, err);
+    return open_lane(batcher, model_index, fill, lane, err);
 }
 
 /* Counts the row after the last one, which is filled. */
@@ -114,7 +112,7 @@ static void count_row(struct batch *batch, const struct batch_row *row, int64_t 
 /* Emits the batch if it has the rows that are aimed at now. */
 static void emit_full(struct batcher *batcher, int lane) {
     struct batch *batch = batcher->lanes[lane];
-    const struct batch_aim *aim = &batch->model->aim;
+    const struct batch_aim *aim = batch_aim_of(batch);
     if (batch->count >= aim->rows) {
         emit_lane(batcher, lane, aim->reason);
     } else if (batch->count >= aim->early_rows &&
@@ -131,7 +129,7 @@ static enum status place(struct batcher *batcher, int model_index,
                          int *placed, struct error *err) {
     struct batch *batch;
     int lane = 0, count, first = *placed;
-    enum status status = find_lane(batcher, model_index, fill->shapes, &lane, err);
+    enum status status = find_lane(batcher, model_index, fill, &lane, err);
     if (status != STATUS_OK) {
         return status;
     }
@@ -207,6 +205,7 @@ enum status batcher_add(struct batcher *batcher, int model_index, const struct j
     row.id = job->id;
     row.headers = job->headers;
     row.parts = NULL;
+    row.length = fill.length;
     return fill.many
                ? place_many(batcher, model_index, &fill, &row, progress, now_us, err)
                : place(batcher, model_index, &fill, &row, now_us, &placed, err);

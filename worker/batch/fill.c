@@ -5,6 +5,7 @@
 #include <math.h>
 
 #include "base/size.h"
+#include "batch/pad.h"
 
 /* ---- which, and of what shape ---------------------------------------------------- */
 
@@ -65,8 +66,16 @@ enum status fill_open(struct fill *fill, const struct batch_model *model,
     fill->model = model;
     fill->job = job;
     fill->rows = 1;
+    fill->length = 0;
+    fill->length_index = -1;
     status = match_inputs(fill, err);
-    return status == STATUS_OK ? row_shapes(fill, err) : status;
+    if (status == STATUS_OK) {
+        status = row_shapes(fill, err);
+    }
+    if (status == STATUS_OK && model->pad.count > 0) {
+        status = pad_shapes(model, fill->shapes, &fill->length, &fill->length_index, err);
+    }
+    return status;
 }
 
 /* ---- elements -------------------------------------------------------------------- */
@@ -112,6 +121,29 @@ static enum status fill_input(const struct fill *fill, int i, size_t count, void
     return STATUS_OK;
 }
 
+/* Input `i` of the job, `rows` rows of it, which have `count` elements once padded. */
+static enum status fill_padded(const struct fill *fill, int i, int rows, size_t count,
+                               void *to, struct error *err) {
+    const struct tensor *type = &model_input(fill->model->model, i)->type;
+    const struct batch_pad *pad = &fill->model->pad;
+    int axis = fill->length > 0 ? pad->input_axis[i] : -1;
+    struct pad_layout layout;
+    int64_t padded;
+    enum status status;
+    if (axis < 0) {
+        return fill_input(fill, i, count, to, err);
+    }
+    padded = pad->lengths[fill->length_index].length;
+    status = fill_input(fill, i, count / (size_t)padded * (size_t)fill->length, to, err);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    layout = pad_layout(type->dtype, fill->shapes[i].dims, type->rank - 1, axis);
+    layout.count *= (size_t)rows;
+    pad_spread(to, layout, fill->length, padded);
+    return STATUS_OK;
+}
+
 /* ---- several rows ---------------------------------------------------------------- */
 
 static enum status stage_reserve(struct fill_stage *stage, int i, size_t size,
@@ -140,9 +172,16 @@ enum status fill_stage(struct fill *fill, struct fill_stage *stage, struct error
             !size_mul(count, dtype_size(type->dtype), &size)) {
             return error_set(err, STATUS_POISON, "the job's sizes overflow");
         }
+        if (fill->length > 0 && size > BATCH_TENSOR_SIZE_MAX) {
+            return error_set(
+                err, STATUS_POISON,
+                "the job's %d rows have %zu bytes once padded, over the limit "
+                "of %zu; send fewer rows in one job",
+                fill->rows, size, BATCH_TENSOR_SIZE_MAX);
+        }
         status = stage_reserve(stage, i, size, err);
         if (status == STATUS_OK) {
-            status = fill_input(fill, i, count, stage->data[i], err);
+            status = fill_padded(fill, i, fill->rows, count, stage->data[i], err);
         }
         if (status != STATUS_OK) {
             return status;
@@ -169,8 +208,8 @@ enum status fill_rows(const struct fill *fill, int first, int count,
         enum status status = STATUS_OK;
         if (staged == NULL) {
             assert(fill->rows == 1);
-            status =
-                fill_input(fill, i, size / dtype_size(batch->inputs[i].dtype), to, err);
+            status = fill_padded(fill, i, 1, size / dtype_size(batch->inputs[i].dtype),
+                                 to, err);
         } else if (size > 0) {
             memcpy(to, staged + (size_t)first * size, (size_t)count * size);
         }

@@ -18,8 +18,10 @@
 struct fill {
     const struct batch_model *model;
     const struct job *job;
-    int of_input[MODEL_INPUTS_MAX]; /* of_input[i] indexes job->inputs */
-    struct row_shape shapes[MODEL_INPUTS_MAX];
+    int of_input[MODEL_INPUTS_MAX];            /* of_input[i] indexes job->inputs */
+    struct row_shape shapes[MODEL_INPUTS_MAX]; /* as in the batch: padded */
+    int64_t length;                 /* before that; 0 where nothing is padded */
+    int length_index;               /* of the model's pad, or -1 */
     int rows;                       /* at least 1 */
     bool many;                      /* its tensors have the dimension of the rows */
     void *staged[MODEL_INPUTS_MAX]; /* all rows' elements; NULL: straight from the job */

@@ -4,6 +4,7 @@
 #include <assert.h>
 
 #include "base/size.h"
+#include "batch/pad.h"
 #include "codec/framing.h"
 #include "codec/record_out.h"
 #include "codec/result.h"
@@ -25,8 +26,10 @@ struct run {
     int64_t (*now_us)(void);
     struct infer_times *times;
     int64_t started_us; /* of the batch */
+    int first;          /* row of the batch, of those of the last run */
     struct result_output outputs[MODEL_OUTPUTS_MAX];
     size_t row_size[MODEL_OUTPUTS_MAX];
+    int axis[MODEL_OUTPUTS_MAX]; /* of a row: what is cut to its length; -1: nothing */
 };
 
 static struct answers *answers_take(struct answers_pool *pool) {
@@ -76,6 +79,38 @@ static void fail_range(struct run *run, struct range range, const struct error *
     }
 }
 
+/* Takes what was padded off the rows of output `i`; each stays where it begins. */
+static void cut_rows(const struct run *run, int i, int rows, int64_t padded) {
+    const struct tensor *row = &run->outputs[i].row;
+    struct pad_layout layout = pad_layout(row->dtype, row->dims, row->rank, run->axis[i]);
+    for (int r = 0; r < rows && layout.count > 1; r++) {
+        pad_cut((uint8_t *)row->data + (size_t)r * run->row_size[i], layout,
+                run->batch->rows[run->first + r].length, padded);
+    }
+}
+
+static enum status cut_outputs(struct run *run, int rows, struct error *err) {
+    const struct batch_model *model = run->batch->model;
+    const struct batch_pad *pad = &model->pad;
+    int index = run->batch->length_index;
+    for (int i = 0; i < model->output_count; i++) {
+        const struct tensor *row = &run->outputs[i].row;
+        int axis = run->axis[i] = index < 0 ? -1 : pad->output_axis[model->outputs[i]];
+        if (axis < 0) {
+            continue;
+        }
+        if (axis >= row->rank || row->dims[axis] != pad->lengths[index].length) {
+            return error_set(err, STATUS_POISON,
+                             "output '%.*s' is not as long as its padded inputs, so that "
+                             "it cannot be cut back",
+                             (int)run->outputs[i].name.size,
+                             (const char *)run->outputs[i].name.data);
+        }
+        cut_rows(run, i, rows, pad->lengths[index].length);
+    }
+    return STATUS_OK;
+}
+
 /* Describes the outputs that answers carry, as one row each. */
 static enum status bind_outputs(struct run *run, int rows, struct error *err) {
     const struct batch_model *model = run->batch->model;
@@ -93,7 +128,7 @@ static enum status bind_outputs(struct run *run, int rows, struct error *err) {
         run->outputs[i].name = span_text(name);
         run->row_size[i] = tensor_size(row);
     }
-    return STATUS_OK;
+    return cut_outputs(run, rows, err);
 }
 
 /* Points the outputs at row `row` of the last run. */
@@ -103,6 +138,10 @@ static void point_outputs(struct run *run, int row) {
         const struct tensor *y = session_output(run->session, model->outputs[i]);
         run->outputs[i].row.data =
             (unsigned char *)y->data + (size_t)row * run->row_size[i];
+        if (run->axis[i] >= 0) {
+            run->outputs[i].row.dims[run->axis[i]] =
+                run->batch->rows[run->first + row].length;
+        }
     }
 }
 
@@ -305,6 +344,7 @@ static enum status compute_range(struct run *run, struct range range, struct err
     int count = model_input_count(batch->model->model);
     int64_t from_us = run->now_us();
     enum status status;
+    run->first = range.first;
     for (int i = 0; i < count; i++) {
         inputs[i] = batch->inputs[i];
         inputs[i].dims[0] = range.count;

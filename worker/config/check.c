@@ -105,6 +105,39 @@ static void check_outputs(struct loader *loader, size_t index) {
     }
 }
 
+/* The next number of the text, which goes on behind it; -1 where there is none. */
+static int64_t take_length(const char **text) {
+    int64_t number = 0;
+    const char *at = *text;
+    while (*at >= '0' && *at <= '9' && number <= CONFIG_LENGTH_MAX) {
+        number = number * 10 + (*at++ - '0');
+    }
+    if (at == *text || (*at != 0 && *at != ' ')) {
+        return -1;
+    }
+    *text = at;
+    return number;
+}
+
+static void check_lengths(struct loader *loader, size_t index) {
+    struct config_model *model = &loader->models[index];
+    const char *text = model->pad_to;
+    int64_t before = 0;
+    while (text != NULL && *(text += strspn(text, " ")) != 0) {
+        int64_t length = take_length(&text);
+        if (length <= before || length > CONFIG_LENGTH_MAX ||
+            model->pad_length_count == CONFIG_LENGTHS_MAX) {
+            loader_problem(loader,
+                           "%s: models[%zu].pad_to = \"%.64s\": up to %d rising lengths "
+                           "from 1 to %d, as in \"16 32 64 128\"",
+                           item_place(loader, "models", index, "pad_to", NULL), index,
+                           model->pad_to, CONFIG_LENGTHS_MAX, CONFIG_LENGTH_MAX);
+            return;
+        }
+        before = model->pad_lengths[model->pad_length_count++] = length;
+    }
+}
+
 static void check_models(struct loader *loader) {
     const struct config *config = &loader->box->config;
     for (size_t i = 0; i < config->model_count; i++) {
@@ -132,6 +165,7 @@ static void check_models(struct loader *loader) {
                 model->batch_size, model->batch_max);
         }
         check_outputs(loader, i);
+        check_lengths(loader, i);
     }
 }
 
@@ -328,6 +362,14 @@ static void check_shadow(struct loader *loader, size_t index) {
     if (route->shadow[0] == 0 && route->shadow_output[0] != 0) {
         loader_problem(loader, "%s: routes[%zu].shadow_output needs a shadow", place,
                        index);
+    }
+    if (route->shadow[0] != 0 && route->model_index >= 0 &&
+        loader->models[route->model_index].pad_length_count > 0) {
+        loader_problem(
+            loader,
+            "%s: routes[%zu].shadow: a shadow does not compare padded rows; do "
+            "without it, or without pad_to of model '%.64s'",
+            place, index, route->model);
     }
     if (route->shadow[0] != 0 && route->model != NULL && route->model[0] == 0) {
         loader_problem(loader, "%s: routes[%zu].shadow needs the route's model", place,

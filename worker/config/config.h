@@ -24,8 +24,10 @@
 #define CONFIG_FILES_MAX 64                    /* the file and what it includes */
 #define CONFIG_MODELS_MAX 256
 #define CONFIG_ROUTES_MAX 256
-#define CONFIG_OUTPUTS_MAX 64     /* of one model */
-#define CONFIG_RETRIES_MAX 8      /* levels of one route */
+#define CONFIG_OUTPUTS_MAX 64 /* of one model */
+#define CONFIG_RETRIES_MAX 8  /* levels of one route */
+#define CONFIG_LENGTHS_MAX 16 /* of a model's pad_to */
+#define CONFIG_LENGTH_MAX 65536
 #define CONFIG_RETRY_S_MAX 604800 /* longest delay: a week */
 #define CONFIG_PROPERTIES_MAX 256 /* in each of kafka, consumer and producer */
 #define CONFIG_TEXT_SIZE_MAX 4096 /* bytes of one value, librdkafka's excepted */
@@ -39,6 +41,9 @@ enum config_membership { CONFIG_DYNAMIC, CONFIG_STATIC };
 
 /* What becomes of a job whose inputs hold NaN or an infinity. */
 enum config_nan { CONFIG_NAN_ALLOW, CONFIG_NAN_REJECT };
+
+/* A model whose answers change where its rows are padded. */
+enum config_pad_check { CONFIG_PAD_REFUSE, CONFIG_PAD_ACCEPT };
 
 /* A librdkafka property under librdkafka's own name ("bootstrap.servers"). */
 struct config_property {
@@ -111,6 +116,10 @@ struct config_model {
     enum config_external external_data;
     const char *const *outputs; /* names of those wanted; none: all */
     size_t output_count;
+    const char *pad_to;                      /* "16 32 64" */
+    int64_t pad_lengths[CONFIG_LENGTHS_MAX]; /* rising */
+    size_t pad_length_count;                 /* 0: rows are not padded */
+    enum config_pad_check pad_check;
 };
 
 /* Which answers wait for a job that is tried again: none, those of its partition, or

@@ -24,6 +24,12 @@ static const char *const nans[] = {
     NULL,
 };
 
+static const char *const pad_checks[] = {
+    [CONFIG_PAD_REFUSE] = "refuse",
+    [CONFIG_PAD_ACCEPT] = "accept",
+    NULL,
+};
+
 static const char *const externals[] = {
     [CONFIG_EXTERNAL_REFUSE] = "refuse",
     [CONFIG_EXTERNAL_ALLOW] = "allow",
@@ -325,6 +331,30 @@ static const struct key model_keys[] = {
         .max = CONFIG_OUTPUTS_MAX,
         .fallback = "",
         .help = "Names of the outputs to answer with. Empty: all.",
+    },
+    {
+        .name = "pad_to",
+        .type = KEY_TEXT,
+        .offset = offsetof(struct config_model, pad_to),
+        .min = 0,
+        .max = 256,
+        .fallback = "",
+        .help =
+            "Lengths, as in `16 32 64 128`, for models whose rows have a free "
+            "dimension: a row is filled up with zeros to the next of them, so that "
+            "rows of different lengths share a batch, and its answer is cut back; one "
+            "that is longer than all is a dead letter. Right for models that mask "
+            "what is padded, which is tried at start. Empty: only rows of the same "
+            "length share a batch.",
+    },
+    {
+        .name = "pad_check",
+        .type = KEY_CHOICE,
+        .offset = offsetof(struct config_model, pad_check),
+        .choices = pad_checks,
+        .fallback = "refuse",
+        .help = "`refuse` ends the start where padding changes the answers of the trial "
+                "by more than 0.001, `accept` only tells by how much.",
     },
 };
 

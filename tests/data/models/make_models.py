@@ -97,3 +97,33 @@ tree("tree_circle", yes=[1, 0, 0, 0], no=[2, 3, 0, 0],
      modes=["BRANCH_LEQ", "BRANCH_LEQ", "LEAF", "LEAF"])
 tree("tree_roots", yes=[1, 0, 0, 0], no=[2, 0, 0, 0],
      modes=["BRANCH_LEQ", "LEAF", "LEAF", "LEAF"])
+
+# Sequences of pairs with a mask of 0 and 1, any other fails: the mean of the steps that count,
+# the steps turned, so that the length is the last dimension, and the steps doubled.
+write("masked",
+      [helper.make_node("Gather", ["weights", "mask"], ["counts"]),
+       helper.make_node("Unsqueeze", ["counts", "two"], ["column"]),
+       helper.make_node("Mul", ["x", "column"], ["kept"]),
+       helper.make_node("ReduceSum", ["kept", "one"], ["sum"], keepdims=0),
+       helper.make_node("ReduceSum", ["counts", "one"], ["number"], keepdims=1),
+       helper.make_node("Div", ["sum", "number"], ["mean"]),
+       helper.make_node("Transpose", ["x"], ["turned"], perm=[0, 2, 1]),
+       helper.make_node("Add", ["x", "x"], ["doubled"])],
+      [value("x", F32, ["batch", "length", 2]), value("mask", I64, ["batch", "length"])],
+      [value("mean", F32, ["batch", 2]), value("turned", F32, ["batch", 2, "length"]),
+       value("doubled", F32, ["batch", "length", 2])],
+      [numpy_helper.from_array(np.array([0, 1], dtype=np.float32), "weights"),
+      numpy_helper.from_array(np.array([1], dtype=np.int64), "one"),
+       numpy_helper.from_array(np.array([2], dtype=np.int64), "two")])
+
+# Its answer counts every step, padding as well.
+write("unmasked", [helper.make_node("ReduceMean", ["x"], ["mean"], axes=[1], keepdims=0)],
+      [value("x", F32, ["batch", "length", 2])], [value("mean", F32, ["batch", 2])])
+
+# Rows with two free dimensions, and one whose answer is half as long as they are.
+write("sheet", [helper.make_node("Relu", ["x"], ["y"])],
+      [value("x", F32, ["batch", "height", "width"])],
+      [value("y", F32, ["batch", "height", "width"])])
+write("halved",
+      [helper.make_node("MaxPool", ["x"], ["y"], kernel_shape=[2], strides=[2])],
+      [value("x", F32, ["batch", 2, "length"])], [value("y", F32, ["batch", 2, "half"])])

@@ -96,14 +96,14 @@ START_TEST(a_slice_is_as_long_as_the_others_have_to_wait) {
     for (int rows = 1; rows <= 64; rows *= 2) { /* ever cheaper */
         cost_add(&model.cost, rows, 1000000 + (int64_t)rows * 4000000);
     }
-    measure_aim(&model, 0, 0);
+    measure_aim(&model.aim, &model.cost, 64, 0, 0);
     ck_assert_int_eq(model.aim.rows, 8);
     ck_assert_int_eq(model.aim.early_rows, 2);
     ck_assert_int_eq(model.aim.reason, BATCH_FULL);
-    measure_aim(&model, 0, 20);
+    measure_aim(&model.aim, &model.cost, 64, 0, 20);
     ck_assert_int_eq(model.aim.rows, 4);
     ck_assert_int_eq(model.aim.reason, BATCH_SLICE);
-    measure_aim(&model, 64, 2);
+    measure_aim(&model.aim, &model.cost, 64, 64, 2);
     ck_assert_int_eq(model.aim.rows, 1);
     ck_assert_int_eq(model.aim.early_rows, 1);
     ck_assert_int_eq(model.aim.reason, BATCH_SLICE);

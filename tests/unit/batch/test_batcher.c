@@ -168,7 +168,7 @@ START_TEST(a_row_that_is_dropped_leaves_the_others_as_they_were) {
         struct error err;
         int tags[3] = {0, 1, 2};
         ck_assert_int_eq(batch_create(&model, 0, &batch, &err), STATUS_OK);
-        ck_assert_int_eq(batch_shape(batch, &shape, &err), STATUS_OK);
+        ck_assert_int_eq(batch_shape(batch, &shape, -1, &err), STATUS_OK);
         for (int i = 0; i < 3; i++) {
             *(int64_t *)batch_at(batch, 0, i) = 10 + i;
             batch->rows[i].tag = &tags[i];
