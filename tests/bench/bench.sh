@@ -17,7 +17,8 @@ usage() {
 usage: bench.sh [OPTION]...
   --contenders A,B,...    of millrace, python and transport (default all, but python where
                           records are); each may have
-                          ":at-least-once" or ":workers=N" after its name
+                          ":at-least-once", ":workers=N" or ":no-headers" (of records'
+                          answers) after its name
   --model NAME            digits (3.2 kB a job), logistic, a regression of 30 features
                           (0.2 kB a job), or records, the same of flat Avro records
                           with 30 fields, answered whole (no python); default digits
@@ -114,7 +115,8 @@ record_mapping() {
     if [ "$model" = records ]; then
         printf 'record = { schema = "reading.avsc"; inputs = ['
         printf ' "f%d",' {0..28}
-        echo ' "f29" ]; outputs = { score = { output = "probabilities"; element = 1; }; }; };'
+        echo ' "f29" ]; outputs = { score = { output = "probabilities"; element = 1; }; };'
+        echo " model_headers = \"$headers\"; };"
     fi
 }
 
@@ -152,10 +154,11 @@ read_contender() {
     local option options
     IFS=: read -r program options <<<"$1"
     declare -F "start_$program" >/dev/null || { say "no contender $program"; exit 2; }
-    delivery=exactly_once workers=1
+    delivery=exactly_once workers=1 headers=full
     for option in ${options//:/ }; do
         case $option in
         at-least-once) delivery=at_least_once ;;
+        no-headers) headers=none ;;
         workers=[1-9]) workers=${option#*=} ;;
         *) say "contender $1: no option $option"; exit 2 ;;
         esac
@@ -164,7 +167,7 @@ read_contender() {
 
 # CONTENDER INPUT OUTPUT GROUP LOG
 start_contender() {
-    local instance delivery workers program
+    local instance delivery workers headers program
     read_contender "$1"
     worker_pids=()
     for ((instance = 1; instance <= workers; instance++)); do

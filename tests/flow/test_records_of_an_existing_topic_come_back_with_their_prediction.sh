@@ -96,3 +96,12 @@ echo 'gone:' | kcat -P -q -b "$bootstrap" -t orders -p 0 -K : -Z
 read_topic scored 4 '%k %S\n' >"$work/answers"
 expect 'gone -1' "$work/answers"
 stop_worker 1
+
+# Where the model's headers are not wanted, the record's own are still there.
+sed -i 's/record = {/record = { model_headers = "none";/' "$work/worker.conf"
+start_worker 2 "$work/worker.conf"
+send "$first 0261 $two 00"
+read_topic scored 5 '%k %h\n' >"$work/answers"
+[ "$(grep "key-$((sent - 1))" "$work/answers")" = "key-$((sent - 1)) origin=shop-$((sent - 1))" ] ||
+    fail "headers: $(<"$work/answers")"
+stop_worker 2

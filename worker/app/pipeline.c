@@ -155,7 +155,7 @@ static void on_answered(void *opaque, const struct batch_row *row, struct span r
         metrics_observe(sink->pipeline->opts.metrics, METRIC_JOB_LATENCY, 0,
                         clock_now_us() - row->received_us, 1);
     }
-    if (row->answer != NULL) {
+    if (row->answer != NULL && row->answer->names_model) {
         const struct answers *answers = holder;
         record_set_model(row->tag, answers->version, answers->sha256);
     }

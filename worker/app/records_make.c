@@ -96,6 +96,8 @@ static enum status set_answer(struct records *records, struct known *known,
     struct batch_answer *answer = &known->answer;
     enum status status = STATUS_OK;
     answer->out = known->out;
+    answer->names_model =
+        known->route->config->record->model_headers == CONFIG_HEADERS_FULL;
     answer->framing = (struct framing){.kind = maker_answer_kind(known->route)};
     if (answer->framing.kind == FRAMING_CONFLUENT) {
         status = maker_publish(records, known->route, source, known->out,

@@ -81,6 +81,7 @@ struct batch_model {
 struct batch_answer {
     const struct record_out *out;
     struct framing framing; /* what stands before an answer */
+    bool names_model;       /* by headers */
 };
 
 /* The dimensions of one row of an input: the input's rank less one of them. */

@@ -372,6 +372,13 @@ static const char *const tombstones[] = {
     NULL,
 };
 
+static const char *const model_headers[] = {
+    [CONFIG_HEADERS_FULL] = "full",
+    [CONFIG_HEADERS_NONE] = "none",
+    NULL,
+};
+
+_Static_assert(sizeof(enum config_model_headers) == sizeof(int), "an enum is an int");
 _Static_assert(sizeof(enum config_tombstones) == sizeof(int), "an enum is an int");
 _Static_assert(sizeof(enum config_answer) == sizeof(int), "an enum is an int");
 _Static_assert(sizeof(enum config_answer_framing) == sizeof(int), "an enum is an int");
@@ -431,6 +438,17 @@ static const struct key record_keys[] = {
         .fallback = "pass",
         .help = "A record without a value, which deletes its key from a compacted topic: "
                 "`pass` answers with one, so that the answer is deleted, too.",
+    },
+    {
+        .name = "model_headers",
+        .type = KEY_CHOICE,
+        .offset = offsetof(struct config_record, model_headers),
+        .choices = model_headers,
+        .fallback = "full",
+        .help =
+            "`full`: each answer says by headers which model, version and SHA-256 made "
+            "it. `none` spares what that takes: librdkafka queues records with headers "
+            "one by one.",
     },
     {
         .name = "subject_strategy",

@@ -92,6 +92,9 @@ enum config_answer_framing {
  */
 enum config_tombstones { CONFIG_TOMBSTONES_PASS, CONFIG_TOMBSTONES_DEAD };
 
+/* Whether answers have headers that say which model made them. */
+enum config_model_headers { CONFIG_HEADERS_FULL, CONFIG_HEADERS_NONE };
+
 /* How the subject of the answers' schema is named in the registry. */
 enum config_strategy { CONFIG_BY_TOPIC, CONFIG_BY_RECORD, CONFIG_BY_TOPIC_RECORD };
 
@@ -109,6 +112,7 @@ struct config_record {
     const char *answer_name;
     enum config_answer_framing answer_framing;
     enum config_tombstones tombstones;
+    enum config_model_headers model_headers;
 };
 
 #endif
