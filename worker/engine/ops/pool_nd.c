@@ -9,7 +9,7 @@
 struct gathered {
     double value;
     int64_t place; /* of the maximum, in the image */
-    int64_t count; /* elements, padding included where it counts */
+    double count;  /* elements, padding included where it counts: may be past int64 */
 };
 
 static int64_t place_number(const struct pool_nd *pool, const int64_t *at) {
@@ -21,19 +21,35 @@ static int64_t place_number(const struct pool_nd *pool, const int64_t *at) {
     return number;
 }
 
-/* Where tap `tap` of the window at `out` lies: false outside the image; *counts tells
- * whether it is in the padding, which an average may count. */
-static bool tap_place(const struct pool_nd *pool, const int64_t *out, const int64_t *tap,
-                      int64_t *at, bool *counts) {
-    bool inside = true;
-    *counts = true;
+static int64_t divide_up(int64_t a, int64_t b) {
+    return (a + b - 1) / b;
+}
+
+static int64_t clamp(int64_t value, int64_t high) {
+    return value < 0 ? 0 : value > high ? high : value;
+}
+
+/* The window at `out`: along each axis the taps inside the image, since it may be far
+ * larger, and over all axes how many taps an average with padding counts. */
+struct taps {
+    int64_t origin[WINDOW_AXES_MAX], first[WINDOW_AXES_MAX], end[WINDOW_AXES_MAX];
+    double padded;
+    bool none; /* is inside */
+};
+
+static struct taps taps_at(const struct pool_nd *pool, const int64_t *out) {
+    struct taps taps = {.padded = 1};
     for (int i = 0; i < pool->axis_count; i++) {
         const struct window_axis *axis = &pool->axes[i];
-        at[i] = out[i] * axis->stride + tap[i] * axis->dilation - axis->pad_begin;
-        inside = inside && at[i] >= 0 && at[i] < axis->in;
-        *counts = *counts && at[i] < axis->in + axis->pad_end;
+        int64_t origin = out[i] * axis->stride - axis->pad_begin;
+        taps.origin[i] = origin;
+        taps.first[i] = clamp(divide_up(-origin, axis->dilation), axis->kernel);
+        taps.end[i] = clamp(divide_up(axis->in - origin, axis->dilation), axis->kernel);
+        taps.none = taps.none || taps.first[i] >= taps.end[i];
+        taps.padded *= (double)clamp(
+            divide_up(axis->in + axis->pad_end - origin, axis->dilation), axis->kernel);
     }
-    return inside;
+    return taps;
 }
 
 static void gather(const struct pool_nd *pool, double value, int64_t place,
@@ -48,12 +64,23 @@ static void gather(const struct pool_nd *pool, double value, int64_t place,
     }
 }
 
-static bool next(const struct pool_nd *pool, int64_t *at, bool output) {
-    for (int i = pool->axis_count - 1; i >= 0; i--) {
-        if (++at[i] < (output ? pool->axes[i].out : pool->axes[i].kernel)) {
+/* The next tap inside; false behind the last one. */
+static bool next_tap(const struct taps *taps, int axes, int64_t *tap) {
+    for (int i = axes - 1; i >= 0; i--) {
+        if (++tap[i] < taps->end[i]) {
             return true;
         }
-        at[i] = 0;
+        tap[i] = taps->first[i];
+    }
+    return false;
+}
+
+static bool next_output(const struct pool_nd *pool, int64_t *out) {
+    for (int i = pool->axis_count - 1; i >= 0; i--) {
+        if (++out[i] < pool->axes[i].out) {
+            return true;
+        }
+        out[i] = 0;
     }
     return false;
 }
@@ -61,20 +88,23 @@ static bool next(const struct pool_nd *pool, int64_t *at, bool output) {
 static struct gathered window(const struct pool_nd *pool, const struct tensor *x,
                               int64_t image, const int64_t *out) {
     struct gathered result = {.value = pool->kind == POOL_MAX ? -INFINITY : 0};
-    int64_t tap[WINDOW_AXES_MAX] = {0};
-    do {
-        int64_t at[WINDOW_AXES_MAX], flat = 0;
-        bool counts;
-        if (tap_place(pool, out, tap, at, &counts)) {
+    struct taps taps = taps_at(pool, out);
+    int64_t tap[WINDOW_AXES_MAX];
+    memcpy(tap, taps.first, sizeof(tap));
+    if (!taps.none) {
+        do {
+            int64_t at[WINDOW_AXES_MAX], flat = 0;
             for (int i = 0; i < pool->axis_count; i++) {
+                at[i] = taps.origin[i] + tap[i] * pool->axes[i].dilation;
                 flat = flat * pool->axes[i].in + at[i];
             }
             gather(pool, number_real(x, image + flat), place_number(pool, at), &result);
             result.count++;
-        } else if (counts && pool->count_include_pad) {
-            result.count++;
-        }
-    } while (next(pool, tap, false));
+        } while (next_tap(&taps, pool->axis_count, tap));
+    }
+    if (pool->count_include_pad) {
+        result.count = taps.padded;
+    }
     return result;
 }
 
@@ -83,7 +113,7 @@ static double finished(const struct pool_nd *pool, const struct gathered *result
     case POOL_MAX:
         break;
     case POOL_AVERAGE:
-        return result->count > 0 ? result->value / (double)result->count : 0;
+        return result->count > 0 ? result->value / result->count : 0;
     case POOL_LP:
         return pow(result->value, 1 / pool->p);
     }
@@ -106,6 +136,6 @@ void pool_nd_run(const struct pool_nd *pool, const struct tensor *x, struct tens
                 ((int64_t *)places->data)[made] = image * size + result.place;
             }
             made++;
-        } while (next(pool, out, true));
+        } while (next_output(pool, out));
     }
 }
