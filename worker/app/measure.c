@@ -57,7 +57,7 @@ void measure_aim(struct batch_aim *aim, const struct cost *cost, int rows_max,
     aim->rows = clamp(batch_size > 0 ? batch_size : cost_best_throughput(cost), rows_max);
     aim->early_rows =
         clamp(batch_size > 0 ? batch_size : cost_best_latency(cost), aim->rows);
-    if (slice_ms > 0 && cost->count > 0) {
+    if (batch_size == 0 && slice_ms > 0 && cost->count > 0) {
         int most = cost_rows_within(cost, rows_max, (int64_t)slice_ms * 1000000);
         if (most < aim->rows) {
             aim->rows = most;

@@ -16,7 +16,8 @@ void measure_cost(struct cost *cost, struct session *session, const struct batch
                   int64_t budget_us);
 
 /* Sets *aim: to batch_size, or if that is 0 to the best sizes by the cost, or to
- * rows_max; not beyond what takes slice_ms, unless that is 0. */
+ * rows_max; not beyond what takes slice_ms, unless that is 0 or
+ * batch_size says how large. */
 void measure_aim(struct batch_aim *aim, const struct cost *cost, int rows_max,
                  int batch_size, int slice_ms);
 

@@ -207,6 +207,19 @@ static enum status open_sessions(struct loaded *loaded, int threads,
     return status;
 }
 
+/* What the file says goes, though other models wait for longer than they are meant to. */
+static void warn_of_long(const struct loaded_source *source, const struct cost *cost,
+                         const struct batch_aim *aim) {
+    int64_t ms = cost_ns(cost, aim->rows) / 1000000; /* 0 if not measured */
+    if (source->config->batch_size > 0 && source->slice_ms > 0 && ms > source->slice_ms) {
+        log_event(LOG_WARN, "batch_longer_than_slice",
+                  LOG_TEXT("model", source->config->name), LOG_INT("rows", aim->rows),
+                  LOG_INT("takes_ms", ms), LOG_INT("slice_ms", source->slice_ms),
+                  LOG_TEXT("advice", "other models wait for it; lower its batch_size, or "
+                                     "leave it out and slice_ms decides"));
+    }
+}
+
 /* What batches cost and how large they are to be, of rows of that length. */
 static enum status measure(struct loaded *loaded, const struct loaded_source *source,
                            int length_index, struct cost *cost, struct batch_aim *aim,
@@ -222,6 +235,7 @@ static enum status measure(struct loaded *loaded, const struct loaded_source *so
     }
     measure_aim(aim, cost, loaded->item.rows_max, source->config->batch_size,
                 source->slice_ms);
+    warn_of_long(source, cost, aim);
     batch_destroy(zeros);
     return status;
 }

@@ -103,10 +103,20 @@ START_TEST(a_slice_is_as_long_as_the_others_have_to_wait) {
     measure_aim(&model.aim, &model.cost, 64, 0, 20);
     ck_assert_int_eq(model.aim.rows, 4);
     ck_assert_int_eq(model.aim.reason, BATCH_SLICE);
-    measure_aim(&model.aim, &model.cost, 64, 64, 2);
+    measure_aim(&model.aim, &model.cost, 64, 0, 2);
     ck_assert_int_eq(model.aim.rows, 1);
     ck_assert_int_eq(model.aim.early_rows, 1);
     ck_assert_int_eq(model.aim.reason, BATCH_SLICE);
+}
+END_TEST
+
+START_TEST(a_batch_size_in_the_file_goes_before_the_slice) {
+    struct batch_model model = {.rows_max = 64};
+    cost_add(&model.cost, 1, 5000000);
+    measure_aim(&model.aim, &model.cost, 64, 32, 2);
+    ck_assert_int_eq(model.aim.rows, 32);
+    ck_assert_int_eq(model.aim.early_rows, 32);
+    ck_assert_int_eq(model.aim.reason, BATCH_FULL);
 }
 END_TEST
 
@@ -169,6 +179,7 @@ int main(void) {
         only_the_wanted_outputs_are_answered,
         models_are_measured_and_batches_sized_by_it,
         a_slice_is_as_long_as_the_others_have_to_wait,
+        a_batch_size_in_the_file_goes_before_the_slice,
         a_batch_of_one_in_the_file_is_the_largest,
         what_cannot_serve_is_refused_with_the_reason,
         sessions_are_ready_for_the_largest_batch,
