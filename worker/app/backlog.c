@@ -32,6 +32,13 @@ struct backlog_line *backlog_next(struct backlog *backlog) {
                : ordinary;
 }
 
+struct backlog_line *backlog_begun(struct backlog *backlog) {
+    if (backlog->urgent.progress.parts != NULL) {
+        return &backlog->urgent;
+    }
+    return backlog->ordinary.progress.parts != NULL ? &backlog->ordinary : NULL;
+}
+
 void backlog_pop(struct backlog *backlog, struct backlog_line *line, struct record *next,
                  size_t size) {
     assert(line->first != NULL);

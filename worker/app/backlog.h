@@ -31,6 +31,10 @@ void backlog_add(struct backlog *backlog, struct record *record, bool urgent,
 /* The line whose first record is next, NULL if there is none. */
 struct backlog_line *backlog_next(struct backlog *backlog);
 
+/* The line whose first record was begun: some of its rows are in batches.  NULL if none
+ * was. */
+struct backlog_line *backlog_begun(struct backlog *backlog);
+
 /* Its first record, of so many bytes, waits no longer; `next` is the one behind it.  The
  * record itself may be gone. */
 void backlog_pop(struct backlog *backlog, struct backlog_line *line, struct record *next,

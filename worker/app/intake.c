@@ -140,18 +140,34 @@ static void log_change(const struct loaded *from, const struct loaded *to) {
               LOG_TEXT("before_sha256", from->sha256_text));
 }
 
+/* The rows of a job are all of one version: a job that was begun is finished first. */
+static bool change_version(struct intake *intake, int model) {
+    struct loaded *next = backlog_begun(&intake->backlogs[model]) != NULL
+                              ? NULL
+                              : serving_next(&intake->serving, model);
+    if (next == NULL) {
+        return false;
+    }
+    batcher_empty(&intake->batcher, model);
+    log_change(intake->opts.models->items[model], next);
+    serving_change(&intake->serving, next);
+    if (intake->opts.changed != NULL) {
+        intake->opts.changed(intake->opts.version_opaque, next);
+    }
+    atomic_store(&intake->returned[model], true); /* its backlog goes on */
+    return true;
+}
+
 static void change_versions(struct intake *intake) {
-    struct loaded *next;
-    while ((next = serving_next(&intake->serving)) != NULL) {
-        batcher_empty(&intake->batcher, next->index);
-        log_change(intake->opts.models->items[next->index], next);
-        serving_change(&intake->serving, next);
-        if (intake->opts.changed != NULL) {
-            intake->opts.changed(intake->opts.version_opaque, next);
-        }
+    bool changed = false;
+    for (int m = 0; m < intake->queue_count; m++) {
+        changed = change_version(intake, m) || changed;
     }
     if (serving_sweep(&intake->serving)) {
         rebind_unused(intake);
+    }
+    if (changed) {
+        intake_resume(intake);
     }
 }
 
@@ -404,12 +420,19 @@ void intake_chain(struct intake *intake, struct record *chain) {
                     clock_now_us() - from_us, 1);
 }
 
+/* While another version waits, only what was begun is gone on with. */
+static struct backlog_line *next_line(struct intake *intake, int model) {
+    struct backlog *backlog = &intake->backlogs[model];
+    return serving_awaits(&intake->serving, model) ? backlog_begun(backlog)
+                                                   : backlog_next(backlog);
+}
+
 static void resume_model(struct intake *intake, int model, int64_t now_us,
                          bool *settled) {
     struct backlog *backlog = &intake->backlogs[model];
     int passed = backlog->passed;
     struct backlog_line *line;
-    while ((line = backlog_next(backlog)) != NULL) {
+    while ((line = next_line(intake, model)) != NULL) {
         struct record *record = line->first, *next = record->next;
         size_t size = record->value.size;
         struct error err;

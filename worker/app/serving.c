@@ -52,26 +52,42 @@ void serving_offer(struct serving *serving, struct loaded *loaded) {
     (void)pthread_mutex_lock(&serving->lock); /* fails only on misuse */
     before = serving->offered[loaded->index];
     serving->offered[loaded->index] = loaded;
-    atomic_store(&serving->has_offers, true);
+    if (before == NULL) {
+        atomic_fetch_add(&serving->offers, 1);
+    }
     (void)pthread_mutex_unlock(&serving->lock);
     if (before != NULL) {
         retire(serving, before);
     }
 }
 
-struct loaded *serving_next(struct serving *serving) {
-    struct loaded *next = NULL;
-    if (!atomic_load_explicit(&serving->has_offers, memory_order_relaxed) ||
-        serving->leaving_count == SERVING_LEAVING_MAX) {
+/* None waits, as almost always, or there is no room for the one that would leave. */
+static bool has_none(struct serving *serving) {
+    return atomic_load_explicit(&serving->offers, memory_order_relaxed) == 0 ||
+           serving->leaving_count == SERVING_LEAVING_MAX;
+}
+
+bool serving_awaits(struct serving *serving, int model) {
+    bool awaits;
+    if (has_none(serving)) {
+        return false;
+    }
+    (void)pthread_mutex_lock(&serving->lock); /* fails only on misuse */
+    awaits = serving->offered[model] != NULL;
+    (void)pthread_mutex_unlock(&serving->lock);
+    return awaits;
+}
+
+struct loaded *serving_next(struct serving *serving, int model) {
+    struct loaded *next;
+    if (has_none(serving)) {
         return NULL;
     }
     (void)pthread_mutex_lock(&serving->lock); /* fails only on misuse */
-    for (int i = 0; i < serving->models->count && next == NULL; i++) {
-        next = serving->offered[i];
-        serving->offered[i] = NULL;
-    }
-    if (next == NULL) {
-        atomic_store(&serving->has_offers, false);
+    next = serving->offered[model];
+    serving->offered[model] = NULL;
+    if (next != NULL) {
+        atomic_fetch_sub(&serving->offers, 1);
     }
     (void)pthread_mutex_unlock(&serving->lock);
     return next;

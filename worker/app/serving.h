@@ -29,7 +29,7 @@ struct serving {
     int leaving_count;
     void (*retire)(void *opaque, struct loaded *loaded); /* takes it */
     void *opaque;
-    atomic_bool has_offers;
+    atomic_int offers; /* how many wait */
     pthread_mutex_t lock;
     struct loaded **offered; /* owned; by model; under lock */
     bool made;
@@ -45,9 +45,12 @@ void serving_release(struct serving *serving);
  * the last has been taken up takes its place, and that one is retired.  Any thread. */
 void serving_offer(struct serving *serving, struct loaded *loaded);
 
-/* A version that is to serve next, or NULL; the caller empties the batcher of its model,
- * then calls serving_change with it. */
-struct loaded *serving_next(struct serving *serving);
+/* Does a version of the model wait to serve, and could it now? */
+bool serving_awaits(struct serving *serving, int model);
+
+/* The model's version that is to serve next, or NULL; the caller empties the batcher of
+ * its model, then calls serving_change with it. */
+struct loaded *serving_next(struct serving *serving, int model);
 void serving_change(struct serving *serving, struct loaded *loaded);
 
 /* A fresh batch's version is counted; or an unused batch's is exchanged for the current

@@ -70,9 +70,9 @@ START_TEST(an_old_version_leaves_with_its_last_batch) {
     unused = batch_of(0);
     busy = batch_of(0);
     other = batch_of(1);
-    ck_assert_ptr_null(serving_next(&serving));
+    ck_assert_ptr_null(serving_next(&serving, 0));
     serving_offer(&serving, load(LOOKUP, "2"));
-    next = serving_next(&serving);
+    next = serving_next(&serving, 0);
     ck_assert_ptr_nonnull(next);
     serving_change(&serving, next);
     ck_assert_ptr_eq(models.items[0], next);
@@ -104,9 +104,9 @@ START_TEST(a_version_that_was_overtaken_is_retired_unused) {
     serving_offer(&serving, load(LOOKUP, "3"));
     ck_assert_int_eq(retired_count, 1);
     ck_assert_ptr_eq(retired[0], first);
-    serving_change(&serving, serving_next(&serving));
+    serving_change(&serving, serving_next(&serving, 0));
     ck_assert_str_eq(models.items[0]->version, "3");
-    ck_assert_ptr_null(serving_next(&serving));
+    ck_assert_ptr_null(serving_next(&serving, 0));
     stop();
 }
 END_TEST
@@ -117,13 +117,13 @@ START_TEST(versions_queue_up_behind_one_that_cannot_leave) {
     for (int i = 0; i < SERVING_LEAVING_MAX; i++) {
         busy[i] = batch_of(0);
         serving_offer(&serving, load(LOOKUP, "n"));
-        serving_change(&serving, serving_next(&serving));
+        serving_change(&serving, serving_next(&serving, 0));
     }
     serving_offer(&serving, load(LOOKUP, "last"));
-    ck_assert_ptr_null(serving_next(&serving));
+    ck_assert_ptr_null(serving_next(&serving, 0));
     serving_rebind(&serving, busy[0]);
     ck_assert(serving_sweep(&serving));
-    serving_change(&serving, serving_next(&serving));
+    serving_change(&serving, serving_next(&serving, 0));
     ck_assert_str_eq(models.items[0]->version, "last");
     for (int i = 0; i < SERVING_LEAVING_MAX; i++) {
         batch_destroy(busy[i]);

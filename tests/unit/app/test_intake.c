@@ -1,0 +1,126 @@
+/* test_intake.c - the rows of a job are all computed by one version of its model. */
+#include "app/intake.h"
+
+#include "base/log.h"
+#include "batch/parts.h"
+#include "tests/unit/suite.h"
+
+#define TWOFOLD "tests/data/models/twofold.onnx" /* x [batch,2] */
+#define BATCH 4
+#define ROWS 60 /* of a job: more than all batches of the model hold */
+
+static const struct config_model config_model = {.name = "m",
+                                                 .path = TWOFOLD,
+                                                 .version = "1",
+                                                 .batch_max = BATCH,
+                                                 .batch_size = BATCH};
+static const struct config_route route = {.input = "in", .job_bytes_max = 1 << 20};
+static const struct config config = {.models = &config_model,
+                                     .model_count = 1,
+                                     .routes = &route,
+                                     .route_count = 1,
+                                     .worker = {.threads = 1}};
+static struct models models;
+static struct ready ready;
+static struct parts_pool parts;
+static struct metrics *metrics;
+static struct intake *intake;
+static struct error err;
+
+static void start(void) {
+    const char *const routes[] = {"r"};
+    const struct metrics_model name = {"m", "", "", ""};
+    const struct metrics_opts figures = {.models = &name,
+                                         .model_count = 1,
+                                         .routes = routes,
+                                         .route_count = 1,
+                                         .version = ""};
+    const int weight = 1;
+    struct intake_opts opts = {
+        .config = &config, .models = &models, .parts = &parts, .ready = &ready};
+    ck_assert_msg(models_open(&config, 1, &models, &err) == STATUS_OK, "%s", err.text);
+    ck_assert_int_eq(metrics_create(&figures, &metrics, &err), STATUS_OK);
+    ck_assert_int_eq(ready_init(&ready, &weight, 1, &err), STATUS_OK);
+    ck_assert(parts_pool_init(&parts));
+    opts.metrics = metrics;
+    ck_assert_int_eq(intake_create(&opts, &intake, &err), STATUS_OK);
+}
+
+static void stop(void) {
+    intake_destroy(intake);
+    parts_pool_release(&parts);
+    ready_release(&ready);
+    metrics_destroy(metrics);
+    models_close(&models);
+}
+
+/* A job of ROWS rows, in Avro by hand. */
+static struct span job(void) {
+    static const uint8_t head[] = {2, 'j', 0,   0, 0, 0, 2,    0,
+                                   0, 4,   120, 4, 0, 0, 0xc0, 0x07};
+    static uint8_t bytes[sizeof(head) + ROWS * 2 * sizeof(float) + 1];
+    memcpy(bytes, head, sizeof(head));
+    return span_of(bytes, sizeof(bytes));
+}
+
+static void offer(const char *version) {
+    const struct loaded_source source = {
+        .config = &config_model, .path = TWOFOLD, .version = version, .threads = 1};
+    struct loaded *loaded;
+    ck_assert_msg(loaded_open(&source, &loaded, &err) == STATUS_OK, "%s", err.text);
+    intake_offer(intake, loaded);
+}
+
+/* Runs one batch, as far as the intake can tell: its rows are to be of that version, and
+ * are counted for their job. */
+static bool run_one(const struct record *first, int rows[2], const char *const of[2]) {
+    struct batch *batch = ready_pop(&ready, 0);
+    if (batch == NULL) {
+        return false;
+    }
+    for (int i = 0; i < batch->count; i++) {
+        int job = batch->rows[i].tag == first ? 0 : 1;
+        struct error none = {.status = STATUS_POISON};
+        ck_assert_str_eq(loaded_of(batch)->version, of[job]);
+        rows[job]++;
+        if (parts_fail(batch->rows[i].parts, 1, 0, &none)) {
+            parts_give_back(batch->rows[i].parts);
+        }
+    }
+    batch->count = 0;
+    intake_give_back(intake, batch);
+    return true;
+}
+
+START_TEST(a_job_that_was_begun_is_finished_by_the_version_that_began_it) {
+    static const char *const of[] = {"1", "2"};
+    struct record second = {.value = job(), .has_no_headers = true, .attempt = 1};
+    struct record first = {
+        .next = &second, .value = job(), .has_no_headers = true, .attempt = 1};
+    int rows[2] = {0, 0}, rounds = 0;
+    start();
+    intake_chain(intake, &first);
+    ck_assert(intake_has_backlog(intake) || ready_waiting(&ready) > 0);
+    offer("2");
+    do {
+        intake_flush(intake, true);
+        intake_resume(intake);
+        ck_assert_int_lt(++rounds, 10 * ROWS);
+    } while (run_one(&first, rows, of) || rows[1] < ROWS);
+    ck_assert_int_eq(rows[0], ROWS);
+    ck_assert_int_eq(rows[1], ROWS);
+    ck_assert_str_eq(models.items[0]->version, "2");
+    stop();
+}
+END_TEST
+
+static void be_quiet(void) {
+    log_setup(LOG_ERROR + 1, LOG_FORMAT_JSON);
+}
+
+int main(void) {
+    const TTest *const tests[] = {
+        a_job_that_was_begun_is_finished_by_the_version_that_began_it,
+    };
+    return suite_run_with("intake", tests, ARRAY_COUNT(tests), be_quiet, NULL);
+}
