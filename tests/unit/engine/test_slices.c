@@ -227,6 +227,26 @@ START_TEST(rows_that_are_mixed_turned_or_counted_are_not_sliced) {
 }
 END_TEST
 
+/* A slice reads rows once more where the last one overlaps the one before: what comes out
+ * of slices may not lie where they read from. */
+START_TEST(slices_do_not_write_where_they_read) {
+    const int64_t dims[2] = {-1, 6};
+    graph.size = 0;
+    put_port(&graph, 11, "d", DTYPE_F32, dims, 2);
+    put_port(&graph, 12, "y", DTYPE_F32, NULL, 0);
+    put_trap(&traps[2]); /* of whole batches, into the workspace */
+    struct model *model = open_graph();
+    struct session *session = open_sliced(model);
+    session->costs.near = 500; /* several rows at a time, */
+    session->costs.call = 1;   /* of which 13 are no multiple */
+    check_same(model, session);
+    struct tensor x = make_rows(model, 0, 13);
+    run_rows(session, &x);
+    ck_assert_int_gt(session->slices[0].rows, 1);
+    ck_assert_int_ne(13 % session->slices[0].rows, 0);
+}
+END_TEST
+
 /* What follows from the batch's size is another number for a slice. */
 START_TEST(numbers_made_of_the_batch_size_are_seen) {
     const int64_t one = 1, zero = 0;
@@ -264,6 +284,7 @@ int main(void) {
     tcase_add_loop_test(tests, slices_change_no_bit_of_a_model, 0, 3);
     tcase_add_loop_test(tests, rows_that_are_mixed_turned_or_counted_are_not_sliced, 0,
                         (int)ARRAY_COUNT(traps));
+    tcase_add_test(tests, slices_do_not_write_where_they_read);
     tcase_add_test(tests, numbers_made_of_the_batch_size_are_seen);
     suite_add_tcase(suite, tests);
     srunner_run_all(runner, CK_NORMAL);
