@@ -29,7 +29,8 @@ COLUMNS = [
     ("memory_mib", "peak MiB", "{:,.0f}"),
     ("cpu_s_per_million", "CPU s per million jobs", "{:,.1f}"),
 ]
-OPTIONS = {"at-least-once": "at least once", "workers": "{} workers"}
+OPTIONS = {"at-least-once": "at least once", "workers": "{} workers",
+           "no-headers": "without headers"}
 
 
 def title(contender):
