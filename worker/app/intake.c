@@ -198,6 +198,8 @@ enum status intake_create(const struct intake_opts *opts, struct intake **out,
     }
     batcher = (struct batcher_opts){.models = intake->serving.items,
                                     .model_count = opts->models->count,
+                                    .open_max = intake->batches_each -
+                                                opts->config->worker.threads - 1,
                                     .parts = opts->parts,
                                     .take = on_take,
                                     .idle = on_idle,

@@ -228,8 +228,8 @@ static double difference_of(enum dtype dtype, const void *a, const void *b,
  * taken for labels and indexes, and not compared. */
 static double difference(const struct tensor *alone, const struct tensor *padded,
                          int axis, const struct trial *trial) {
-    struct pad_layout layout = {.count = 1, .size = tensor_size(alone)};
-    size_t piece = layout.size, step = layout.size;
+    struct pad_layout layout = {.count = 1};
+    size_t piece = tensor_size(alone), step = 0; /* one piece, the whole row */
     double most = 0;
     if (axis >= 0) {
         layout = pad_layout(alone->dtype, &alone->dims[1], alone->rank - 1, axis);

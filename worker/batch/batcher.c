@@ -38,16 +38,22 @@ static int oldest_lane(const struct batcher *batcher, int model_index) {
     return lane;
 }
 
-/* A fresh batch for the model.  Where none is free, an open one of the same model has
- * to go first: otherwise many row shapes could hold all batches open for ever. */
+static int count_open(const struct batcher *batcher, int model_index) {
+    int count = 0;
+    for (int i = 0; i < batcher->lane_count; i++) {
+        count += batcher->lanes[i]->model_index == model_index;
+    }
+    return count;
+}
+
+/* A fresh batch for the model.  Where none is free and too many are open, one of these
+ * has to go first: otherwise many row shapes could hold all batches open for ever.  With
+ * enough under way it would only be run before it is full. */
 static struct batch *take_batch(struct batcher *batcher, int model_index) {
     const struct batcher_opts *opts = &batcher->opts;
     struct batch *batch = opts->take(opts->opaque, model_index);
-    if (batch == NULL) {
-        int lane = oldest_lane(batcher, model_index);
-        if (lane < batcher->lane_count) {
-            emit_lane(batcher, lane, BATCH_ROOM);
-        }
+    if (batch == NULL && count_open(batcher, model_index) > opts->open_max) {
+        emit_lane(batcher, oldest_lane(batcher, model_index), BATCH_ROOM);
         batch = opts->take(opts->opaque, model_index);
     }
     return batch;

@@ -24,6 +24,9 @@ struct batcher_opts {
      * outputs and rows_max. */
     const struct batch_model *const *models;
     int model_count;
+    /* So many batches of a model stay open where none is free: others of it are under way
+     * then, and come back.  With more, the oldest has to go first. */
+    int open_max;
     struct parts_pool *parts; /* borrowed; for jobs of several rows */
     /* An unused batch of models[model_index]; NULL if there is none. */
     struct batch *(*take)(void *opaque, int model_index);

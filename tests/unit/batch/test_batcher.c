@@ -278,6 +278,30 @@ START_TEST(more_shapes_than_batches_send_off_the_oldest) {
 }
 END_TEST
 
+START_TEST(an_open_batch_is_left_to_fill_while_enough_others_are_under_way) {
+    struct world world;
+    struct error err;
+    struct job job;
+    world_init(&world);
+    world.spare_count[1] = 2; /* the others are being run */
+    world.batcher.opts.open_max = 2;
+    for (int length = 1; length <= 2; length++) {
+        fixture_pair_job(&job, "j", length, 1.0F);
+        ck_assert_int_eq(add(&world, 1, &job, 0, INT64_MAX, &err), STATUS_OK);
+    }
+    fixture_pair_job(&job, "j", 3, 1.0F);
+    ck_assert_int_eq(add(&world, 1, &job, 0, INT64_MAX, &err), STATUS_AGAIN);
+    ck_assert_int_eq(world.emitted_count, 0);
+    give_back(&world, world.all[1][SPARE - 1]);
+    ck_assert_int_eq(add(&world, 1, &job, 0, INT64_MAX, &err), STATUS_OK);
+    ck_assert_int_eq(world.batcher.lane_count, 3);
+    fixture_pair_job(&job, "j", 4, 1.0F);
+    ck_assert_int_eq(add(&world, 1, &job, 0, INT64_MAX, &err), STATUS_OK);
+    ck_assert_int_eq(world.batcher.lane_count, 3); /* the first one had to go */
+    world_release(&world);
+}
+END_TEST
+
 START_TEST(a_job_that_does_not_fit_leaves_its_neighbours_alone) {
     struct world world;
     struct job job;
@@ -373,6 +397,8 @@ int main(void) {
     tcase_add_test(tests, every_batch_says_why_it_was_run);
     tcase_add_test(tests, jobs_of_other_models_and_shapes_do_not_mix);
     tcase_add_test(tests, more_shapes_than_batches_send_off_the_oldest);
+    tcase_add_test(tests,
+                   an_open_batch_is_left_to_fill_while_enough_others_are_under_way);
     tcase_add_test(tests, a_job_that_does_not_fit_leaves_its_neighbours_alone);
     tcase_add_test(tests, nan_is_refused_only_where_the_model_says_so);
     tcase_add_test(tests, a_model_is_exchanged_between_two_batches);
