@@ -304,6 +304,12 @@ rows: $(BUILD)/millrace ## files of rows and their scoring, against fastavro and
 registry: $(BUILD)/millrace $(BUILD)/score_records ## the schema registry, against Confluent's own client
 	@MILLRACE=$(BUILD)/millrace tests/registry/run.sh
 
+.PHONY: registry-apicurio
+registry-apicurio: $(BUILD)/millrace $(BUILD)/score_records ## routes of records, with a real registry
+	@APICURIO=$$(tests/registry/apicurio.sh) && export APICURIO MILLRACE=$(BUILD)/millrace && \
+	  tests/registry/run.sh serializer && tests/run.sh flow records_of_an_existing && \
+	  tests/run.sh flow rows_go_through
+
 check-fast: packages-test ## units, ASan and UBSan, layers, format, lint, flow
 	@$(SUBMAKE) layers format
 	@$(SUBMAKE) -j$(JOBS) programs

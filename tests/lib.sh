@@ -85,7 +85,12 @@ send_raw() { # TOPIC KEY FILE [HEADER=VALUE]
 
 # ---- schema registry ----
 
+# APICURIO, the jar of tests/registry/apicurio.sh, is run instead of our stand-in.
 start_registry() { # its URL is $registry
+    if [ -n "${APICURIO:-}" ]; then
+        start_apicurio
+        return
+    fi
     "$millrace" registry --address-file "$work/url" >"$work/registry.log" 2>&1 &
     registry_pid=$!
     background+=("$registry_pid")
@@ -93,10 +98,21 @@ start_registry() { # its URL is $registry
     registry=$(<"$work/url")
 }
 
+start_apicurio() {
+    local port
+    port=$(free_port)
+    java -Xmx400m -Dquarkus.http.host=127.0.0.1 -Dquarkus.http.port="$port" -jar "$APICURIO" \
+        >"$work/registry.log" 2>&1 &
+    registry_pid=$!
+    background+=("$registry_pid")
+    registry=http://127.0.0.1:$port/apis/ccompat/v7
+    wait_until curl -s -f -m 20 -o /dev/null "$registry/subjects"
+}
+
 # Registers a schema and prints its id.
 register_schema() { # SUBJECT SCHEMA
     jq -n --arg schema "$2" '{$schema}' |
-        curl -s -m 20 -d @- "$registry/subjects/$1/versions" | jq .id
+        curl -s -m 20 -H 'Content-Type: application/json' -d @- "$registry/subjects/$1/versions" | jq .id
 }
 
 # The bytes of a hexadecimal text, which may hold blanks.

@@ -9,4 +9,4 @@ expect '200 records came back with their score' "$work/out"
 expect 'answers 404 to /schemas/ids/999' "$work/errors"
 expect '1 bytes behind the record' "$work/errors"
 kill -TERM "$registry_pid"
-wait "$registry_pid"
+wait "$registry_pid" || [ -n "${APICURIO:-}" ] # Java ends by the signal
