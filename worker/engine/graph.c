@@ -11,6 +11,10 @@
 #include "engine/pages.h"
 
 enum { BLOCK_ALIGN = 64 };
+/* A larger block is a matrix that a batch reads once, from front to back.  Huge pages win
+ * it 1 to 3 %, but a virtual machine that gives free ones back to its host may wait a
+ * second for so many. */
+#define READ_ONCE_SIZE_MIN ((size_t)48 << 20)
 
 struct graph_block {
     struct graph_block *next, *previous;
@@ -54,7 +58,9 @@ static void *add_block(struct graph *graph, size_t size, bool is_data) {
         !budget_take(graph->budget, size)) {
         return NULL;
     }
-    block = pages_alloc(size_align(total - BLOCK_ALIGN, BLOCK_ALIGN));
+    total = size_align(total - BLOCK_ALIGN, BLOCK_ALIGN);
+    block = total < READ_ONCE_SIZE_MIN ? pages_alloc(total)
+                                       : aligned_alloc(BLOCK_ALIGN, total);
     if (block == NULL) {
         budget_give(graph->budget, size);
         return NULL;
