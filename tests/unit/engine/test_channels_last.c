@@ -59,8 +59,10 @@ static void begin_network(void) {
     put_node(&graph, "Relu", "scaled", NULL, "r");
 }
 
-static struct model *check_network(int height) {
-    const int64_t x_dims[] = {-1, 3, 8, 8}, y_dims[] = {-1, CHANNELS, height, height};
+/* Opens the graph plain and fused, from x [batch, 3, 8, 8] to y [batch, CHANNELS, height,
+ * width], and compares their results. */
+static struct model *check_images(int height, int width) {
+    const int64_t x_dims[] = {-1, 3, 8, 8}, y_dims[] = {-1, CHANNELS, height, width};
     put_port(&graph, 11, "x", DTYPE_F32, x_dims, 4);
     put_port(&graph, 12, "y", DTYPE_F32, y_dims, 4);
     struct model *plain = open_graph(0), *fused = open_graph(PASSES_ALL);
@@ -71,6 +73,10 @@ static struct model *check_network(int height) {
     assert_close(session_output(a, 0)->data, session_output(b, 0)->data, 5 * row_count(a),
                  TOLERANCE);
     return fused;
+}
+
+static struct model *check_network(int height) {
+    return check_images(height, height);
 }
 
 START_TEST(a_residual_network_is_turned_once) {
@@ -253,22 +259,52 @@ START_TEST(a_convolution_over_one_axis_sheds_the_axis_around_it) {
 }
 END_TEST
 
+/* An attribute of a number for each axis of an image. */
+static void put_pair(struct bytes *node, const char *name, int64_t h, int64_t w) {
+    static struct bytes attr;
+    attr.size = 0;
+    put_text(&attr, 1, name);
+    put_int(&attr, 8, h);
+    put_int(&attr, 8, w);
+    put_int(&attr, 20, 7);
+    put_message(node, 5, &attr);
+}
+
 /* MaxPool 2 x 2 of stride 2. */
 static void put_pool(const char *x, const char *y) {
-    static const char *const names[] = {"kernel_shape", "strides"};
-    static struct bytes node, attr;
+    static struct bytes node;
     node.size = 0;
     put_node_fields(&node, "MaxPool", x, NULL, y);
-    for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
-        attr.size = 0;
-        put_text(&attr, 1, names[i]);
-        put_int(&attr, 8, 2);
-        put_int(&attr, 8, 2);
-        put_int(&attr, 20, 7);
-        put_message(&node, 5, &attr);
-    }
+    put_pair(&node, "kernel_shape", 2, 2);
+    put_pair(&node, "strides", 2, 2);
     put_message(&graph, 1, &node);
 }
+
+/* y = Conv(r) by 3 x 3 taps, with `name` (strides or dilations) along height and width.
+ */
+static void begin_square(const char *name, int64_t h, int64_t w) {
+    static struct bytes node;
+    begin_network();
+    node.size = 0;
+    put_node_fields(&node, "Conv", "r", "square", "y");
+    put_pair(&node, name, h, w);
+    put_message(&graph, 1, &node);
+}
+
+/* Weights are packed before there is an image, for the way by which it will go. */
+START_TEST(strides_and_dilations_of_either_axis_are_known_when_weights_are_packed) {
+    begin_square("dilations", 2, 2);
+    check_images(2, 2);
+    begin_square("dilations", 2, 1);
+    check_images(2, 4);
+    begin_square("dilations", 1, 2);
+    check_images(4, 2);
+    begin_square("strides", 2, 1);
+    check_images(2, 4);
+    begin_square("strides", 1, 2);
+    check_images(4, 2);
+}
+END_TEST
 
 /* As Keras has images, so that the Conv reads them with channels last. */
 static struct model *check_pooled(void) {
@@ -324,6 +360,7 @@ int main(void) {
         operators_that_know_one_layout_get_it,
         a_convolution_over_one_axis_sheds_the_axis_around_it,
         scales_and_shifts_go_into_what_makes_the_channels,
+        strides_and_dilations_of_either_axis_are_known_when_weights_are_packed,
     };
     return suite_run_with("channels last", tests, ARRAY_COUNT(tests), NULL, release_all);
 }

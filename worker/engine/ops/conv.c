@@ -3,6 +3,7 @@
  * takes any number. */
 #include "engine/kernels/conv.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #include "base/size.h"
@@ -84,9 +85,20 @@ bool conv_fuse_pool(const struct graph *graph, struct node *conv) {
     return true;
 }
 
-/* What weights and attributes tell; sizes of the image are left at 1. */
+/* Of a list with a number for each axis, that of the last axis but `behind`.  A list of
+ * another length is refused by window_axes. */
+static int64_t along(const struct attr_ints *list, int axes, int behind) {
+    return list->count == (size_t)axes && behind < axes ? list->values[axes - 1 - behind]
+                                                        : 1;
+}
+
+/* What weights and attributes tell: all by which the kernel chooses its way, and with it
+ * the order of packed weights.  Sizes of the image are left at 1. */
 static void describe(const struct node *node, const struct tensor *w, struct conv *conv) {
     const struct conv_state *state = node->state;
+    const struct attr_ints *strides = &state->window.strides;
+    const struct attr_ints *dilations = &state->window.dilations;
+    const int axes = w->rank - 2;
     *conv = (struct conv){
         .channels_in = w->dims[1] * state->groups,
         .channels_out = w->dims[0],
@@ -97,18 +109,15 @@ static void describe(const struct node *node, const struct tensor *w, struct con
         .out_w = 1,
         .kernel_h = w->rank > 3 ? w->dims[2] : 1,
         .kernel_w = w->dims[w->rank - 1],
-        .stride_h = 1,
-        .stride_w = 1,
-        .dilation_h = 1,
-        .dilation_w = 1,
+        .stride_h = along(strides, axes, 1),
+        .stride_w = along(strides, axes, 0),
+        .dilation_h = along(dilations, axes, 1),
+        .dilation_w = along(dilations, axes, 0),
         .x_layout = node->layout == NODE_CHANNELS_LAST ? LAYOUT_NHWC : LAYOUT_NCHW,
         .y_layout = node->layout == NODE_CHANNELS_FIRST ? LAYOUT_NCHW : LAYOUT_NHWC,
         .pool_2x2 = state->pool_2x2,
         .act = node->act,
     };
-    if (state->window.strides.count > 0) {
-        conv->stride_w = state->window.strides.values[state->window.strides.count - 1];
-    }
 }
 
 static enum status check_weights(const struct node *node, const struct tensor *w,
@@ -219,10 +228,10 @@ static void set_axes(struct conv *conv, const struct window_axis *axes, int coun
     conv->in_w = w->in;
     conv->out_h = h->out;
     conv->out_w = w->out;
-    conv->stride_h = h->stride;
-    conv->stride_w = w->stride;
-    conv->dilation_h = h->dilation;
-    conv->dilation_w = w->dilation;
+    assert(conv->stride_h == h->stride);
+    assert(conv->stride_w == w->stride);
+    assert(conv->dilation_h == h->dilation);
+    assert(conv->dilation_w == w->dilation);
     conv->pad_top = h->pad_begin;
     conv->pad_left = w->pad_begin;
 }
