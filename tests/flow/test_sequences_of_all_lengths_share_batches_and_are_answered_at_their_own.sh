@@ -32,6 +32,6 @@ jq '(.id | split("-")[0] | tonumber) as $n | .outputs |
     "$work/answers.jsonl" | sort | uniq -c >"$work/right"
 expect '24 true' "$work/right"
 expect_not false "$work/right"
-metric_is 1 millrace_batch_steps_total $((12 * 4 + 12 * 8)) || fail "steps are not counted"
-metric_is 1 millrace_batch_padding_steps_total $((3 * 12)) || fail "padding is not counted"
+wait_until metric_is 1 millrace_batch_steps_total $((12 * 4 + 12 * 8))
+wait_until metric_is 1 millrace_batch_padding_steps_total $((3 * 12))
 stop_worker 1

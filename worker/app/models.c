@@ -6,6 +6,7 @@
 #include "app/measure.h"
 #include "app/padding.h"
 #include "base/clock.h"
+#include "batch/pad.h"
 
 #define MEASURE_US 500000
 
@@ -102,14 +103,11 @@ static enum status zero_batch(const struct batch_model *item, int length_index,
     int inputs = model_input_count(item->model);
     enum status status;
     *batch = NULL;
+    pad_own_shapes(item, length_index < 0 ? 0 : item->pad.lengths[length_index].length,
+                   shapes);
     for (int i = 0; i < inputs; i++) {
         const struct tensor *type = &model_input(item->model, i)->type;
         size_t count;
-        memcpy(shapes[i].dims, &type->dims[1], sizeof(shapes[i].dims) - sizeof(int64_t));
-        if (length_index >= 0 && item->pad.input_axis[i] >= 0) {
-            shapes[i].dims[item->pad.input_axis[i]] =
-                item->pad.lengths[length_index].length;
-        }
         if (type->dtype == DTYPE_STRING ||
             !tensor_dims_count(shapes[i].dims, type->rank - 1, &count)) {
             return STATUS_OK;
@@ -220,41 +218,43 @@ static void warn_of_long(const struct loaded_source *source, const struct cost *
     }
 }
 
-/* What batches cost and how large they are to be, of rows of that length. */
-static enum status measure(struct loaded *loaded, const struct loaded_source *source,
-                           int length_index, struct cost *cost, struct batch_aim *aim,
-                           struct error *err) {
-    struct batch *zeros = NULL;
-    enum status status = STATUS_OK;
-    if (loaded->session_count > 0) {
-        status = zero_batch(&loaded->item, length_index, &zeros, err);
-    }
-    if (status == STATUS_OK && zeros != NULL) {
-        measure_cost(cost, loaded->sessions[0], zeros,
-                     length_index < 0 ? MEASURE_US : MEASURE_US / loaded->item.pad.count);
+/* What batches cost, by those of `zeros` where there are any, and how large they are to
+ * be. */
+static void measure(struct loaded *loaded, const struct loaded_source *source,
+                    const struct batch *zeros, struct cost *cost, struct batch_aim *aim) {
+    int lengths = loaded->item.pad.count > 0 ? loaded->item.pad.count : 1;
+    if (zeros != NULL) {
+        measure_cost(cost, loaded->sessions[0], zeros, MEASURE_US / lengths);
     }
     measure_aim(aim, cost, loaded->item.rows_max, source->config->batch_size,
                 source->slice_ms);
     warn_of_long(source, cost, aim);
-    batch_destroy(zeros);
-    return status;
 }
 
+/* `largest` is of the longest rows, NULL where nothing can be measured. */
 static enum status measure_all(struct loaded *loaded, const struct loaded_source *source,
-                               struct error *err) {
+                               const struct batch *largest, struct error *err) {
     struct batch_model *item = &loaded->item;
-    struct batch_pad *pad = &item->pad;
-    enum status status = STATUS_OK;
-    if (pad->count == 0) {
-        return measure(loaded, source, -1, &item->cost, &item->aim, err);
+    struct batch_length *lengths = item->pad.lengths;
+    int last = item->pad.count - 1;
+    for (int i = 0; i < last; i++) {
+        struct batch *zeros = NULL;
+        enum status status =
+            largest == NULL ? STATUS_OK : zero_batch(item, i, &zeros, err);
+        if (status == STATUS_OK) {
+            measure(loaded, source, zeros, &lengths[i].cost, &lengths[i].aim);
+        }
+        batch_destroy(zeros);
+        if (status != STATUS_OK) {
+            return status;
+        }
     }
-    for (int i = 0; i < pad->count && status == STATUS_OK; i++) {
-        struct batch_length *length = &pad->lengths[i];
-        status = measure(loaded, source, i, &length->cost, &length->aim, err);
-        item->cost = length->cost; /* those of the longest are shown */
-        item->aim = length->aim;
+    measure(loaded, source, largest, &item->cost, &item->aim);
+    if (last >= 0) { /* what is shown of the model is what the longest rows cost */
+        lengths[last].cost = item->cost;
+        lengths[last].aim = item->aim;
     }
-    return status;
+    return STATUS_OK;
 }
 
 /* Makes it fit to run. */
@@ -274,7 +274,7 @@ static enum status make_ready(struct loaded *loaded, const struct loaded_source 
             padding_outputs(item, source->config->pad_check, loaded->sessions[0], err);
     }
     if (status == STATUS_OK) {
-        status = measure_all(loaded, source, err);
+        status = measure_all(loaded, source, zeros, err);
     }
     if (status == STATUS_OK && zeros != NULL) {
         status = session_prepare(loaded->sessions[0], zeros->inputs, err);

@@ -121,13 +121,7 @@ static enum status make_row(struct trial *trial, int64_t padded, struct error *e
     struct row_shape shapes[MODEL_INPUTS_MAX];
     int inputs = model_input_count(model->model);
     enum status status;
-    for (int i = 0; i < inputs; i++) {
-        const struct tensor *type = &model_input(model->model, i)->type;
-        memcpy(shapes[i].dims, &type->dims[1], sizeof(shapes[i].dims) - sizeof(int64_t));
-        if (model->pad.input_axis[i] >= 0) {
-            shapes[i].dims[model->pad.input_axis[i]] = padded;
-        }
-    }
+    pad_own_shapes(model, padded, shapes);
     status = batch_shape(trial->batch, shapes, -1, err);
     for (int i = 0; i < inputs && status == STATUS_OK; i++) {
         struct tensor *x = &trial->batch->inputs[i];

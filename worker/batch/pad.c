@@ -11,6 +11,28 @@ static enum status choose(const struct batch_pad *pad, int64_t length, int *inde
     return STATUS_POISON;
 }
 
+static void set_length(const struct batch_model *model, int64_t length,
+                       struct row_shape *shapes) {
+    int inputs = model_input_count(model->model);
+    for (int i = 0; i < inputs; i++) {
+        if (model->pad.input_axis[i] >= 0) {
+            shapes[i].dims[model->pad.input_axis[i]] = length;
+        }
+    }
+}
+
+void pad_own_shapes(const struct batch_model *model, int64_t length,
+                    struct row_shape *shapes) {
+    int inputs = model_input_count(model->model);
+    for (int i = 0; i < inputs; i++) {
+        const struct tensor *type = &model_input(model->model, i)->type;
+        memcpy(shapes[i].dims, &type->dims[1], sizeof(shapes[i].dims) - sizeof(int64_t));
+    }
+    if (model->pad.count > 0) {
+        set_length(model, length, shapes);
+    }
+}
+
 enum status pad_shapes(const struct batch_model *model, struct row_shape *shapes,
                        int64_t *length, int *index, struct error *err) {
     const struct batch_pad *pad = &model->pad;
@@ -39,11 +61,7 @@ enum status pad_shapes(const struct batch_model *model, struct row_shape *shapes
             model_input(model->model, first)->name, (long long)*length, model->name,
             (long long)pad->lengths[pad->count - 1].length);
     }
-    for (int i = 0; i < inputs; i++) {
-        if (pad->input_axis[i] >= 0) {
-            shapes[i].dims[pad->input_axis[i]] = pad->lengths[*index].length;
-        }
-    }
+    set_length(model, pad->lengths[*index].length, shapes);
     return STATUS_OK;
 }
 

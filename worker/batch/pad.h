@@ -25,6 +25,11 @@ MUST_CHECK enum status pad_shapes(const struct batch_model *model,
                                   struct row_shape *shapes, int64_t *length, int *index,
                                   struct error *err);
 
+/* The shapes of the model's own rows, those of `length` steps where they are padded;
+ * other free dimensions stay negative. */
+void pad_own_shapes(const struct batch_model *model, int64_t length,
+                    struct row_shape *shapes);
+
 /* Where the length lies in a tensor: `count` pieces of `size` bytes for each step. */
 struct pad_layout {
     size_t count, size;

@@ -105,13 +105,20 @@ static void check_outputs(struct loader *loader, size_t index) {
     }
 }
 
+/* The digits at *at, which is moved behind those that are taken: no more than it needs to
+ * be over `max`; 0 where there are none. */
+static int64_t take_digits(const char **at, int64_t max) {
+    int64_t number = 0;
+    while (**at >= '0' && **at <= '9' && number <= max) {
+        number = number * 10 + (*(*at)++ - '0');
+    }
+    return number;
+}
+
 /* The next number of the text, which goes on behind it; -1 where there is none. */
 static int64_t take_length(const char **text) {
-    int64_t number = 0;
     const char *at = *text;
-    while (*at >= '0' && *at <= '9' && number <= CONFIG_LENGTH_MAX) {
-        number = number * 10 + (*at++ - '0');
-    }
+    int64_t number = take_digits(&at, CONFIG_LENGTH_MAX);
     if (at == *text || (*at != 0 && *at != ' ')) {
         return -1;
     }
@@ -230,11 +237,8 @@ static int64_t take_delay_ms(const char **text) {
         char unit;
         int64_t seconds;
     } units[] = {{'s', 1}, {'m', 60}, {'h', 3600}};
-    int64_t number = 0;
     const char *at = *text;
-    while (*at >= '0' && *at <= '9' && number <= CONFIG_RETRY_S_MAX) {
-        number = number * 10 + (*at++ - '0');
-    }
+    int64_t number = take_digits(&at, CONFIG_RETRY_S_MAX);
     for (size_t i = 0; i < ARRAY_COUNT(units) && at != *text; i++) {
         if (*at == units[i].unit && (at[1] == 0 || at[1] == ' ')) {
             *text = at + 1;

@@ -2,7 +2,8 @@
  *
  * Weights of hundreds of megabytes cost a fault for each page of 4 kB when they are
  * packed, and a miss of the TLB for each when they are read: large blocks ask for pages
- * of 2 MB.  Advice only: where it is refused all works the same.
+ * of 2 MB, but for the very largest (graph.c).  Advice only: where it is refused all
+ * works the same.
  *
  * Depends on: nothing.
  * Ownership: the caller's memory, freed by free().  Threads: any. */

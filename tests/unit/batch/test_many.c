@@ -4,16 +4,14 @@
 #include <stdio.h>
 
 #include "base/clock.h"
-#include "batch/batcher.h"
-#include "batch/infer.h"
 #include "codec/result.h"
-#include "tests/unit/batch/fixture.h"
+#include "tests/unit/batch/world.h"
 #include "tests/unit/suite.h"
 
 #define LOOKUP "tests/data/models/lookup.onnx"
 #define DIGITS "conf/models/digits/model.onnx"
 
-enum { JOBS_MAX = 64, BATCHES_MAX = 128, VALUES_MAX = 4096, THREADS = 2 };
+enum { JOBS_MAX = 64, VALUES_MAX = 4096, THREADS = 2 };
 
 /* What came of a job, by its tag. */
 struct heard {
@@ -29,65 +27,17 @@ struct heard {
     int cause;
 };
 
-static struct batch_model model;
-static struct batch *batches[BATCHES_MAX], *emitted[BATCHES_MAX];
-static int batches_taken, batches_allowed = BATCHES_MAX, emitted_count;
 static struct batcher_progress progress;
-static struct batcher batcher;
-static struct parts_pool parts;
-static struct answers_pool answers;
 static struct heard heard[JOBS_MAX];
 static int tags[JOBS_MAX];
 static uint8_t bytes[1 << 22];
 static size_t bytes_used;
 
-static struct batch *take(void *opaque, int model_index) {
-    struct error err;
-    (void)opaque;
-    ck_assert_int_lt(batches_taken, BATCHES_MAX);
-    if (batches_taken == batches_allowed) {
-        return NULL;
-    }
-    ck_assert_int_eq(batch_create(&model, model_index, &batches[batches_taken], &err),
-                     STATUS_OK);
-    return batches[batches_taken++];
-}
-
-static void emit(void *opaque, struct batch *batch) {
-    (void)opaque;
-    emitted[emitted_count++] = batch;
-}
-
-static void give_back(void *opaque, struct batch *batch) {
-    (void)opaque;
-    (void)batch; /* freed with all of them */
-}
-
 static void open_world(const char *path, int rows_max) {
-    static const struct batch_model *const serving[] = {&model};
-    struct batcher_opts opts = {.models = serving,
-                                .model_count = 1,
-                                .parts = &parts,
-                                .take = take,
-                                .emit = emit,
-                                .give_back = give_back};
-    model = fixture_model(path, rows_max);
-    ck_assert(parts_pool_init(&parts));
-    ck_assert(answers_pool_init(&answers));
-    batcher_init(&batcher, &opts);
+    world_open(path, rows_max);
     for (int i = 0; i < JOBS_MAX; i++) {
         tags[i] = i;
     }
-}
-
-static void close_world(void) {
-    for (int i = 0; i < batches_taken; i++) {
-        batch_destroy(batches[i]);
-    }
-    batcher_release(&batcher);
-    parts_pool_release(&parts);
-    answers_pool_release(&answers);
-    fixture_model_close(&model);
 }
 
 static enum status add(int tag, const char *name, const struct tensor *x,
@@ -235,7 +185,7 @@ START_TEST(every_job_gets_one_answer_with_its_rows_in_order) {
         check_lookup(j, made.rows[j], made.ids[j]);
     }
     ck_assert_int_eq(heard[0].result.batch_size, 8);
-    close_world();
+    world_close();
 }
 END_TEST
 
@@ -256,7 +206,7 @@ START_TEST(threads_put_the_rows_of_one_job_together) {
     for (int j = 0; j < 30; j++) {
         check_lookup(j, made.rows[j], made.ids[j]);
     }
-    close_world();
+    world_close();
 }
 END_TEST
 
@@ -277,7 +227,7 @@ START_TEST(a_bad_row_fails_its_job_alone_and_is_named) {
     ck_assert_int_eq(heard[1].cause, 0);
     ck_assert_msg(strncmp(heard[1].reason, "row 7 of 10: ", 13) == 0, "%s",
                   heard[1].reason);
-    close_world();
+    world_close();
 }
 END_TEST
 
@@ -297,7 +247,7 @@ START_TEST(a_failure_that_came_from_elsewhere_keeps_its_cause) {
     ck_assert_int_eq(heard[0].answered, 0);
     ck_assert_int_eq(heard[0].cause, 5);
     ck_assert_str_eq(heard[0].reason, "too late");
-    close_world();
+    world_close();
 }
 END_TEST
 
@@ -318,7 +268,7 @@ START_TEST(a_job_larger_than_what_is_free_goes_on_later) {
     ck_assert_ptr_null(progress.parts);
     run_all();
     check_lookup(0, 29, made.ids[0]);
-    close_world();
+    world_close();
 }
 END_TEST
 
@@ -338,7 +288,7 @@ START_TEST(a_job_that_is_not_gone_on_with_fails_once_its_rows_are_out) {
     ck_assert_int_eq(add_lookup(1, 29, ids, &err), STATUS_AGAIN);
     ck_assert(batcher_abandon(&progress, 3, &late));
     ck_assert_ptr_null(progress.parts);
-    close_world();
+    world_close();
 }
 END_TEST
 
@@ -359,7 +309,7 @@ START_TEST(a_job_that_is_refused_has_no_row_in_any_batch) {
     batcher_flush(&batcher, 0, true);
     ck_assert_int_eq(emitted_count, 0);
     ck_assert_ptr_null(parts.made);
-    close_world();
+    world_close();
 }
 END_TEST
 
@@ -381,7 +331,7 @@ START_TEST(inputs_must_agree_on_the_number_of_rows) {
     ck_assert_int_eq(batcher_add(&batcher, 0, &job, &row, &progress, 0, &err),
                      STATUS_POISON);
     ck_assert_str_eq(err.text, "input 'b' has 2 rows, but 'a' has 3");
-    close_world();
+    world_close();
 }
 END_TEST
 
@@ -399,7 +349,7 @@ START_TEST(texts_of_rows_outlive_their_batch) {
         ck_assert_str_eq(heard[tag].texts, "a,,ccc,dd,e,f,");
         ck_assert_int_eq(heard[tag].dims[0], 3);
     }
-    close_world();
+    world_close();
 }
 END_TEST
 
@@ -438,7 +388,7 @@ START_TEST(batching_changes_nothing) {
             ck_assert_float_eq_tol(many->values[i], alone, 1e-6F);
         }
     }
-    close_world();
+    world_close();
 }
 END_TEST
 

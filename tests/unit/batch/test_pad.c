@@ -4,15 +4,13 @@
 #include <stdio.h>
 
 #include "base/clock.h"
-#include "batch/batcher.h"
-#include "batch/infer.h"
 #include "codec/result.h"
-#include "tests/unit/batch/fixture.h"
+#include "tests/unit/batch/world.h"
 #include "tests/unit/suite.h"
 
 #define MASKED "tests/data/models/masked.onnx"
 
-enum { JOBS = 48, LENGTH_MAX = 12, ROWS_MAX = 8, BATCHES_MAX = 64, OUTPUTS = 3 };
+enum { JOBS = 48, LENGTH_MAX = 12, ROWS_MAX = 8, OUTPUTS = 3 };
 
 struct heard {
     int answered;
@@ -22,74 +20,23 @@ struct heard {
     char reason[ERROR_TEXT_MAX];
 };
 
-static struct batch_model model;
-static struct batch *batches[BATCHES_MAX], *emitted[BATCHES_MAX];
-static int batch_count, emitted_count;
-static struct batcher batcher;
-static struct parts_pool parts;
-static struct answers_pool answers;
 static struct heard heard[JOBS];
 static int tags[JOBS];
 static uint8_t bytes[1 << 20];
 static size_t bytes_used;
 
-static struct batch *take(void *opaque, int model_index) {
-    struct error err;
-    (void)opaque;
-    ck_assert_int_lt(batch_count, BATCHES_MAX);
-    ck_assert_int_eq(batch_create(&model, model_index, &batches[batch_count], &err),
-                     STATUS_OK);
-    return batches[batch_count++];
-}
-
-static bool idle(void *opaque) {
-    (void)opaque;
-    return false;
-}
-
-static void emit(void *opaque, struct batch *batch) {
-    (void)opaque;
-    emitted[emitted_count++] = batch;
-}
-
-static void give_back(void *opaque, struct batch *batch) {
-    (void)opaque;
-    (void)batch; /* freed with all of them */
-}
-
 /* Padded to 4, 8 and 12, of which the outputs have the length where it is. */
 static void set_up(void) {
-    static const struct batch_model *const serving[] = {&model};
-    struct batcher_opts opts = {.models = serving,
-                                .model_count = 1,
-                                .parts = &parts,
-                                .take = take,
-                                .idle = idle,
-                                .emit = emit,
-                                .give_back = give_back};
-    model = fixture_model(MASKED, ROWS_MAX);
+    world_open(MASKED, ROWS_MAX);
     model.pad =
         (struct batch_pad){.count = 3, .input_axis = {0, 0}, .output_axis = {-1, 1, 0}};
     for (int i = 0; i < 3; i++) {
         model.pad.lengths[i] = (struct batch_length){
             .length = 4 * (i + 1), .aim = {.rows = ROWS_MAX, .early_rows = ROWS_MAX}};
     }
-    ck_assert(parts_pool_init(&parts));
-    ck_assert(answers_pool_init(&answers));
-    batcher_init(&batcher, &opts);
     for (int i = 0; i < JOBS; i++) {
         tags[i] = i;
     }
-}
-
-static void tear_down(void) {
-    for (int i = 0; i < batch_count; i++) {
-        batch_destroy(batches[i]);
-    }
-    batcher_release(&batcher);
-    parts_pool_release(&parts);
-    answers_pool_release(&answers);
-    fixture_model_close(&model);
 }
 
 /* Element `k` of step `step` of row `row` of a job. */
@@ -280,5 +227,5 @@ int main(void) {
         a_row_that_fails_leaves_its_padded_neighbours_their_answers,
         an_output_that_is_not_as_long_fails_the_row_and_not_the_worker,
     };
-    return suite_run_with("pad", tests, ARRAY_COUNT(tests), set_up, tear_down);
+    return suite_run_with("pad", tests, ARRAY_COUNT(tests), set_up, world_close);
 }

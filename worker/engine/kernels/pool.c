@@ -5,42 +5,19 @@
 #include <string.h>
 
 #include "engine/kernels/kernels.h"
-
-/* The part of one window, or of one window row's outputs, that lies in the image. */
-struct range {
-    int64_t first, end;
-};
+#include "engine/kernels/taps.h"
 
 static int64_t min64(int64_t a, int64_t b) {
     return a < b ? a : b;
 }
 
-static int64_t divide_up(int64_t a, int64_t b) {
-    return (a + b - 1) / b;
-}
-
 /* Outputs o in [0, outputs) with 0 <= o * stride + shift < size. */
-static struct range outputs_inside(int64_t outputs, int64_t stride, int64_t shift,
-                                   int64_t size) {
-    struct range r;
-    r.first = shift < 0 ? divide_up(-shift, stride) : 0;
+static struct taps_range outputs_inside(int64_t outputs, int64_t stride, int64_t shift,
+                                        int64_t size) {
+    struct taps_range r;
+    r.first = shift < 0 ? taps_divide_up(-shift, stride) : 0;
     r.end = shift < size ? min64((size - shift - 1) / stride + 1, outputs) : 0;
     return r;
-}
-
-/* Taps of a window at `origin` (its first tap's place) that lie in [low, high). */
-static struct range taps_inside(int64_t origin, int64_t taps, int64_t dilation,
-                                int64_t low, int64_t high) {
-    struct range r;
-    r.first = origin < low ? min64(divide_up(low - origin, dilation), taps) : 0;
-    r.end = origin < high ? min64(divide_up(high - origin, dilation), taps) : 0;
-    return r;
-}
-
-static int64_t count_inside(int64_t origin, int64_t taps, int64_t dilation, int64_t low,
-                            int64_t high) {
-    const struct range r = taps_inside(origin, taps, dilation, low, high);
-    return r.first < r.end ? r.end - r.first : 0;
 }
 
 static void fill(int64_t count, float value, float *y) {
@@ -54,16 +31,16 @@ typedef void into_fn(int64_t count, const float *x, int64_t stride, float *y);
 /* One plane of NCHW: each tap of the window is a strided row added into an output row. */
 static void plane_nchw(const struct pool *pool, into_fn *into, const float *x, float *y) {
     /* Taps that fall into the image for some output: a window may be far larger. */
-    const struct range taps =
+    const struct taps_range taps =
         taps_inside(-pool->pad_left, pool->kernel_w, pool->dilation_w,
                     -(pool->out_w - 1) * pool->stride_w, pool->in_w);
     for (int64_t j = taps.first; j < taps.end; j++) {
         const int64_t shift = j * pool->dilation_w - pool->pad_left;
-        const struct range columns =
+        const struct taps_range columns =
             outputs_inside(pool->out_w, pool->stride_w, shift, pool->in_w);
         for (int64_t oy = 0; oy < pool->out_h && columns.first < columns.end; oy++) {
             const int64_t top = oy * pool->stride_h - pool->pad_top;
-            const struct range rows =
+            const struct taps_range rows =
                 taps_inside(top, pool->kernel_h, pool->dilation_h, 0, pool->in_h);
             for (int64_t i = rows.first; i < rows.end; i++) {
                 into(columns.end - columns.first,
@@ -90,9 +67,9 @@ static void image_nhwc(const struct pool *pool, pixels_fn *combine, const float 
     for (int64_t o = 0; o < pool->out_h * pool->out_w; o++, y += channels) {
         const int64_t top = o / pool->out_w * pool->stride_h - pool->pad_top;
         const int64_t left = o % pool->out_w * pool->stride_w - pool->pad_left;
-        const struct range rows =
+        const struct taps_range rows =
             taps_inside(top, pool->kernel_h, pool->dilation_h, 0, pool->in_h);
-        const struct range columns =
+        const struct taps_range columns =
             taps_inside(left, pool->kernel_w, pool->dilation_w, 0, pool->in_w);
         int64_t count = 0;
         for (int64_t i = rows.first; i < rows.end; i++) {
@@ -162,10 +139,12 @@ static int64_t divisor(const struct pool *pool, int64_t oy, int64_t ox) {
     const int64_t top = oy * pool->stride_h - pool->pad_top;
     const int64_t left = ox * pool->stride_w - pool->pad_left;
     const bool pad = pool->count_include_pad;
-    return count_inside(top, pool->kernel_h, pool->dilation_h, pad ? -pool->pad_top : 0,
-                        pool->in_h + (pad ? pool->pad_bottom : 0)) *
-           count_inside(left, pool->kernel_w, pool->dilation_w, pad ? -pool->pad_left : 0,
-                        pool->in_w + (pad ? pool->pad_right : 0));
+    return taps_count(taps_inside(top, pool->kernel_h, pool->dilation_h,
+                                  pad ? -pool->pad_top : 0,
+                                  pool->in_h + (pad ? pool->pad_bottom : 0))) *
+           taps_count(taps_inside(left, pool->kernel_w, pool->dilation_w,
+                                  pad ? -pool->pad_left : 0,
+                                  pool->in_w + (pad ? pool->pad_right : 0)));
 }
 
 /* Divides the sums of all channels at one output. */

@@ -3,6 +3,7 @@
 
 #include <math.h>
 
+#include "engine/kernels/taps.h"
 #include "engine/ops/number.h"
 
 /* What a window has gathered so far. */
@@ -21,33 +22,26 @@ static int64_t place_number(const struct pool_nd *pool, const int64_t *at) {
     return number;
 }
 
-static int64_t divide_up(int64_t a, int64_t b) {
-    return (a + b - 1) / b;
-}
-
-static int64_t clamp(int64_t value, int64_t high) {
-    return value < 0 ? 0 : value > high ? high : value;
-}
-
 /* The window at `out`: along each axis the taps inside the image, since it may be far
  * larger, and over all axes how many taps an average with padding counts. */
-struct taps {
-    int64_t origin[WINDOW_AXES_MAX], first[WINDOW_AXES_MAX], end[WINDOW_AXES_MAX];
+struct window_taps {
+    int64_t origin[WINDOW_AXES_MAX];
+    struct taps_range inside[WINDOW_AXES_MAX];
     double padded;
     bool none; /* is inside */
 };
 
-static struct taps taps_at(const struct pool_nd *pool, const int64_t *out) {
-    struct taps taps = {.padded = 1};
+static struct window_taps taps_at(const struct pool_nd *pool, const int64_t *out) {
+    struct window_taps taps = {.padded = 1};
     for (int i = 0; i < pool->axis_count; i++) {
         const struct window_axis *axis = &pool->axes[i];
         int64_t origin = out[i] * axis->stride - axis->pad_begin;
         taps.origin[i] = origin;
-        taps.first[i] = clamp(divide_up(-origin, axis->dilation), axis->kernel);
-        taps.end[i] = clamp(divide_up(axis->in - origin, axis->dilation), axis->kernel);
-        taps.none = taps.none || taps.first[i] >= taps.end[i];
-        taps.padded *= (double)clamp(
-            divide_up(axis->in + axis->pad_end - origin, axis->dilation), axis->kernel);
+        taps.inside[i] = taps_inside(origin, axis->kernel, axis->dilation, 0, axis->in);
+        taps.none = taps.none || taps_count(taps.inside[i]) == 0;
+        taps.padded *=
+            (double)taps_count(taps_inside(origin, axis->kernel, axis->dilation,
+                                           -axis->pad_begin, axis->in + axis->pad_end));
     }
     return taps;
 }
@@ -65,12 +59,12 @@ static void gather(const struct pool_nd *pool, double value, int64_t place,
 }
 
 /* The next tap inside; false behind the last one. */
-static bool next_tap(const struct taps *taps, int axes, int64_t *tap) {
+static bool next_tap(const struct window_taps *taps, int axes, int64_t *tap) {
     for (int i = axes - 1; i >= 0; i--) {
-        if (++tap[i] < taps->end[i]) {
+        if (++tap[i] < taps->inside[i].end) {
             return true;
         }
-        tap[i] = taps->first[i];
+        tap[i] = taps->inside[i].first;
     }
     return false;
 }
@@ -88,9 +82,11 @@ static bool next_output(const struct pool_nd *pool, int64_t *out) {
 static struct gathered window(const struct pool_nd *pool, const struct tensor *x,
                               int64_t image, const int64_t *out) {
     struct gathered result = {.value = pool->kind == POOL_MAX ? -INFINITY : 0};
-    struct taps taps = taps_at(pool, out);
+    struct window_taps taps = taps_at(pool, out);
     int64_t tap[WINDOW_AXES_MAX];
-    memcpy(tap, taps.first, sizeof(tap));
+    for (int i = 0; i < pool->axis_count; i++) {
+        tap[i] = taps.inside[i].first;
+    }
     if (!taps.none) {
         do {
             int64_t at[WINDOW_AXES_MAX], flat = 0;
