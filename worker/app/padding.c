@@ -239,16 +239,25 @@ static double difference(const struct tensor *alone, const struct tensor *padded
     return most;
 }
 
-/* Its rows are cut in place, which must not be the place of an input. */
-static bool is_input(const struct trial *trial, const struct tensor *y) {
-    int inputs = model_input_count(trial->model.model);
-    for (int i = 0; i < inputs; i++) {
-        const struct tensor *x = &trial->batch->inputs[i];
-        if (y->data == x->data && x->data != NULL) {
-            return true;
-        }
+static bool overlap(const struct tensor *a, const struct tensor *b) {
+    uintptr_t at = (uintptr_t)a->data, other = (uintptr_t)b->data;
+    return at < other + tensor_size(b) && other < at + tensor_size(a);
+}
+
+/* Rows of answer `i` are cut in place, which must not be that of an input or of an answer
+ * before it. */
+static bool is_shared(const struct trial *trial, int i) {
+    const struct batch_model *model = &trial->model;
+    const struct tensor *y = session_output(trial->session, model->outputs[i]);
+    int inputs = model_input_count(model->model);
+    bool shared = false;
+    for (int k = 0; k < inputs; k++) {
+        shared = shared || overlap(y, &trial->batch->inputs[k]);
     }
-    return false;
+    for (int k = 0; k < i; k++) {
+        shared = shared || overlap(y, session_output(trial->session, model->outputs[k]));
+    }
+    return shared;
 }
 
 static enum status compare(struct trial *trial, struct batch_pad *pad, double *most,
@@ -263,10 +272,12 @@ static enum status compare(struct trial *trial, struct batch_pad *pad, double *m
         if (status != STATUS_OK) {
             return status;
         }
-        if (axis > 0 && is_input(trial, y)) {
-            return error_set(err, STATUS_UNSUPPORTED,
-                             "output '%s' is an input as it came: choose other `outputs`",
-                             name);
+        if (axis > 0 && is_shared(trial, i)) {
+            return error_set(
+                err, STATUS_UNSUPPORTED,
+                "output '%s' is an input or another output as it is, so that "
+                "it cannot be cut by itself: choose other `outputs`",
+                name);
         }
         pad->output_axis[output] = axis;
         d = difference(&trial->alone[i], y, axis, trial);

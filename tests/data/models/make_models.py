@@ -120,6 +120,13 @@ write("masked",
 write("unmasked", [helper.make_node("ReduceMean", ["x"], ["mean"], axes=[1], keepdims=0)],
       [value("x", F32, ["batch", "length", 2])], [value("mean", F32, ["batch", 2])])
 
+# Two outputs that are one.
+write("twice",
+      [helper.make_node("Transpose", ["x"], ["turned"], perm=[0, 2, 1]),
+       helper.make_node("Identity", ["turned"], ["again"])],
+      [value("x", F32, ["batch", "length", 2])],
+      [value("turned", F32, ["batch", 2, "length"]), value("again", F32, ["batch", 2, "length"])])
+
 # Rows with two free dimensions, and one whose answer is half as long as they are.
 write("sheet", [helper.make_node("Relu", ["x"], ["y"])],
       [value("x", F32, ["batch", "height", "width"])],

@@ -67,6 +67,8 @@ START_TEST(what_cannot_be_padded_is_refused_with_the_reason) {
     refuses("tests/data/models/lookup.onnx", STATUS_INVALID, "nothing to pad");
     refuses("tests/data/models/sheet.onnx", STATUS_UNSUPPORTED,
             "input 'x' of shape [?,?,?] has several");
+    refuses("tests/data/models/twice.onnx", STATUS_UNSUPPORTED,
+            "output 'again' is an input or another output");
     refuses(
         "tests/data/models/halved.onnx", STATUS_UNSUPPORTED,
         "output 'y' has the shape [1,2,1] for a row of length 2 and [1,2,8] padded to "
