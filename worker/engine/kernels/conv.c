@@ -70,13 +70,11 @@ static bool has_few_channels(const struct conv *conv) {
 }
 
 static bool is_direct(const struct conv *conv) {
-    float floor, ceil;
     return conv->groups == 1 && conv->channels_out > 1 &&
            (conv->x_layout == LAYOUT_NCHW || has_few_channels(conv)) &&
            conv_taps(conv) <= CONV_DIRECT_TAPS_MAX &&
            floats(conv->channels_in, conv_padded_h(conv), conv_padded_w(conv)) <=
-               INT32_MAX &&
-           (!conv->pool_2x2 || act_clamps(&conv->act, &floor, &ceil) == NULL);
+               INT32_MAX;
 }
 
 /* Fewer channels than this do not pay for the transforms. */
@@ -191,6 +189,12 @@ static struct conv_volume one_plane(const struct conv *conv) {
     };
 }
 
+/* Tiles do all of the activation, so that they may pool behind it. */
+static bool clamps_alone(const struct conv *conv) {
+    float floor, ceil;
+    return act_clamps(&conv->act, &floor, &ceil) == NULL;
+}
+
 static struct conv_scratch scratch_of(const struct conv *conv) {
     struct conv_scratch s = {0};
     const enum conv_way way = conv_way(conv);
@@ -213,7 +217,7 @@ static struct conv_scratch scratch_of(const struct conv *conv) {
     } else if (way == CONV_DEPTHWISE_NHWC && conv->channels_out > conv->channels_in) {
         s.piece = floats(conv->channels_out, conv->in_h, conv->in_w);
     }
-    if (conv->pool_2x2 && way != CONV_DIRECT) {
+    if (conv->pool_2x2 && !(way == CONV_DIRECT && clamps_alone(conv))) {
         s.unpooled = floats(conv->channels_out, conv->out_h, conv->out_w);
     }
     return s;
@@ -331,6 +335,7 @@ void conv_run(const struct conv *conv, int64_t batch, const float *x, const floa
               const float *bias, float *y, void *scratch) {
     const enum conv_way way = conv_way(conv);
     const struct conv_scratch s = scratch_of(conv);
+    struct conv plain = *conv; /* without a pooling that is done behind it */
     float *image = scratch;
     float *piece = s.piece > 0 ? image + s.image : NULL;
     float *unpooled = s.unpooled > 0 ? image + s.image + s.piece : NULL;
@@ -341,6 +346,7 @@ void conv_run(const struct conv *conv, int64_t batch, const float *x, const floa
     if (y_count == 0) {
         return;
     }
+    plain.pool_2x2 = conv->pool_2x2 && unpooled == NULL;
     if (way == CONV_WINOGRAD) {
         conv_winograd_run(conv, batch, x, packed, bias, y, piece);
         return;
@@ -358,7 +364,8 @@ void conv_run(const struct conv *conv, int64_t batch, const float *x, const floa
             transpose_f32(conv->channels_in, conv->in_h * conv->in_w, x, image);
             from = image;
         }
-        run_image(conv, way, from, packed, bias, unpooled != NULL ? unpooled : y, piece);
+        run_image(&plain, way, from, packed, bias, unpooled != NULL ? unpooled : y,
+                  piece);
         if (unpooled != NULL) {
             pool_image(conv, unpooled, y);
         }
