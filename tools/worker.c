@@ -40,7 +40,9 @@ const struct cli_command worker_cli = {
     .operands = "",
     .summary = "Consumes jobs, runs them in batches, and publishes the results.",
     .details = "Ends after SIGTERM or SIGINT, once the jobs it has begun are answered.\n"
-               "Takes up other files and versions of its models after SIGHUP.\n"
+               "Takes up other files and versions of its models after SIGHUP; the log "
+               "names what\n"
+               "else has changed in the configuration, which takes a restart.\n"
                "Exit code 2 if the configuration or a model is wrong.",
     .operands_min = 0,
     .operands_max = 0,

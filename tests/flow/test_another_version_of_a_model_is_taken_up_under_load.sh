@@ -60,6 +60,11 @@ echo "models = 5;" >"$work/worker.conf"
 reload
 wait_until grep -q reload_refused "$work/worker-1.log"
 info 5 || fail "a refused version serves"
+# The rest of a changed file is named as what takes a restart.
+set_version 5
+sed -i 's|job_bytes_max = [0-9]*;||; s|dead_letter = |job_bytes_max = 4242; dead_letter = |' "$work/worker.conf"
+reload
+wait_until grep -q 'reload_ignored.*"settings":"routes\[0\].job_bytes_max"' "$work/worker-1.log"
 
 wait "$submitting"
 collect digits 6400 --output "$work/answers.jsonl"

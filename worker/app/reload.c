@@ -6,6 +6,8 @@
 #include "base/log.h"
 #include "base/thread.h"
 
+#define CHANGES_TEXT_MAX 512 /* bytes of settings' names in a log line */
+
 /* An order that waits; owned texts. */
 struct order {
     char *path, *version, *sha256;
@@ -72,6 +74,8 @@ void reload_configured(struct reload *reload, const char *path,
     const struct config *before = reload->opts.config;
     struct config *now;
     struct error err;
+    char changes[CHANGES_TEXT_MAX];
+    size_t changed;
     if (config_load(path, overrides, count, log_problem, NULL, &now, &err) != STATUS_OK) {
         log_event(LOG_ERROR, "reload_refused", LOG_TEXT("file", path),
                   LOG_TEXT("reason", err.text),
@@ -92,10 +96,13 @@ void reload_configured(struct reload *reload, const char *path,
         order.version = model->version;
         reload_order(reload, (int)i, &order);
     }
-    if (now->model_count > before->model_count) {
-        log_event(LOG_WARN, "reload_ignored",
-                  LOG_TEXT("reason", "the configuration has new models, which takes a "
-                                     "restart"));
+    changed = config_changes(before, now, changes, sizeof(changes));
+    if (changed > 0) {
+        log_event(LOG_WARN, "reload_ignored", LOG_TEXT("settings", changes),
+                  LOG_INT("count", (int64_t)changed),
+                  LOG_TEXT("reason", "of models alone path and version are taken up; all "
+                                     "else that the configuration says otherwise now "
+                                     "takes a restart"));
     }
     config_free(now);
 }

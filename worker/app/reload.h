@@ -38,7 +38,8 @@ MUST_CHECK enum status reload_create(const struct reload_opts *opts,
 void reload_order(struct reload *reload, int model, const struct reload_order *order);
 
 /* Orders what the configuration at `path` says now of path and version of the models; the
- * rest of it takes a restart.  One with mistakes is refused. */
+ * log names what else differs from the start, which takes a restart.  One with mistakes
+ * is refused. */
 void reload_configured(struct reload *reload, const char *path,
                        const char *const *overrides, size_t count);
 

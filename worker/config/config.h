@@ -148,6 +148,7 @@ struct config_value {
     const char *key;    /* "worker.threads", "models[0].path", "kafka.sasl.password" */
     const char *text;   /* as written; "(hidden)" for a secret */
     const char *origin; /* "default", "FILE:LINE", a variable's name, or "--set" */
+    uint64_t sum;       /* of all that was written, which `text` may only count or hide */
 };
 
 struct config {
@@ -184,6 +185,11 @@ MUST_CHECK enum status config_load(const char *path, const char *const *override
 /* Where the setting "models[0].path" came from, as in struct config_value; "" if there is
  * none of that name. */
 const char *config_origin(const struct config *config, const char *key);
+
+/* Names the settings that differ, all but the path and version of models, which are taken
+ * up while the worker runs; returns how many.  The text is cut to `size` bytes. */
+size_t config_changes(const struct config *before, const struct config *now, char *text,
+                      size_t size);
 
 /* Accepts NULL. */
 void config_free(struct config *config);

@@ -7,6 +7,7 @@
  *     properties.c  librdkafka's properties
  *     record*.c     a route's record: inputs, their sources and steps, answers
  *     check.c       what concerns more than one setting
+ *     changes.c     what differs between two loads
  *
  * A step reports a problem and carries on, so that all problems come at once.
  *
@@ -80,9 +81,13 @@ struct given {
 void value_take(struct loader *loader, const struct key *key, const struct given *given,
                 char *base);
 
-/* Adds a line to the report of settings. */
+/* Adds a line to the report of settings; `sum` is of all that was written. */
 void value_note(struct loader *loader, const char *name, const char *text,
-                const char *origin);
+                const char *origin, uint64_t sum);
+
+/* Two that are the same have the same sum, and no others, but by the rarest chance. */
+uint64_t changes_sum_text(const char *text);
+uint64_t changes_sum_node(const config_setting_t *node);
 
 /* What the file holds for a value, as text; NULL for a group, list or array. */
 const char *value_text(struct loader *loader, const config_setting_t *node);

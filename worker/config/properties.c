@@ -48,7 +48,8 @@ static void add(struct loader *loader, struct properties *to, const char *writte
     } else {
         to->items[to->count++] = (struct config_property){.name = name, .value = value};
         value_note(loader, loader_format(loader, "%s.%s", section, name),
-                   config_is_secret(name) ? "(hidden)" : value, origin);
+                   config_is_secret(name) ? "(hidden)" : value, origin,
+                   changes_sum_text(value));
     }
 }
 

@@ -181,7 +181,8 @@ static void *take_named(const struct spot *spot, const char *key, size_t count_m
 }
 
 static void note_names(const struct spot *spot, const char *names) {
-    value_note(spot->loader, spot->name, names, source_where(spot->loader, spot->node));
+    value_note(spot->loader, spot->name, names, source_where(spot->loader, spot->node),
+               changes_sum_node(spot->node));
 }
 
 /* ---- inputs ---- */

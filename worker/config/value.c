@@ -8,11 +8,11 @@
 #define HIDDEN "(hidden)"
 
 void value_note(struct loader *loader, const char *name, const char *text,
-                const char *origin) {
+                const char *origin, uint64_t sum) {
     struct config *config = &loader->box->config;
     assert(config->value_count < loader->value_max);
     loader->values[config->value_count++] =
-        (struct config_value){.key = name, .text = text, .origin = origin};
+        (struct config_value){.key = name, .text = text, .origin = origin, .sum = sum};
 }
 
 static void refuse(struct loader *loader, const struct key *key,
@@ -186,5 +186,6 @@ void value_take(struct loader *loader, const struct key *key, const struct given
         }
     }
     value_note(loader, given->name,
-               key->type == KEY_SECRET && text[0] != 0 ? HIDDEN : text, given->origin);
+               key->type == KEY_SECRET && text[0] != 0 ? HIDDEN : text, given->origin,
+               changes_sum_text(text));
 }

@@ -394,6 +394,73 @@ START_TEST(the_example_shows_every_setting_with_its_default) {
 }
 END_TEST
 
+/* Loads both and returns what differs. */
+static const char *changes(const char *before, const char *now) {
+    static char text[256];
+    struct config *first = load(before);
+    struct config *second = load(now);
+    size_t count = config_changes(first, second, text, sizeof(text));
+    ck_assert_int_eq(count == 0, text[0] == 0);
+    config_free(first);
+    config_free(second);
+    return text;
+}
+
+START_TEST(what_differs_between_two_loads_is_named) {
+    ck_assert_str_eq(changes(LEAST, LEAST), "");
+    ck_assert_str_eq(changes(LEAST, LEAST "worker = { threads = 2; };"),
+                     "worker.threads");
+    ck_assert_str_eq(changes(LEAST "worker = { threads = 2; };", LEAST),
+                     "worker.threads");
+    ck_assert_str_eq(
+        changes(LEAST,
+                "kafka = { bootstrap_servers = \"localhost:9093\"; };" MODELS ROUTES),
+        "kafka.bootstrap.servers");
+    ck_assert_str_eq(changes(LEAST, LEAST "consumer = { fetch_min_bytes = 2; };"),
+                     "consumer.fetch.min.bytes");
+    ck_assert_str_eq(changes(LEAST "consumer = { fetch_min_bytes = 2; };", LEAST),
+                     "consumer.fetch.min.bytes");
+}
+END_TEST
+
+START_TEST(a_secret_that_differs_is_named_and_not_shown) {
+    ck_assert_str_eq(changes(LEAST "registry = { urls = \"http://r\"; password = "
+                                   "\"one\"; };",
+                             LEAST "registry = { urls = \"http://r\"; password = "
+                                   "\"two\"; };"),
+                     "registry.password");
+}
+END_TEST
+
+START_TEST(other_files_and_versions_of_models_are_no_change_but_other_models_are) {
+    ck_assert_str_eq(changes(LEAST, KAFKA ROUTES
+                             "models = ( { name = \"digits\"; path = \"b.onnx\"; "
+                             "version = \"2\"; } );"),
+                     "");
+    ck_assert_str_eq(changes(LEAST, KAFKA ROUTES
+                             "models = ( { name = \"letters\"; path = \"b.onnx\"; } );"),
+                     "models[0].name");
+    ck_assert_ptr_nonnull(
+        strstr(changes(LEAST, KAFKA MODELS "routes = ( " ROUTE
+                                           ", { input = \"in2\"; output = \"out\"; "
+                                           "dead_letter = \"dead\"; } );"),
+               "routes[1].input"));
+}
+END_TEST
+
+START_TEST(names_of_changes_end_with_their_text_and_are_all_counted) {
+    char text[12];
+    struct config *before = load(LEAST);
+    struct config *now =
+        load(LEAST "worker = { threads = 2; };\n"
+                   "http = { port = 1; };\nlog = { level = \"warn\"; };");
+    ck_assert_uint_eq(config_changes(before, now, text, sizeof(text)), 3);
+    ck_assert_str_eq(text, "worker.thre");
+    config_free(before);
+    config_free(now);
+}
+END_TEST
+
 START_TEST(free_accepts_null) {
     config_free(NULL);
 }
@@ -728,6 +795,11 @@ int main(void) {
     tcase_add_test(taken, a_file_named_without_a_folder_is_relative_to_the_working_one);
     tcase_add_test(taken, the_example_is_fine);
     tcase_add_test(taken, the_example_shows_every_setting_with_its_default);
+    tcase_add_test(taken, what_differs_between_two_loads_is_named);
+    tcase_add_test(taken, a_secret_that_differs_is_named_and_not_shown);
+    tcase_add_test(taken,
+                   other_files_and_versions_of_models_are_no_change_but_other_models_are);
+    tcase_add_test(taken, names_of_changes_end_with_their_text_and_are_all_counted);
     tcase_add_test(taken, free_accepts_null);
     tcase_add_test(taken, every_key_is_described_and_its_default_allowed);
     tcase_add_test(taken, the_reference_names_every_setting);

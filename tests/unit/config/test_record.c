@@ -43,6 +43,24 @@ static void remove_folder(void) {
     (void)rmdir(folder);
 }
 
+static struct config *load_next(const char *text) {
+    struct config *config;
+    ck_assert_msg(load_text(text, &config) == STATUS_OK, "%s", problems[0]);
+    remove_folder();
+    (void)snprintf(folder, sizeof(folder), "/tmp/millrace-record-XXXXXX");
+    return config;
+}
+
+/* What differs between two files. */
+static const char *changes(const char *before, const char *now) {
+    static char text[256];
+    struct config *first = load_next(before), *second = load_next(now);
+    (void)config_changes(first, second, text, sizeof(text)); /* the text tells it */
+    config_free(first);
+    config_free(second);
+    return text;
+}
+
 static const struct config_record *load_record(const char *text, struct config **config) {
     ck_assert_msg(load_text(text, config) == STATUS_OK, "%s", problems[0]);
     ck_assert_ptr_nonnull((*config)->routes[0].record);
@@ -54,6 +72,26 @@ START_TEST(a_route_without_a_record_has_none) {
     ck_assert_int_eq(load_text(HEAD "routes = ( { " ROUTE " } );", &config), STATUS_OK);
     ck_assert_ptr_null(config->routes[0].record);
     config_free(config);
+}
+END_TEST
+
+START_TEST(any_change_of_a_mapping_is_named) {
+    static const char *const inputs[] = {
+        "( \"a\", { field = \"b\"; steps = ( { scale = [2.0, 1.0]; } ); } )",
+        "( \"a\", { field = \"b\"; steps = ( { scale = [2.5, 1.0]; } ); } )",
+        "( \"a\", { field = \"c\"; steps = ( { scale = [2.0, 1.0]; } ); } )",
+        "( { field = \"b\"; steps = ( { scale = [2.0, 1.0]; } ); }, \"a\" )",
+        "( \"a\", { field = \"b\"; steps = ( { clip = [1.0, 2.0]; } ); } )",
+        "( \"a\", { field = \"b\"; steps = ( \"log1p\", { scale = [2.0, 1.0]; } ); } )",
+        "( \"a\", { field = \"b\"; steps = ( { scale = [2.0, 1.0]; } ); count = 1; } )",
+        "{ x = ( \"a\", { field = \"b\"; steps = ( { scale = [2.0, 1.0]; } ); } ); }",
+    };
+    char before[1024], now[1024];
+    for (size_t i = 0; i < ARRAY_COUNT(inputs); i++) {
+        (void)snprintf(before, sizeof(before), RECORD("inputs = %s;"), inputs[0]);
+        (void)snprintf(now, sizeof(now), RECORD("inputs = %s;"), inputs[i]);
+        ck_assert_str_eq(changes(before, now), i == 0 ? "" : "routes[0].record.inputs");
+    }
 }
 END_TEST
 
@@ -319,6 +357,7 @@ int main(void) {
     tcase_add_checked_fixture(taken, NULL, remove_folder);
     tcase_add_checked_fixture(refused, NULL, remove_folder);
     tcase_add_test(taken, a_route_without_a_record_has_none);
+    tcase_add_test(taken, any_change_of_a_mapping_is_named);
     tcase_add_test(taken, fields_by_input_are_taken);
     tcase_add_test(taken, the_only_input_needs_no_name_and_an_odd_one_a_list);
     tcase_add_test(taken, every_step_is_taken);
