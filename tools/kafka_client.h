@@ -34,4 +34,8 @@ MUST_CHECK enum status kafka_client_await(rd_kafka_t *client,
                                           const char *topic, int *partitions,
                                           struct error *err);
 
+/* What to do about brokers that do not answer; `reason` may be "". */
+enum status kafka_client_no_broker(const struct kafka_io_opts *opts, const char *reason,
+                                   struct error *err);
+
 #endif
