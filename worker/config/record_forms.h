@@ -1,4 +1,5 @@
-/* record_forms.h - what record.c and record_steps.c share; nobody else includes it.
+/* record_forms.h - what record.c, record_spots.c and record_steps.c share; nobody else
+ * includes it.
  *
  * Depends on: config/loader.h.
  * Ownership: what is taken is in the loader's box.
