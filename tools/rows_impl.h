@@ -104,6 +104,12 @@ MUST_CHECK bool rows_json_text(struct span text, struct rows_buffer *to);
 MUST_CHECK bool rows_csv_value(struct reader *r, const struct avro_node *type,
                                char delimiter, struct rows_buffer *to);
 MUST_CHECK bool rows_csv_text(struct span text, char delimiter, struct rows_buffer *to);
+/* CSV's first line, and a row: rows_csv_write.c. */
+MUST_CHECK enum status rows_csv_header(const struct rows_writer *writer, int64_t rows,
+                                       struct rows_buffer *to, struct error *err);
+MUST_CHECK enum status rows_csv_row(const struct rows_writer *writer, struct span raw,
+                                    struct span record, struct rows_buffer *body,
+                                    struct error *err);
 /* What a field of the record is called in text. */
 const char *rows_field_title(const struct rows_writer *writer, int field);
 
