@@ -1,36 +1,9 @@
-/* registry_store.c - see registry_store.h. */
-#include "tools/registry_store.h"
-
-#include <assert.h>
-
+/* registry_store.c - see registry_store.h: what is asked, and what is answered. */
 #include "base/text.h"
-#include "codec/plan.h"
+#include "tools/registry_subjects.h"
 
 #define SEGMENTS_MAX 6
-#define SEGMENT_SIZE_MAX 512
-#define LEVEL_SIZE_MAX 24
 #define REFERENCES_MAX 64
-
-struct stored { /* a schema; its id is its place, from 1 */
-    char *text; /* owned */
-    json_t *references;
-    struct avro_schema *schema;
-};
-
-struct subject {
-    char name[SEGMENT_SIZE_MAX];
-    char level[LEVEL_SIZE_MAX];  /* of compatibility; "" for the registry's */
-    int ids[REGISTRY_STORE_MAX]; /* by version, from 1 */
-    int count;
-};
-
-struct registry_store {
-    struct stored schemas[REGISTRY_STORE_MAX];
-    int schema_count;
-    struct subject *subjects[REGISTRY_STORE_MAX]; /* owned */
-    int subject_count;
-    char level[LEVEL_SIZE_MAX];
-};
 
 static const char *const levels[] = {
     "NONE", "BACKWARD",       "BACKWARD_TRANSITIVE", "FORWARD", "FORWARD_TRANSITIVE",
@@ -59,7 +32,7 @@ void registry_store_destroy(struct registry_store *store) {
     free(store);
 }
 
-/* ---- answers --------------------------------------------------------------------------
+/* ---- answers ------------------------------------------------------------------------
  */
 
 static struct registry_answer good(json_t *body) {
@@ -80,133 +53,12 @@ static struct registry_answer failed(int code, const char *fmt, ...) {
         json_pack("{s:i, s:s}", "error_code", code, "message", message)};
 }
 
-/* ---- subjects and schemas
- * --------------------------------------------------------------- */
-
-static struct subject *find_subject(struct registry_store *store, const char *name) {
-    for (int i = 0; i < store->subject_count; i++) {
-        if (strcmp(store->subjects[i]->name, name) == 0) {
-            return store->subjects[i];
-        }
-    }
-    return NULL;
-}
-
-static struct subject *make_subject(struct registry_store *store, const char *name) {
-    struct subject *subject = find_subject(store, name);
-    if (subject != NULL || store->subject_count == REGISTRY_STORE_MAX ||
-        (subject = calloc(1, sizeof(*subject))) == NULL) {
-        return subject;
-    }
-    (void)snprintf(subject->name, sizeof(subject->name), "%s", name);
-    store->subjects[store->subject_count++] = subject;
-    return subject;
-}
-
-/* The version of a number or "latest"; 0 where there is none. */
-static int find_version(const struct subject *subject, const char *text) {
-    int64_t number = 0;
-    if (strcmp(text, "latest") == 0 || strcmp(text, "-1") == 0) {
-        return subject->count;
-    }
-    return text_parse_int(text, &number) && number >= 1 && number <= subject->count
-               ? (int)number
-               : 0;
-}
-
-/* The id that a reference names; 0 where there is none. */
-static int referred(struct registry_store *store, const json_t *reference) {
-    const char *name = json_string_value(json_object_get(reference, "subject"));
-    json_int_t version = json_integer_value(json_object_get(reference, "version"));
-    struct subject *subject = name == NULL ? NULL : find_subject(store, name);
-    return subject == NULL || version < 1 || version > subject->count
-               ? 0
-               : subject->ids[version - 1];
-}
-
-struct lookup { /* of a schema's references */
-    struct registry_store *store;
-    const json_t *references;
-};
-
-/* In the schemas referred to, and in those that they refer to: each is older, so that
- * there is no circle. */
-static const struct avro_node *find_type(void *opaque, const char *name) {
-    const struct lookup *lookup = opaque;
-    for (size_t i = 0; i < json_array_size(lookup->references); i++) {
-        int id = referred(lookup->store, json_array_get(lookup->references, i));
-        const struct stored *stored = id == 0 ? NULL : &lookup->store->schemas[id - 1];
-        struct lookup below = {lookup->store, stored == NULL ? NULL : stored->references};
-        const struct avro_node *node =
-            stored == NULL ? NULL : avro_schema_named(stored->schema, name);
-        node = node == NULL && stored != NULL ? find_type(&below, name) : node;
-        if (node != NULL) {
-            return node;
-        }
-    }
-    return NULL;
-}
-
-/* Without blanks, so that the same schema has one id; the caller frees it. */
-static char *squeeze(const char *text) {
-    json_t *json = json_loads(text, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
-    char *squeezed =
-        json == NULL ? NULL : json_dumps(json, JSON_COMPACT | JSON_ENCODE_ANY);
-    json_decref(json);
-    return squeezed;
-}
-
-static int find_schema(const struct registry_store *store, const char *text,
-                       const json_t *references) {
-    for (int i = 0; i < store->schema_count; i++) {
-        if (strcmp(store->schemas[i].text, text) == 0 &&
-            json_equal(store->schemas[i].references, references)) {
-            return i + 1;
-        }
-    }
-    return 0;
-}
-
-/* ---- compatibility
- * ------------------------------------------------------------------------ */
-
-static const char *level_of(const struct registry_store *store,
-                            const struct subject *subject) {
-    return subject == NULL || subject->level[0] == 0 ? store->level : subject->level;
-}
-
-/* Can `next` stand behind the subject's versions from `first` on? */
-static bool compatible(struct registry_store *store, const struct subject *subject,
-                       int first, const struct avro_schema *next, struct error *err) {
-    const char *level = level_of(store, subject);
-    bool backward = strncmp(level, "BACKWARD", 8) == 0 || strncmp(level, "FULL", 4) == 0;
-    bool forward = strncmp(level, "FORWARD", 7) == 0 || strncmp(level, "FULL", 4) == 0;
-    for (int i = first; i < subject->count; i++) {
-        const struct avro_node *old =
-            avro_schema_root(store->schemas[subject->ids[i] - 1].schema);
-        if ((backward &&
-             plan_check_resolution(old, avro_schema_root(next), err) != STATUS_OK) ||
-            (forward &&
-             plan_check_resolution(avro_schema_root(next), old, err) != STATUS_OK)) {
-            (void)error_prefix(err, "version %d", i + 1);
-            return false;
-        }
-    }
-    return true;
-}
-
-static int first_checked(const struct registry_store *store,
-                         const struct subject *subject) {
-    bool all = strstr(level_of(store, subject), "TRANSITIVE") != NULL;
-    return all || subject->count == 0 ? 0 : subject->count - 1;
-}
-
-/* ---- what is asked
- * ------------------------------------------------------------------------ */
+/* ---- what is asked ------------------------------------------------------------------
+ */
 
 struct request {
     struct registry_store *store;
-    char segments[SEGMENTS_MAX][SEGMENT_SIZE_MAX];
+    char segments[SEGMENTS_MAX][REGISTRY_NAME_SIZE_MAX];
     int count;
     const json_t *body;
 };
@@ -218,11 +70,11 @@ static struct avro_schema *read_schema(struct request *r, char **text,
     const char *given = json_string_value(json_object_get(r->body, "schema"));
     const char *type = json_string_value(json_object_get(r->body, "schemaType"));
     json_t *list = json_object_get(r->body, "references");
-    struct lookup lookup = {r->store, list};
-    const struct avro_resolver resolver = {find_type, &lookup};
+    struct store_lookup lookup = {r->store, list};
+    const struct avro_resolver resolver = {store_find_type, &lookup};
     struct avro_schema *schema;
     struct error err;
-    *text = given == NULL ? NULL : squeeze(given);
+    *text = given == NULL ? NULL : store_squeeze(given);
     *references = json_is_array(list) ? json_incref(list) : json_array();
     if (type != NULL && strcmp(type, "AVRO") != 0) {
         *answer = failed(422, "this registry knows Avro alone");
@@ -259,7 +111,7 @@ static struct registry_answer add_version(struct request *r, struct subject *sub
                                           char *text, json_t *references,
                                           struct avro_schema *schema) {
     struct registry_store *store = r->store;
-    int id = find_schema(store, text, references);
+    int id = store_find_schema(store, text, references);
     if (id == 0 && store->schema_count < REGISTRY_STORE_MAX) {
         store->schemas[store->schema_count] = (struct stored){text, references, schema};
         id = ++store->schema_count;
@@ -275,15 +127,6 @@ static struct registry_answer add_version(struct request *r, struct subject *sub
     return good(json_pack("{s:i, s:i}", "id", id, "version", subject->count));
 }
 
-static int version_of(const struct subject *subject, int id) {
-    for (int i = 0; i < subject->count && id > 0; i++) {
-        if (subject->ids[i] == id) {
-            return i + 1;
-        }
-    }
-    return 0;
-}
-
 /* POST /subjects/S/versions */
 static struct registry_answer register_schema(struct request *r) {
     struct registry_answer answer = {0};
@@ -296,21 +139,22 @@ static struct registry_answer register_schema(struct request *r) {
     if (schema == NULL) {
         return answer;
     }
-    subject = make_subject(r->store, r->segments[1]);
-    version = subject == NULL
-                  ? 0
-                  : version_of(subject, find_schema(r->store, text, references));
+    subject = store_make_subject(r->store, r->segments[1]);
+    version =
+        subject == NULL
+            ? 0
+            : store_version_of(subject, store_find_schema(r->store, text, references));
     if (subject == NULL) {
         answer = failed(50001, "no more than %d subjects", REGISTRY_STORE_MAX);
     } else if (version > 0) {
         answer = good(
             json_pack("{s:i, s:i}", "id", subject->ids[version - 1], "version", version));
-    } else if (!compatible(r->store, subject, first_checked(r->store, subject), schema,
-                           &err)) {
+    } else if (!store_compatible(r->store, subject,
+                                 store_first_checked(r->store, subject), schema, &err)) {
         answer = failed(409,
                         "Schema being registered is incompatible with an earlier schema "
                         "for subject \"%s\", compatibility %s: %s",
-                        subject->name, level_of(r->store, subject), err.text);
+                        subject->name, store_level_of(r->store, subject), err.text);
     } else {
         return add_version(r, subject, text, references, schema);
     }
@@ -326,14 +170,15 @@ static struct registry_answer look_up_schema(struct request *r) {
     char *text;
     json_t *references;
     struct avro_schema *schema = read_schema(r, &text, &references, &answer);
-    struct subject *subject = find_subject(r->store, r->segments[1]);
+    struct subject *subject = store_find_subject(r->store, r->segments[1]);
     int version;
     if (schema == NULL) {
         return answer;
     }
-    version = subject == NULL
-                  ? 0
-                  : version_of(subject, find_schema(r->store, text, references));
+    version =
+        subject == NULL
+            ? 0
+            : store_version_of(subject, store_find_schema(r->store, text, references));
     answer = subject == NULL ? failed(40401, "Subject '%s' not found", r->segments[1])
              : version == 0  ? failed(40403, "Schema not found")
                              : good(describe(r->store, subject, version));
@@ -349,8 +194,8 @@ static struct registry_answer check_schema(struct request *r) {
     char *text;
     json_t *references;
     struct avro_schema *schema = read_schema(r, &text, &references, &answer);
-    struct subject *subject = find_subject(r->store, r->segments[2]);
-    int version = subject == NULL ? 0 : find_version(subject, r->segments[4]);
+    struct subject *subject = store_find_subject(r->store, r->segments[2]);
+    int version = subject == NULL ? 0 : store_find_version(subject, r->segments[4]);
     struct error err;
     bool fits;
     if (schema == NULL) {
@@ -359,7 +204,7 @@ static struct registry_answer check_schema(struct request *r) {
     if (version == 0) {
         answer = failed(40402, "Version %s not found", r->segments[4]);
     } else {
-        fits = compatible(r->store, subject, version - 1, schema, &err);
+        fits = store_compatible(r->store, subject, version - 1, schema, &err);
         answer = good(json_pack("{s:b}", "is_compatible", fits));
         if (!fits) {
             (void)json_object_set_new(answer.body, "messages",
@@ -396,7 +241,7 @@ static struct registry_answer get_places(struct request *r) {
     for (int i = 0; parsed && i < r->store->subject_count; i++) {
         const struct subject *subject = r->store->subjects[i];
         int version =
-            id > 0 && id <= REGISTRY_STORE_MAX ? version_of(subject, (int)id) : 0;
+            id > 0 && id <= REGISTRY_STORE_MAX ? store_version_of(subject, (int)id) : 0;
         if (version > 0) {
             (void)json_array_append_new(
                 list,
@@ -429,7 +274,7 @@ static struct registry_answer get_subjects(struct request *r) {
 
 /* GET /subjects/S/versions */
 static struct registry_answer get_versions(struct request *r) {
-    const struct subject *subject = find_subject(r->store, r->segments[1]);
+    const struct subject *subject = store_find_subject(r->store, r->segments[1]);
     json_t *list;
     if (subject == NULL || subject->count == 0) {
         return failed(40401, "Subject '%s' not found", r->segments[1]);
@@ -443,8 +288,8 @@ static struct registry_answer get_versions(struct request *r) {
 
 /* GET /subjects/S/versions/V */
 static struct registry_answer get_version(struct request *r) {
-    const struct subject *subject = find_subject(r->store, r->segments[1]);
-    int version = subject == NULL ? 0 : find_version(subject, r->segments[3]);
+    const struct subject *subject = store_find_subject(r->store, r->segments[1]);
+    int version = subject == NULL ? 0 : store_find_version(subject, r->segments[3]);
     if (subject == NULL || subject->count == 0) {
         return failed(40401, "Subject '%s' not found", r->segments[1]);
     }
@@ -455,27 +300,28 @@ static struct registry_answer get_version(struct request *r) {
 /* GET /config, /config/S */
 static struct registry_answer get_level(struct request *r) {
     const struct subject *subject =
-        r->count > 1 ? find_subject(r->store, r->segments[1]) : NULL;
-    return good(json_pack("{s:s}", "compatibilityLevel", level_of(r->store, subject)));
+        r->count > 1 ? store_find_subject(r->store, r->segments[1]) : NULL;
+    return good(
+        json_pack("{s:s}", "compatibilityLevel", store_level_of(r->store, subject)));
 }
 
 /* PUT the same */
 static struct registry_answer set_level(struct request *r) {
     const char *level = json_string_value(json_object_get(r->body, "compatibility"));
     struct subject *subject =
-        r->count > 1 ? make_subject(r->store, r->segments[1]) : NULL;
+        r->count > 1 ? store_make_subject(r->store, r->segments[1]) : NULL;
     char *to = subject == NULL ? r->store->level : subject->level;
     for (size_t i = 0; level != NULL && i < ARRAY_COUNT(levels); i++) {
         if (strcmp(levels[i], level) == 0) {
-            (void)snprintf(to, LEVEL_SIZE_MAX, "%s", level);
+            (void)snprintf(to, REGISTRY_LEVEL_SIZE_MAX, "%s", level);
             return good(json_pack("{s:s}", "compatibility", level));
         }
     }
     return failed(42203, "Invalid compatibility level");
 }
 
-/* ---- paths
- * ---------------------------------------------------------------------------------- */
+/* ---- paths --------------------------------------------------------------------------
+ */
 
 static const struct {
     const char *method;
@@ -502,7 +348,7 @@ static const struct {
 static bool split(struct request *r, const char *path) {
     while (*path == '/') {
         size_t size = strcspn(path + 1, "/");
-        if (r->count == SEGMENTS_MAX || size >= SEGMENT_SIZE_MAX) {
+        if (r->count == SEGMENTS_MAX || size >= REGISTRY_NAME_SIZE_MAX) {
             return false;
         }
         memcpy(r->segments[r->count], path + 1, size);
