@@ -55,14 +55,16 @@ struct answers {
  */
 
 static enum status open_schemas(struct answers *a, struct error *err) {
-    const struct registry_opts registry = {.http = {.urls = a->opts->registry}};
+    struct registry_opts registry = {.backoff_min_ms = 0};
     struct file_bytes text = {0};
     enum status status;
     if (!a->opts->records) {
         return avro_schema_parse(span_text(row_schema), NULL, &a->base, err);
     }
-    if (a->opts->registry != NULL) {
-        return registry_create(&registry, &a->registry, err);
+    if (a->opts->registry->urls != NULL) {
+        status = registry_options_of(a->opts->registry, &registry.http, err);
+        return status == STATUS_OK ? registry_create(&registry, &a->registry, err)
+                                   : status;
     }
     if (a->opts->schema == NULL) {
         return error_set(err, STATUS_INVALID,

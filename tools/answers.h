@@ -12,15 +12,16 @@
 
 #include "base/tensor.h"
 #include "codec/result.h"
+#include "tools/registry_options.h"
 
 struct json_t;
 
 struct answers_opts {
-    const char *path, *to, *codec; /* the format and codec by name, or NULL */
-    bool records;                  /* they are records, not results */
-    const char *registry;          /* URLs, of records framed for one; or NULL */
-    const char *schema;            /* file, of bare records; or NULL */
-    int64_t rows;                  /* of a .npy file: the places of all answers */
+    const char *path, *to, *codec;         /* the format and codec by name, or NULL */
+    bool records;                          /* they are records, not results */
+    const struct registry_flags *registry; /* of records framed for one */
+    const char *schema;                    /* file, of bare records; or NULL */
+    int64_t rows;                          /* of a .npy file: the places of all answers */
     bool restart;
 };
 

@@ -25,7 +25,7 @@
 
 #define CLI_LIST_MAX 64 /* times that a CLI_LIST flag may be given */
 
-#define CLI_FLAGS_MAX 32
+#define CLI_FLAGS_MAX 48
 #define CLI_ENTRIES_MAX 32
 
 /* Exit codes of every command. */

@@ -44,7 +44,7 @@ static enum status open_answers(struct collect *collect, struct error *err) {
                                                   .to = options->to,
                                                   .codec = options->codec,
                                                   .records = options->as[0] == 'r',
-                                                  .registry = options->registry,
+                                                  .registry = &options->registry,
                                                   .schema = options->schema,
                                                   .rows = collect->wanted,
                                                   .restart = options->restart};

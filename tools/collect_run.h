@@ -14,6 +14,7 @@
 #include "tools/collect_state.h"
 #include "tools/expect.h"
 #include "tools/kafka_io.h"
+#include "tools/registry_options.h"
 
 struct collect_options {
     const char *bootstrap, *id_prefix, *labels, *output;
@@ -22,7 +23,8 @@ struct collect_options {
     double timeout_s, settle_s;
     bool json;
     /* of --answers */
-    const char *answers, *as, *to, *codec, *registry, *schema;
+    const char *answers, *as, *to, *codec, *schema;
+    struct registry_flags registry;
     double save_s;
     bool follow, restart;
 };

@@ -57,6 +57,7 @@ static const struct cli_flag flags[] = {
      .help = "whose inputs the jobs of --rows have",
      .type = CLI_TEXT,
      .offset = offsetof(struct submit_options, model_file)},
+    MODEL_FLAGS(struct submit_options, how),
     {.name = "--map",
      .argument = "INPUT=COLUMN,...",
      .help = "columns that make an input, as in millrace score",
@@ -77,12 +78,9 @@ static const struct cli_flag flags[] = {
      .help = "of --rows: " ROWS_FORMATS_TEXT "; its name tells if not given",
      .type = CLI_TEXT,
      .offset = offsetof(struct submit_options, from)},
-    {.name = "--registry",
-     .argument = "URL,...",
-     .help = "records are framed for a schema registry, which is given their\n"
-             "schema; without it they are bare",
-     .type = CLI_TEXT,
-     .offset = offsetof(struct submit_options, registry)},
+    REGISTRY_FLAGS(struct submit_options, registry,
+                   "records are framed for a schema registry, which is given their\n"
+                   "schema; without it they are bare"),
     {.name = "--subject",
      .argument = "NAME",
      .help = "of that schema; TOPIC-value if not given",

@@ -1,12 +1,13 @@
 /* submit.h - what millrace submit's two ways have in common: .npy files whole, and files
  * of rows.
  *
- * Depends on: tools/cli.h, tools/rows.h.
+ * Depends on: tools/model_options.h, registry_options.h, rows.h.
  * Ownership: options borrow from argv.  Threads: one. */
 #ifndef MILLRACE_TOOLS_SUBMIT_H
 #define MILLRACE_TOOLS_SUBMIT_H
 
-#include "tools/cli.h"
+#include "tools/model_options.h"
+#include "tools/registry_options.h"
 #include "tools/rows.h"
 
 struct submit_options {
@@ -16,7 +17,9 @@ struct submit_options {
     double rate;
     bool json;
     /* of --rows */
-    const char *rows, *as, *model_file, *from, *registry, *subject, *progress;
+    const char *rows, *as, *model_file, *from, *subject, *progress;
+    struct registry_flags registry;
+    struct model_flags how; /* the model of model_file is loaded */
     struct cli_list maps, ignored, types;
     double save_s, timeout_s;
     bool skip_bad, follow;

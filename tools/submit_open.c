@@ -9,14 +9,18 @@
 #define REGISTER_PATIENCE_US INT64_C(30000000)
 
 static enum status open_registry(struct sender *s) {
-    const struct registry_opts opts = {.http = {.urls = s->options->registry}};
+    struct registry_opts opts = {.backoff_min_ms = 0};
     char subject[REGISTRY_SUBJECT_SIZE_MAX];
     struct registry *registry = NULL;
     int64_t deadline_us = clock_now_us() + REGISTER_PATIENCE_US;
     char *json =
         json_dumps(avro_schema_json(rows_reader_schema(s->reader)), JSON_COMPACT);
-    enum status status = json == NULL ? error_set(s->err, STATUS_NO_MEMORY, "no memory")
-                                      : registry_create(&opts, &registry, s->err);
+    enum status status =
+        json == NULL ? error_set(s->err, STATUS_NO_MEMORY, "no memory")
+                     : registry_options_of(&s->options->registry, &opts.http, s->err);
+    if (status == STATUS_OK) {
+        status = registry_create(&opts, &registry, s->err);
+    }
     (void)snprintf(subject, sizeof(subject), "%s%s",
                    s->options->subject == NULL ? s->options->topic : s->options->subject,
                    s->options->subject == NULL ? "-value" : "");
@@ -40,7 +44,8 @@ static enum status open_jobs(struct sender *s) {
                                     .types = &s->options->types,
                                     .reader = s->reader,
                                     .needed_only = true};
-    enum status status = model_open(s->options->model_file, &s->model, s->err);
+    const struct model_options how = model_options_of(&s->options->how);
+    enum status status = model_open_with(s->options->model_file, &how, &s->model, s->err);
     for (int i = 0; status == STATUS_OK && i < model_input_count(s->model); i++) {
         if (model_input(s->model, i)->type.rank < 1) {
             status = error_set(s->err, STATUS_UNSUPPORTED,
@@ -95,8 +100,8 @@ enum status submit_open(struct sender *s) {
     if (status == STATUS_OK) {
         status = kafka_writer_open(&kafka, o->topic, &s->writer, s->err);
     }
-    s->framing.kind = o->registry == NULL ? FRAMING_BARE : FRAMING_CONFLUENT;
-    return status == STATUS_OK && o->registry != NULL ? open_registry(s) : status;
+    s->framing.kind = o->registry.urls == NULL ? FRAMING_BARE : FRAMING_CONFLUENT;
+    return status == STATUS_OK && o->registry.urls != NULL ? open_registry(s) : status;
 }
 
 void submit_close(struct sender *s) {
