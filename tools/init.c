@@ -6,12 +6,15 @@
 #include "tools/init_schema.h"
 #include "tools/init_write.h"
 #include "tools/kafka_io.h"
+#include "tools/model_options.h"
 
 #define TOPIC_MAX 249 /* bytes, as Kafka has it */
 #define PATH_TEXT_MAX 4096
 
 struct options {
-    const char *model, *schema, *registry, *topic, *bootstrap, *name, *output;
+    const char *model, *schema, *topic, *bootstrap, *name, *labels, *output;
+    struct registry_flags registry;
+    struct model_flags how; /* the model is loaded */
 };
 
 static const struct cli_flag flags[] = {
@@ -27,12 +30,10 @@ static const struct cli_flag flags[] = {
              "in Confluent's wire format",
      .type = CLI_TEXT,
      .offset = offsetof(struct options, schema)},
-    {.name = "--registry",
-     .argument = "URL,...",
-     .help = "schema registry; without --schema it tells that of the topic: by its\n"
-             "subject, or with --bootstrap by the first record",
-     .type = CLI_TEXT,
-     .offset = offsetof(struct options, registry)},
+    REGISTRY_FLAGS(
+        struct options, registry,
+        "schema registry; without --schema it tells that of the topic: by its\n"
+        "subject, or with --bootstrap by the first record"),
     {.name = "--topic",
      .argument = "TOPIC",
      .help = "where jobs or records come from; NAME.jobs if not given",
@@ -48,6 +49,13 @@ static const struct cli_flag flags[] = {
      .help = "of the model and the group; from the model's file name if not given",
      .type = CLI_TEXT,
      .offset = offsetof(struct options, name)},
+    {.name = "--labels",
+     .argument = "FILE",
+     .help = "of records: the words of the model's classes, one on each line; answers\n"
+             "get the word",
+     .type = CLI_TEXT,
+     .offset = offsetof(struct options, labels)},
+    MODEL_FLAGS(struct options, how),
     {.name = "--output",
      .argument = "FILE",
      .help = "what to write; a file that is there is never touched",
@@ -79,6 +87,9 @@ struct init {
     char name[TOPIC_MAX + 1];
     char topics[3][TOPIC_MAX + 1];
     char model_path[PATH_TEXT_MAX], schema_path[PATH_TEXT_MAX];
+    char labels_path[PATH_TEXT_MAX];
+    char registry_paths[3][PATH_TEXT_MAX]; /* of the registry's files */
+    struct registry_flags registry;        /* as they stand in the file */
 };
 
 /* "digits" of "models/digits/model.onnx" and of "digits.onnx"; what Kafka allows. */
@@ -144,23 +155,53 @@ static enum status set_texts(struct init *init, struct error *err) {
                              TOPIC_MAX);
         }
     }
-    enum status status = path_from_output(options, options->model, init->model_path, err);
-    if (status == STATUS_OK && options->schema != NULL) {
-        status = path_from_output(options, options->schema, init->schema_path, err);
+    return STATUS_OK;
+}
+
+static enum status set_paths(struct init *init, struct error *err) {
+    const struct options *options = init->options;
+    const struct {
+        const char *given;
+        char *to;
+        const char **file; /* to be set to what was made; NULL for none */
+    } paths[] = {
+        {options->model, init->model_path, NULL},
+        {options->schema, init->schema_path, NULL},
+        {options->labels, init->labels_path, NULL},
+        {options->registry.ca_file, init->registry_paths[0], &init->registry.ca_file},
+        {options->registry.certificate_file, init->registry_paths[1],
+         &init->registry.certificate_file},
+        {options->registry.key_file, init->registry_paths[2], &init->registry.key_file},
+    };
+    init->registry = options->registry;
+    for (size_t i = 0; i < ARRAY_COUNT(paths); i++) {
+        if (paths[i].given == NULL) {
+            continue;
+        }
+        if (path_from_output(options, paths[i].given, paths[i].to, err) != STATUS_OK) {
+            return err->status;
+        }
+        if (paths[i].file != NULL) {
+            *paths[i].file = paths[i].to;
+        }
     }
-    return status;
+    return STATUS_OK;
 }
 
 static enum status load(struct init *init, struct error *err) {
     const struct options *options = init->options;
+    const struct model_options how = model_options_of(&options->how);
     enum status status = set_texts(init, err);
     const struct init_schema_opts schema = {.file = options->schema,
-                                            .registry = options->registry,
+                                            .registry = &options->registry,
                                             .topic = init->topics[0],
                                             .bootstrap =
                                                 kafka_io_bootstrap(options->bootstrap)};
     if (status == STATUS_OK) {
-        status = model_open(options->model, &init->model, err);
+        status = set_paths(init, err);
+    }
+    if (status == STATUS_OK) {
+        status = model_open_with(options->model, &how, &init->model, err);
     }
     return status == STATUS_OK ? init_schema_find(&schema, &init->schema, err) : status;
 }
@@ -219,12 +260,19 @@ static enum status make(struct init *init, struct error *err) {
         .output = init->topics[1],
         .dead_letter = init->topics[2],
         .record = init->schema.record,
-        .schema_path = options->schema != NULL && options->registry == NULL
+        .schema_path = options->schema != NULL && options->registry.urls == NULL
                            ? init->schema_path
                            : NULL,
-        .registry = options->registry,
+        .how = &options->how,
+        .registry = &init->registry,
+        .labels = options->labels != NULL ? init->labels_path : NULL,
         .subject = init->schema.subject,
     };
+    if (options->labels != NULL && init_labelled_output(init->model) < 0) {
+        return error_set(err, STATUS_INVALID,
+                         "--labels: no output of the model is the index of a class, or "
+                         "has a score for each");
+    }
     if (init->schema.record != NULL) {
         for (int i = 0; i < model_input_count(init->model); i++) {
             inputs[i] = model_input(init->model, i);
@@ -249,9 +297,15 @@ static int run(int argc, char **argv) {
     if (outcome != CLI_RUN) {
         return cli_exit(outcome);
     }
-    if (options.registry != NULL && options.schema == NULL && options.topic == NULL) {
+    if (options.registry.urls != NULL && options.schema == NULL &&
+        options.topic == NULL) {
         return cli_misuse(&init_cli, "--registry alone does not tell the schema: give "
                                      "--topic TOPIC or --schema FILE too");
+    }
+    if (options.labels != NULL && options.registry.urls == NULL &&
+        options.schema == NULL) {
+        return cli_misuse(&init_cli, "--labels is of answers to records: give --schema "
+                                     "FILE or --registry URL too");
     }
     enum status status = load(&init, &err);
     if (status == STATUS_OK) {

@@ -81,11 +81,14 @@ static enum status by_record(const struct init_schema_opts *opts,
 
 static enum status ask_registry(const struct init_schema_opts *opts,
                                 struct init_schema *schema, struct error *err) {
-    const struct registry_opts registry = {
-        .http = {.urls = opts->registry, .timeout_ms = REGISTRY_WAIT_MS / 3}};
+    struct registry_opts registry = {.backoff_min_ms = 0};
     const struct registry_schema *found;
     char subject[REGISTRY_SUBJECT_SIZE_MAX];
-    enum status status = registry_create(&registry, &schema->registry, err);
+    enum status status = registry_options_of(opts->registry, &registry.http, err);
+    registry.http.timeout_ms = REGISTRY_WAIT_MS / 3;
+    if (status == STATUS_OK) {
+        status = registry_create(&registry, &schema->registry, err);
+    }
     if (status != STATUS_OK) {
         return status;
     }
@@ -117,7 +120,7 @@ enum status init_schema_find(const struct init_schema_opts *opts,
     *schema = (struct init_schema){.record = NULL};
     if (opts->file != NULL) {
         status = read_file(opts->file, schema, err);
-    } else if (opts->registry != NULL) {
+    } else if (opts->registry->urls != NULL) {
         status = ask_registry(opts, schema, err);
     }
     if (status == STATUS_OK && schema->record != NULL &&

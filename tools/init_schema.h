@@ -8,12 +8,13 @@
 #define MILLRACE_TOOLS_INIT_SCHEMA_H
 
 #include "registry/registry.h"
+#include "tools/registry_options.h"
 
 struct init_schema_opts {
-    const char *file;      /* NULL: ask the registry */
-    const char *registry;  /* URLs; both NULL: there is none */
-    const char *topic;     /* whose records they are */
-    const char *bootstrap; /* NULL: the topic is not looked into */
+    const char *file;                      /* NULL: ask the registry */
+    const struct registry_flags *registry; /* no file and no URLs: there is none */
+    const char *topic;                     /* whose records they are */
+    const char *bootstrap;                 /* NULL: the topic is not looked into */
 };
 
 struct init_schema {

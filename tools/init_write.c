@@ -6,6 +6,8 @@
 #include "tools/ports.h"
 
 #define KEY_MAX 128
+#define SYMBOLS_MAX 8   /* of an enum that are written out */
+#define MEMORY_MB 16384 /* the default, of the setting and the flag */
 
 /* Text in libconfig's quotes. */
 static void put_quoted(FILE *to, const char *text) {
@@ -101,6 +103,16 @@ static void put_inputs(FILE *to, const struct init_proposal *p) {
     fputs(keys ? "            };\n" : "            );\n", to);
 }
 
+/* How a text becomes a number; the words are known of an enum alone. */
+static void put_vocabulary(FILE *to, const struct avro_node *type) {
+    bool known = type->kind == AVRO_KIND_ENUM && type->count <= SYMBOLS_MAX;
+    fputs("; a text: steps = { vocabulary = [ ", to);
+    for (int i = 0; known && i < type->count; i++) {
+        fprintf(to, "%s\"%s\"", i == 0 ? "" : ", ", type->symbols[i]);
+    }
+    fprintf(to, "%s ]; unknown = -1; }", known ? "" : "...");
+}
+
 /* What is not used, and how it might be. */
 static void put_unused(FILE *to, const struct init_proposal *p) {
     bool first = true;
@@ -112,14 +124,16 @@ static void put_unused(FILE *to, const struct init_proposal *p) {
         }
         if (field->type->logical >= AVRO_LOGICAL_DATE) {
             how = "; a time: steps = \"seconds\", \"hour\" or \"weekday\"";
-        } else if (field->type->kind == AVRO_KIND_STRING ||
-                   field->type->kind == AVRO_KIND_ENUM) {
-            how = "; a text: steps = { vocabulary = [ ... ]; unknown = -1; }";
         }
         fputs(first ? "            # Not used:\n" : "", to);
-        fprintf(to, "            #   %s (%s%s)%s\n", field->path,
+        fprintf(to, "            #   %s (%s%s)%s", field->path,
                 avro_kind_name(field->type->kind), field->lists > 0 ? ", a list" : "",
                 how);
+        if (field->type->kind == AVRO_KIND_STRING ||
+            field->type->kind == AVRO_KIND_ENUM) {
+            put_vocabulary(to, field->type);
+        }
+        fputc('\n', to);
         first = false;
     }
 }
@@ -164,14 +178,40 @@ static bool is_probabilities(const struct model_port *port) {
            (type->dtype == DTYPE_F32 || type->dtype == DTYPE_F64);
 }
 
+static bool is_index(const struct tensor *type) {
+    return (type->dtype == DTYPE_I64 || type->dtype == DTYPE_I32) &&
+           (type->rank == 1 || (type->rank == 2 && type->dims[1] == 1));
+}
+
+static bool is_scores(const struct tensor *type) {
+    return (type->dtype == DTYPE_F32 || type->dtype == DTYPE_F64) && type->rank == 2 &&
+           type->dims[1] > 1;
+}
+
+int init_labelled_output(const struct model *model) {
+    int scores = -1;
+    for (int i = 0; i < model_output_count(model); i++) {
+        const struct tensor *type = &model_output(model, i)->type;
+        if (is_index(type)) {
+            return i;
+        }
+        scores = scores < 0 && is_scores(type) ? i : scores;
+    }
+    return scores;
+}
+
 static void put_outputs(FILE *to, const struct init_facts *facts) {
+    int labelled = facts->labels == NULL ? -1 : init_labelled_output(facts->model);
     fputs("            outputs = {\n", to);
     for (int i = 0; i < model_output_count(facts->model); i++) {
         const struct model_port *port = model_output(facts->model, i);
         char name[KEY_MAX];
         answer_name(facts, port, name);
         fprintf(to, "              %s = ", name);
-        if (is_probabilities(port)) {
+        if (i == labelled) {
+            put_setting(to, "{ output = ", port->name, "; labels = ");
+            put_setting(to, "", facts->labels, "; };  # the class's word\n");
+        } else if (is_probabilities(port)) {
             fputs("{ output = ", to);
             put_quoted(to, port->name);
             fputs("; element = 1; };  # the second of two: of the class 1\n", to);
@@ -207,6 +247,28 @@ static void put_record(FILE *to, const struct init_facts *facts) {
 /* ---- the file -------------------------------------------------------------------------
  */
 
+static void put_registry(FILE *to, const struct registry_flags *registry) {
+    const struct {
+        const char *name, *value;
+    } settings[] = {{"user", registry->user},
+                    {"ca_file", registry->ca_file},
+                    {"certificate_file", registry->certificate_file},
+                    {"key_file", registry->key_file}};
+    put_setting(to, "registry = { urls = ", registry->urls, ";");
+    for (size_t i = 0; i < ARRAY_COUNT(settings); i++) {
+        if (settings[i].value != NULL) {
+            fprintf(to, "\n             %s = ", settings[i].name);
+            put_setting(to, "", settings[i].value, ";");
+        }
+    }
+    fputs(" };\n", to);
+    if (registry->user != NULL || registry->key_file != NULL) {
+        fputs("# Passwords are best given as MILLRACE_REGISTRY_PASSWORD and "
+              "_KEY_PASSWORD.\n",
+              to);
+    }
+}
+
 void init_write(FILE *to, const struct init_facts *facts) {
     fprintf(to,
             "# A worker's configuration, begun by 'millrace init'. 'millrace man\n"
@@ -215,17 +277,24 @@ void init_write(FILE *to, const struct init_facts *facts) {
                 "; };  # librdkafka's properties, \"_\" for \".\"\n");
     put_setting(to, "worker = { group = ", facts->name,
                 "; };  # workers of one group share the work\n");
-    if (facts->registry != NULL) {
-        put_setting(to, "registry = { urls = ", facts->registry, "; };\n");
+    if (facts->registry->urls != NULL) {
+        put_registry(to, facts->registry);
     }
     fputc('\n', to);
     put_ports(to, facts->model);
     put_setting(to, "models = ( { name = ", facts->name, ";\n");
     put_setting(to, "             path = ", facts->model_path, ";\n");
     fputs("             batch_max = 64;  # jobs in one batch, at most\n"
-          "             linger_ms = 5;   # how long a job may wait for company\n"
-          "} );\n\nroutes = (\n    {\n",
+          "             linger_ms = 5;   # how long a job may wait for company\n",
           to);
+    if (facts->how->external_data) {
+        fputs("             external_data = \"allow\";  # weights lie beside the model\n",
+              to);
+    }
+    if (facts->how->memory_mb != MEMORY_MB) {
+        fprintf(to, "             memory_mb = %lld;\n", (long long)facts->how->memory_mb);
+    }
+    fputs("} );\n\nroutes = (\n    {\n", to);
     put_setting(to, "        input = ", facts->input, ";\n");
     put_setting(to, "        output = ", facts->output, ";\n");
     put_setting(to, "        dead_letter = ", facts->dead_letter,

@@ -9,6 +9,8 @@
 #include <stdio.h>
 
 #include "tools/init_propose.h"
+#include "tools/model_options.h"
+#include "tools/registry_options.h"
 
 struct init_facts {
     const struct model *model;
@@ -20,9 +22,14 @@ struct init_facts {
     const struct init_proposal *proposal;
     const struct avro_node *record;
     const char *schema_path; /* of bare records; NULL for Confluent's wire format */
-    const char *registry;    /* URLs, or NULL */
-    const char *subject;     /* "" for the topic's own */
+    const struct registry_flags *registry; /* .urls is NULL where there is none */
+    const struct model_flags *how;         /* the model is loaded */
+    const char *labels;                    /* file of words; NULL for none */
+    const char *subject;                   /* "" for the topic's own */
 };
+
+/* The output whose class words may stand for: an index, else scores; -1 for none. */
+int init_labelled_output(const struct model *model);
 
 /* Whether all was written, the caller sees by ferror. */
 void init_write(FILE *to, const struct init_facts *facts);

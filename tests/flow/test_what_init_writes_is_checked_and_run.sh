@@ -27,6 +27,7 @@ cat >"$work/pair.avsc" <<'END'
     {"name": "When", "type": {"type": "long", "logicalType": "timestamp-millis"}},
     {"name": "amount", "type": ["null", "double"]},
     {"name": "y", "type": "string"},
+    {"name": "kind", "type": {"type": "enum", "name": "Kind", "symbols": ["CASH", "CARD"]}},
     {"name": "count", "type": "int"}]}
 END
 "$millrace" init --model tests/data/models/twofold.onnx --schema "$work/pair.avsc" \
@@ -36,14 +37,16 @@ expect '"count"  # int' "$work/bare.conf"
 expect '{ field = "amount"; default = 0; },  # double, or null' "$work/bare.conf"
 expect '#   When (long); a time' "$work/bare.conf"
 expect '#   order_id (long)' "$work/bare.conf"
+expect '#   kind (enum); a text: steps = { vocabulary = [ "CASH", "CARD" ]; unknown = -1; }' \
+    "$work/bare.conf"
 expect 'y_predicted = "y"' "$work/bare.conf" # the record has a y of its own
 run_it bare "$work/bare.conf"
-bytes '0e 02 02 0000000000000040 0261 06' >"$work/record" # 7, 1, 2.0, "a", 3
+bytes '0e 02 02 0000000000000040 0261 02 06' >"$work/record" # 7, 1, 2.0, "a", CARD, 3
 send_raw bare key "$work/record"
 read_topic bare.answers 1 '%k\n' >"$work/keys"
 kcat -C -q -b "$bootstrap" -t bare.answers -p 0 -o 0 -c 1 -D '' -f '%s' >"$work/answer"
 # The record, then the model's input as it is, and its negative: lists of 2 floats.
-bytes '0e 02 02 0000000000000040 0261 06 04 00000040 00004040 00 04 000000c0 000040c0 00' |
+bytes '0e 02 02 0000000000000040 0261 02 06 04 00000040 00004040 00 04 000000c0 000040c0 00' |
     cmp - "$work/answer" || fail "the answer is $(od -An -tx1 "$work/answer")"
 stop_worker bare
 
@@ -71,6 +74,31 @@ expect 'subject = "Sale";' "$work/sales.conf"
 run_it sales "$work/sales.conf"
 read_topic sales.answers 1 '%k\n' >"$work/keys"
 stop_worker sales
+
+# Words for classes, weights beside the model, and what opens the registry: all of it as the
+# worker is to have it, with paths from the configuration's folder.
+mkdir -p "$work/conf"
+printf '%s\n' none some >"$work/words.txt"
+register_schema priced-value "$(jq -c . "$work/pair.avsc")" >"$work/id"
+MILLRACE_REGISTRY_PASSWORD=hush "$millrace" init --model tests/data/models/twofold.onnx \
+    --registry "$registry" --registry-user shop --registry-ca-file "$work/ca.pem" \
+    --topic priced --labels "$work/words.txt" --external-data --memory-mb 64 \
+    --bootstrap "$bootstrap" --output "$work/conf/all.conf" >"$work/next"
+expect_not hush "$work/conf/all.conf"
+grep -A2 '^registry' "$work/conf/all.conf" | tr -s ' \n' ' ' >"$work/found"
+expect "registry = { urls = \"$registry\"; user = \"shop\"; ca_file = \"$PWD/$work/ca.pem\"; };" \
+    "$work/found"
+expect 'external_data = "allow";' "$work/conf/all.conf"
+expect 'memory_mb = 64;' "$work/conf/all.conf"
+expect "labels = \"$PWD/$work/words.txt\"" "$work/conf/all.conf"
+: >"$work/ca.pem"
+expect_exit 0 "$millrace" check-config "$work/conf/all.conf" --set registry.ca_file= \
+    --set worker.delivery=at_least_once
+expect_exit 1 env MILLRACE_REGISTRY_TOKEN=t0ken "$millrace" init --registry-user shop \
+    --model tests/data/models/twofold.onnx --registry "$registry" --topic orders \
+    --output "$work/x.conf"
+expect 'not both' "$work/out"
+expect_exit 2 "$millrace" init --model tests/data/models/twofold.onnx --labels "$work/words.txt"
 
 # What cannot be is told, and no file is touched.
 cp "$work/bare.conf" "$work/before"

@@ -84,3 +84,20 @@ asks 2 tokens 'registry.token goes without registry.user' token=t0ken-of-ours us
 # Several URLs: the first that answers.
 url[several]=https://127.0.0.1:1,${url[tokens]}
 asks 0 several fine token=t0ken-of-ours
+
+# The tools ask with the same flags and variables.
+begin() { # EXIT GUARD TEXT [VARIABLE=VALUE | FLAG]...
+    rm -f "$work/begun.conf"
+    expect_exit "$1" env "${@:4}" "$millrace" init --model tests/data/models/twofold.onnx \
+        --topic orders --registry "${url[$2]}" "${flags[@]}" --output "$work/begun.conf"
+    expect "$3" "$work/out"
+    for setting in hush-hush t0ken opensesame; do expect_not "$setting" "$work/out"; done
+}
+flags=(--registry-ca-file "$work/ca.crt")
+begin 1 passwords 'answers 401' MILLRACE_REGISTRY_PASSWORD=hush-hush
+begin 0 tokens 'is written' MILLRACE_REGISTRY_TOKEN=t0ken-of-ours
+flags+=(--registry-user shop)
+begin 0 passwords 'is written' MILLRACE_REGISTRY_PASSWORD=hush-hush
+flags=(--registry-ca-file "$work/ca.crt" --registry-certificate-file "$work/client.crt"
+    --registry-key-file "$work/locked.key")
+begin 0 certificates 'is written' MILLRACE_REGISTRY_KEY_PASSWORD=opensesame
