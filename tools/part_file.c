@@ -49,6 +49,18 @@ enum status part_file_init_progress(struct part_file *file, const char *path,
                : error_set(err, STATUS_NO_MEMORY, "no memory for a file's name");
 }
 
+enum status part_file_init_stream(struct part_file *file, struct error *err) {
+    *file = (struct part_file){.fd = -1};
+    file->path = join("standard output", "");
+    return file->path != NULL
+               ? STATUS_OK
+               : error_set(err, STATUS_NO_MEMORY, "no memory for a file's name");
+}
+
+static bool is_stream(const struct part_file *file) {
+    return file->part == NULL;
+}
+
 void part_file_close(struct part_file *file) {
     if (file->path == NULL) {
         return;
@@ -74,6 +86,10 @@ json_t *part_file_progress(const struct part_file *file) {
 enum status part_file_open(struct part_file *file, uint64_t keep, struct error *err) {
     struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
     struct stat info;
+    if (is_stream(file)) {
+        file->fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0);
+        return file->fd >= 0 ? STATUS_OK : fail(file->path, "cannot write", err);
+    }
     file->fd = open(file->part, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
     if (file->fd < 0) {
         return fail(file->part, "cannot write", err);
@@ -115,7 +131,8 @@ static enum status write_all(int fd, const char *path, struct span bytes,
 
 enum status part_file_write(struct part_file *file, struct span bytes,
                             struct error *err) {
-    enum status status = write_all(file->fd, file->part, bytes, err);
+    enum status status =
+        write_all(file->fd, is_stream(file) ? file->path : file->part, bytes, err);
     file->size += status == STATUS_OK ? bytes.size : 0;
     return status;
 }
@@ -137,7 +154,9 @@ enum status part_file_write_at(struct part_file *file, uint64_t offset, struct s
 }
 
 enum status part_file_sync(struct part_file *file, struct error *err) {
-    return fsync(file->fd) == 0 ? STATUS_OK : fail(file->part, "cannot write", err);
+    return is_stream(file) || fsync(file->fd) == 0
+               ? STATUS_OK
+               : fail(file->part, "cannot write", err);
 }
 
 /* The folder's own entry for the name. */
@@ -200,6 +219,9 @@ enum status part_file_save(struct part_file *file, const json_t *progress,
 }
 
 enum status part_file_finish(struct part_file *file, struct error *err) {
+    if (is_stream(file)) {
+        return STATUS_OK;
+    }
     if (part_file_sync(file, err) != STATUS_OK) {
         return err->status;
     }

@@ -18,7 +18,7 @@
 struct json_t;
 
 struct part_file {
-    char *path, *part, *progress; /* owned */
+    char *path, *part, *progress; /* owned; of standard output the first alone */
     int fd;                       /* of `part`; negative while it is closed */
     uint64_t size;
 };
@@ -29,6 +29,10 @@ MUST_CHECK enum status part_file_init(struct part_file *file, const char *path,
 /* Only the progress, in a file of this name: of work whose output is no file. */
 MUST_CHECK enum status part_file_init_progress(struct part_file *file, const char *path,
                                                struct error *err);
+/* Standard output instead, which appears while it is written and is not gone on with: of
+ * those below, open, write, sync and finish do what they can, and the others must not be
+ * called. */
+MUST_CHECK enum status part_file_init_stream(struct part_file *file, struct error *err);
 /* Accepts a zeroed one; what has been written stays for the next run. */
 void part_file_close(struct part_file *file);
 

@@ -10,6 +10,7 @@
 
 #include "base/size.h"
 #include "tools/rows_impl.h"
+#include "tools/spool.h"
 
 static const struct rows_ops *const formats[] = {
     [ROWS_AVRO] = &rows_avro_ops,
@@ -52,12 +53,23 @@ enum rows_format rows_format_of(const char *path) {
                                                    : rows_format_parse(dot + 1);
 }
 
+bool rows_is_stream(const char *path) {
+    return strcmp(path, "-") == 0;
+}
+
 /* ---- the reader ---------------------------------------------------------------------
  */
 
 static enum status open_file(struct rows_reader *reader, struct error *err) {
     struct stat info;
-    reader->fd = open(reader->path, O_RDONLY | O_CLOEXEC);
+    if (rows_is_stream(reader->path)) {
+        reader->path = "standard input";
+        if (spool_standard_input(&reader->fd, err) != STATUS_OK) {
+            return err->status;
+        }
+    } else {
+        reader->fd = open(reader->path, O_RDONLY | O_CLOEXEC);
+    }
     if (reader->fd < 0 || fstat(reader->fd, &info) != 0) {
         return error_set(err, STATUS_INVALID, "%s: %s", reader->path, strerror(errno));
     }
@@ -80,6 +92,7 @@ enum status rows_reader_open(const struct rows_reader_opts *opts,
     reader->fd = -1;
     reader->path = opts->path;
     reader->growing = opts->growing;
+    reader->no_header = opts->no_header;
     reader->ops = formats[opts->format];
     reader->delimiter = opts->delimiter != 0                      ? opts->delimiter
                         : dot != NULL && strcmp(dot, ".tsv") == 0 ? '\t'

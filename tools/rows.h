@@ -46,6 +46,9 @@ const char *rows_format_name(enum rows_format format);
 /* "avro, csv, jsonl or npy", for messages. */
 #define ROWS_FORMATS_TEXT "avro, csv, jsonl or npy"
 
+/* Is it "-", which stands for standard input or output? */
+bool rows_is_stream(const char *path);
+
 /* ---- reading ------------------------------------------------------------------------
  */
 
@@ -71,9 +74,10 @@ struct rows_column {
 struct rows_reader;
 
 struct rows_reader_opts {
-    const char *path;
+    const char *path; /* "-": standard input, which is read to its end at once */
     enum rows_format format;
     char delimiter; /* of CSV; 0 for ',', or tab where the path ends with .tsv */
+    bool no_header; /* of CSV: the first line is a row; columns are called 1, 2, ... */
     bool growing;   /* text is written to it still: a line without an end is left alone */
 };
 
@@ -97,7 +101,7 @@ const struct avro_schema *rows_reader_schema(const struct rows_reader *reader);
 const char *rows_kind_name(enum rows_kind kind);
 enum rows_codec rows_reader_codec(const struct rows_reader *reader);
 char rows_reader_delimiter(const struct rows_reader *reader);
-/* CSV's header line. */
+/* CSV's header line; empty where it has none. */
 struct span rows_reader_header(const struct rows_reader *reader);
 /* Bytes of the file; and how many have been read.  A reader goes on from where another
  * one of the same file was. */
@@ -168,6 +172,7 @@ struct rows_writer_opts {
     int column_count;
     bool raw;            /* rows are given as text, and the record's fields follow it */
     struct span header;  /* where `raw`: of CSV, the columns of that text */
+    bool no_header;      /* of CSV: nor does the output have one */
     struct tensor row;   /* of .npy: dtype and shape of a row */
     const uint8_t *sync; /* 16 bytes between an Avro container's blocks */
 };

@@ -1,8 +1,9 @@
 /* rows_csv.c - CSV: RFC 4180, with LF or CRLF, a byte order mark, and any delimiter.
  *
- * The first line names the columns.  A field in quotes may hold the delimiter, line ends
- * and, doubled, quotes; a quote elsewhere is a character like any other.  Blank lines are
- * passed over.  What pandas takes for a missing value is one here. */
+ * The first line names the columns, unless the reader is told that it does not.  A field
+ * in quotes may hold the delimiter, line ends and, doubled, quotes; a quote elsewhere is
+ * a character like any other.  Blank lines are passed over.  What pandas takes for a
+ * missing value is one here. */
 #include "base/size.h"
 #include "codec/utf8.h"
 #include "codec/writer.h"
@@ -204,16 +205,21 @@ static enum rows_kind widen(enum rows_kind kind, struct span text) {
     return parse_real(word, &real) ? ROWS_DOUBLE : ROWS_STRING;
 }
 
+/* Makes the columns of the first line: of its names, or of how many there are. */
 static enum status take_header(struct rows_reader *reader, struct walk *w,
                                struct error *err) {
     const char *start = w->at;
     for (;;) {
         struct span title = take_field(w);
         struct rows_column *column;
+        char number[16];
         if (w->open || w->failed) {
-            return error_set(err, STATUS_INVALID,
-                             "%s: the first line, of column names, has an open quote",
+            return error_set(err, STATUS_INVALID, "%s: the first line has an open quote",
                              reader->path);
+        }
+        if (reader->no_header) {
+            (void)snprintf(number, sizeof(number), "%d", reader->column_count + 1);
+            title = span_text(number);
         }
         if (!utf8_valid(title) || memchr(title.data, 0, title.size) != NULL) {
             return error_set(err, STATUS_INVALID,
@@ -234,8 +240,13 @@ static enum status take_header(struct rows_reader *reader, struct walk *w,
         }
         w->at++;
     }
+    if (reader->no_header) {
+        w->at = start;
+        return STATUS_OK;
+    }
     size_t size = (size_t)(w->at - start);
     size -= size > 0 && start[size - 1] == '\r';
+    w->at++;
     return rows_buffer_add(&reader->header, start, size, err);
 }
 
@@ -263,9 +274,9 @@ static enum status open_csv(struct rows_reader *reader, struct error *err) {
             ? MARK_SIZE
             : 0;
     if (status == STATUS_OK && chunk.raw.size == skipped) {
-        status = error_set(err, STATUS_INVALID,
-                           "%s: it is empty; the first line must name the columns",
-                           reader->path);
+        status = error_set(err, STATUS_INVALID, "%s: it is empty; %s", reader->path,
+                           reader->no_header ? "columns are counted in the first row"
+                                             : "the first line must name the columns");
     }
     if (status == STATUS_OK) {
         struct walk w = {.at = (const char *)chunk.raw.data + skipped,
@@ -273,7 +284,6 @@ static enum status open_csv(struct rows_reader *reader, struct error *err) {
                          .delimiter = reader->delimiter,
                          .scratch = &chunk.scratch};
         status = take_header(reader, &w, err);
-        w.at++;
         reader->offset = (uint64_t)size_min((size_t)(w.at - (const char *)chunk.raw.data),
                                             chunk.raw.size);
         if (status == STATUS_OK) {

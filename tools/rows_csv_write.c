@@ -11,6 +11,9 @@ enum status rows_csv_header(const struct rows_writer *writer, int64_t rows,
     char delimiter = writer->opts.delimiter;
     bool first = true, fine = true;
     (void)rows;
+    if (writer->opts.no_header) {
+        return STATUS_OK;
+    }
     if (writer->opts.raw) {
         struct span header = writer->opts.header;
         fine = rows_buffer_add(to, header.data, header.size, err) == STATUS_OK;

@@ -54,7 +54,8 @@ struct rows_reader {
     struct plan *walk; /* owned; finds a record's end */
     /* text */
     char delimiter;
-    struct rows_buffer header; /* CSV's first line */
+    bool no_header;            /* CSV's first line is a row */
+    struct rows_buffer header; /* CSV's first line, of names */
     struct rows_shape *shapes; /* owned; every shape, by `next` */
     /* .npy */
     struct npy_layout layout;

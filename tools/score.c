@@ -75,6 +75,11 @@ static const struct cli_flag flags[] = {
      .help = "between the columns of CSV; a comma, or a tab in .tsv",
      .type = CLI_TEXT,
      .offset = offsetof(struct score_opts, delimiter)},
+    {.name = "--no-header",
+     .help = "the first line of IN, which is CSV, is a row: its columns are called\n"
+             "1, 2, ...; nor has OUT such a line, if it is CSV too",
+     .type = CLI_SWITCH,
+     .offset = offsetof(struct score_opts, no_header)},
     {.name = "--threads",
      .argument = "N",
      .help = "threads that compute; 0: one for each processor",
@@ -123,6 +128,9 @@ const struct cli_command score_cli = {
         "Inputs of the model that are called like columns are made of these; a model\n"
         "of one input takes all columns of numbers, in their order. What was chosen\n"
         "is said on standard error. A missing number is NaN.\n"
+        "- stands for standard input and output, which are CSV if --from and --to do\n"
+        "not say otherwise; all of the input is read before the first row is scored,\n"
+        "and such a run begins anew when it is started again.\n"
         "OUT appears complete or not at all. A run that was stopped or killed goes on\n"
         "when it is started again: OUT.millrace-part and OUT.millrace-progress hold\n"
         "what is done. CSV to CSV, and JSON lines to JSON lines, rows are copied\n"
@@ -133,27 +141,32 @@ const struct cli_command score_cli = {
     .flag_count = ARRAY_COUNT(flags),
 };
 
-static void report(const struct score_opts *opts, const struct score_result *result) {
+static void report(const struct score_opts *opts, bool goes_on,
+                   const struct score_result *result) {
     int64_t done = result->rows - result->resumed;
+    bool stream = rows_is_stream(opts->output); /* which the rows have for themselves */
+    FILE *to = stream ? stderr : stdout;
     double rate = result->seconds > 0.0 ? (double)done / result->seconds : 0.0;
     if (opts->json) {
-        printf("{\"rows\":%lld,\"scored\":%lld,\"bad\":%lld,\"resumed\":%lld,"
-               "\"complete\":%s,\"seconds\":%.3f,\"rows_per_s\":%.1f}\n",
-               (long long)result->rows, (long long)result->good, (long long)result->bad,
-               (long long)result->resumed, result->stopped ? "false" : "true",
-               result->seconds, rate);
+        fprintf(to,
+                "{\"rows\":%lld,\"scored\":%lld,\"bad\":%lld,\"resumed\":%lld,"
+                "\"complete\":%s,\"seconds\":%.3f,\"rows_per_s\":%.1f}\n",
+                (long long)result->rows, (long long)result->good, (long long)result->bad,
+                (long long)result->resumed, result->stopped ? "false" : "true",
+                result->seconds, rate);
         return;
     }
-    printf("%lld rows scored", (long long)result->good);
+    fprintf(to, "%lld rows scored", (long long)result->good);
     if (result->bad > 0) {
-        printf(", %lld bad ones left out", (long long)result->bad);
+        fprintf(to, ", %lld bad ones left out", (long long)result->bad);
     }
     if (result->resumed > 0) {
-        printf(", %lld of them by runs before", (long long)result->resumed);
+        fprintf(to, ", %lld of them by runs before", (long long)result->resumed);
     }
-    printf(", in %.2f s (%.0f rows/s)\n", result->seconds, rate);
+    fprintf(to, ", in %.2f s (%.0f rows/s)\n", result->seconds, rate);
     if (result->stopped) {
-        printf("stopped; the same command goes on from here\n");
+        fprintf(to,
+                goes_on ? "stopped; the same command goes on from here\n" : "stopped\n");
     }
 }
 
@@ -212,8 +225,8 @@ static int run(int argc, char **argv) {
                                    : EXIT_FINE;
     }
     if (status == STATUS_OK) {
-        report(&opts, &result);
-    } else if (result.rows > 0) {
+        report(&opts, plan->goes_on, &result);
+    } else if (result.rows > 0 && plan->goes_on) {
         fprintf(stderr,
                 "%lld rows before are kept: the same command goes on behind them\n",
                 (long long)result.rows);

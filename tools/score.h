@@ -31,7 +31,7 @@ struct score_opts {
     const char *mapping, *route; /* a configuration, and the input topic of its route */
     struct cli_list maps, ignored, types, predictions;
     int64_t threads, batch;
-    bool only_predictions, missing_refused, restart, json;
+    bool only_predictions, missing_refused, no_header, restart, json;
     const char *on_error;   /* "fail", "skip" or a file */
     double save_s;          /* seconds between two notes of how far it has come */
     struct model_flags how; /* the model is loaded */
@@ -53,7 +53,9 @@ struct score_plan {
     struct record_output outputs[MODEL_OUTPUTS_MAX];
     enum rows_format from, to;
     enum rows_codec codec;
-    bool raw; /* rows of text are copied as they are */
+    bool raw;       /* rows of text are copied as they are */
+    bool goes_on;   /* where a run before was stopped: neither end is a stream */
+    bool no_header; /* the output is CSV and has none */
     uint8_t sync[ROWS_SYNC_SIZE];
 };
 

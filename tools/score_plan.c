@@ -14,6 +14,10 @@
 
 static enum status choose_format(const char *flag, const char *given, const char *path,
                                  enum rows_format *format, struct error *err) {
+    if (given == NULL && rows_is_stream(path)) {
+        *format = ROWS_CSV;
+        return STATUS_OK;
+    }
     *format = given == NULL ? rows_format_of(path) : rows_format_parse(given);
     if (*format != ROWS_FORMAT_COUNT) {
         return STATUS_OK;
@@ -33,7 +37,17 @@ static enum status choose_formats(struct score_plan *plan, struct error *err) {
         choose_format("--to", opts->to, opts->output, &plan->to, err) != STATUS_OK) {
         return err->status;
     }
-    if (stat(opts->input, &in) == 0 && stat(opts->output, &out) == 0 &&
+    plan->goes_on = !rows_is_stream(opts->input) && !rows_is_stream(opts->output);
+    plan->no_header = opts->no_header && plan->from == ROWS_CSV && plan->to == ROWS_CSV;
+    if (opts->no_header && plan->from != ROWS_CSV) {
+        return error_set(err, STATUS_INVALID, "--no-header: %s is no CSV", opts->input);
+    }
+    if (plan->to == ROWS_NPY && rows_is_stream(opts->output)) {
+        return error_set(err, STATUS_INVALID,
+                         "--to npy: the count of rows stands in front of them, so that "
+                         "it cannot go to standard output: name a file");
+    }
+    if (plan->goes_on && stat(opts->input, &in) == 0 && stat(opts->output, &out) == 0 &&
         in.st_dev == out.st_dev && in.st_ino == out.st_ino) {
         return error_set(err, STATUS_INVALID, "%s would be written over itself",
                          opts->input);
@@ -122,6 +136,7 @@ static enum status open_input(struct score_plan *plan, struct error *err) {
     const struct rows_reader_opts reader = {
         .path = opts->input,
         .format = plan->from,
+        .no_header = opts->no_header,
         .delimiter = opts->delimiter == NULL ? 0 : opts->delimiter[0]};
     struct row_mapping_opts mapping = {
         .model = plan->model,
@@ -190,6 +205,7 @@ static enum status open_output(struct score_plan *plan, struct error *err) {
         .delimiter = plan->to == plan->from ? rows_reader_delimiter(plan->reader) : ',',
         .raw = plan->raw,
         .header = rows_reader_header(plan->reader),
+        .no_header = plan->no_header,
         .sync = plan->sync};
     enum status status = STATUS_OK;
     if (plan->to == ROWS_NPY && opts->mapping != NULL) {

@@ -21,11 +21,12 @@ json_t *score_setup(const struct score_plan *plan, struct error *err) {
         }
         digest_text(digest, route);
     }
-    return json_pack("{s:s, s:s, s:s, s:s, s:s%, s:s, s:s, s:s, s:b, s:b, s:b}", "input",
-                     input, "route", route, "model", model, "mapping", plan->mapping.text,
-                     "schema", (const char *)schema.data, (size_t)schema.size, "from",
-                     rows_format_name(plan->from), "to", rows_format_name(plan->to),
-                     "codec", rows_codec_name(plan->codec), "raw", plan->raw,
+    return json_pack("{s:s, s:s, s:s, s:s, s:s%, s:s, s:s, s:s, s:b, s:b, s:b, s:b}",
+                     "input", input, "route", route, "model", model, "mapping",
+                     plan->mapping.text, "schema", (const char *)schema.data,
+                     (size_t)schema.size, "from", rows_format_name(plan->from), "to",
+                     rows_format_name(plan->to), "codec", rows_codec_name(plan->codec),
+                     "raw", plan->raw, "no_header", plan->opts->no_header,
                      "missing_refused", opts->missing_refused, "errors",
                      opts->on_error[0] != 0 && strcmp(opts->on_error, "fail") != 0 &&
                          strcmp(opts->on_error, "skip") != 0);
@@ -57,7 +58,7 @@ static void put_sync(const struct score_plan *plan, char text[2 * ROWS_SYNC_SIZE
 }
 
 void score_take_up(struct score_runner *run, uint64_t keep[2]) {
-    json_t *progress = part_file_progress(&run->output);
+    json_t *progress = run->plan->goes_on ? part_file_progress(&run->output) : NULL;
     struct score_result *result = run->result;
     keep[0] = keep[1] = 0;
     if (progress == NULL) {
@@ -89,6 +90,10 @@ enum status score_save(struct score_runner *run) {
     char sync[2 * ROWS_SYNC_SIZE + 1];
     json_t *progress;
     enum status status;
+    if (!run->plan->goes_on) {
+        run->saved_us = clock_now_us();
+        return STATUS_OK;
+    }
     put_sync(run->plan, sync);
     progress = json_pack(
         "{s:O, s:s, s:I, s:I, s:I, s:I, s:I, s:I}", "setup", run->setup, "sync", sync,

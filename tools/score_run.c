@@ -79,17 +79,35 @@ static void *computer_main(void *argument) {
 /* ---- all of it ----------------------------------------------------------------------
  */
 
+/* Standard output leaves nothing behind. */
+static void forget(const struct score_runner *run) {
+    if (!rows_is_stream(run->plan->opts->output)) {
+        part_file_forget(&run->output);
+    }
+}
+
+static void discard(const struct score_runner *run) {
+    if (!rows_is_stream(run->plan->opts->output)) {
+        part_file_discard(&run->output);
+    }
+    if (run->has_errors) {
+        part_file_discard(&run->errors);
+    }
+}
+
 static enum status open_files(struct score_runner *run, struct error *err) {
     const struct score_opts *opts = run->plan->opts;
     struct rows_buffer header = {.data = NULL};
     uint64_t keep[2];
-    enum status status = part_file_init(&run->output, opts->output, err);
+    bool stream = rows_is_stream(opts->output);
+    enum status status = stream ? part_file_init_stream(&run->output, err)
+                                : part_file_init(&run->output, opts->output, err);
     run->has_errors =
         strcmp(opts->on_error, "fail") != 0 && strcmp(opts->on_error, "skip") != 0;
     if (status == STATUS_OK && run->has_errors) {
         status = part_file_init(&run->errors, opts->on_error, err);
     }
-    if (status == STATUS_OK) {
+    if (status == STATUS_OK && run->plan->goes_on) {
         run->setup = score_setup(run->plan, err);
         status = run->setup == NULL ? err->status : STATUS_OK;
     }
@@ -103,7 +121,7 @@ static enum status open_files(struct score_runner *run, struct error *err) {
         status = part_file_open(&run->errors, keep[1], err);
     }
     if (status == STATUS_OK && keep[0] == 0) {
-        part_file_forget(&run->output);
+        forget(run);
         status = rows_writer_header(run->plan->writer, 0, &header, err);
         if (status == STATUS_OK) {
             status =
@@ -210,7 +228,7 @@ static enum status finish(struct score_runner *run, struct error *err) {
         status = part_file_finish(&run->output, err);
     }
     if (status == STATUS_OK) {
-        part_file_forget(&run->output);
+        forget(run);
     }
     return status;
 }
@@ -271,11 +289,8 @@ static enum status run_all(struct score_runner *run, struct error *err) {
     /* What is done so far is kept, unless keeping it is what failed. */
     status = run->status;
     *err = run->err;
-    if (run->result->rows == 0) {
-        part_file_discard(&run->output);
-        if (run->has_errors) {
-            part_file_discard(&run->errors);
-        }
+    if (run->result->rows == 0 || !run->plan->goes_on) {
+        discard(run);
         return status;
     }
     if (score_save(run) != STATUS_OK && status == STATUS_OK) {

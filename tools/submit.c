@@ -43,7 +43,7 @@ static const struct cli_flag flags[] = {
     {.name = "--rows",
      .argument = "FILE",
      .help = "instead of --input: a job or record for each row of an Avro\n"
-             "container, CSV, JSON lines or .npy",
+             "container, CSV, JSON lines or .npy; -: of standard input, CSV",
      .type = CLI_TEXT,
      .offset = offsetof(struct submit_options, rows)},
     {.name = "--as",
@@ -86,6 +86,10 @@ static const struct cli_flag flags[] = {
      .help = "of that schema; TOPIC-value if not given",
      .type = CLI_TEXT,
      .offset = offsetof(struct submit_options, subject)},
+    {.name = "--no-header",
+     .help = "the first line of CSV is a row: its columns are called 1, 2, ...",
+     .type = CLI_SWITCH,
+     .offset = offsetof(struct submit_options, no_header)},
     {.name = "--skip-bad",
      .help = "go on without rows that cannot be read, and count them",
      .type = CLI_SWITCH,
@@ -402,6 +406,12 @@ static int run(int argc, char **argv) {
     }
     if (strcmp(options.key, "none") != 0 && strcmp(options.key, "id") != 0) {
         return cli_misuse(&submit_cli, "--key %s: none or id is needed", options.key);
+    }
+    if (options.rows != NULL && rows_is_stream(options.rows) &&
+        (options.follow || options.progress != NULL)) {
+        return cli_misuse(&submit_cli,
+                          "--rows -: standard input is read once and to its end; "
+                          "--follow and --progress need a file");
     }
     if (options.rows != NULL) {
         return submit_rows(&submit_cli, &options);

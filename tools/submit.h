@@ -22,7 +22,7 @@ struct submit_options {
     struct model_flags how; /* the model of model_file is loaded */
     struct cli_list maps, ignored, types;
     double save_s, timeout_s;
-    bool skip_bad, follow;
+    bool skip_bad, follow, no_header;
 };
 
 /* Sends the rows of a file; returns the exit code. */

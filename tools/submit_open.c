@@ -79,11 +79,17 @@ enum status submit_open(struct sender *s) {
                                         .wait_s = o->wait_s};
     struct rows_reader_opts rows = {.path = o->rows, .growing = o->follow};
     enum status status;
-    rows.format = o->from == NULL ? rows_format_of(o->rows) : rows_format_parse(o->from);
+    rows.no_header = o->no_header;
+    rows.format = o->from != NULL           ? rows_format_parse(o->from)
+                  : rows_is_stream(o->rows) ? ROWS_CSV
+                                            : rows_format_of(o->rows);
     if (rows.format == ROWS_FORMAT_COUNT) {
         return error_set(s->err, STATUS_INVALID,
                          "%s: --from FORMAT is needed, and one of " ROWS_FORMATS_TEXT,
                          o->rows);
+    }
+    if (o->no_header && rows.format != ROWS_CSV) {
+        return error_set(s->err, STATUS_INVALID, "--no-header: %s is no CSV", o->rows);
     }
     if (o->follow && rows.format != ROWS_CSV && rows.format != ROWS_JSONL) {
         return error_set(s->err, STATUS_INVALID,
