@@ -19,12 +19,12 @@ enum status submit_save(struct sender *s) {
     if (status != STATUS_OK || s->options->progress == NULL) {
         return status;
     }
-    progress = json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I}", "input",
-                         s->identity, "topic", s->options->topic, "prefix",
-                         s->options->id_prefix, "as", s->options->as, "mapping",
-                         s->mapping.text, "first", (json_int_t)s->options->first,
-                         "offset", (json_int_t)s->offset, "behind", (json_int_t)s->behind,
-                         "rows", (json_int_t)s->row, "bad", (json_int_t)s->bad);
+    progress = json_pack(
+        "{s:s, s:s, s:s, s:s, s:s, s:I, s:b, s:I, s:I, s:I, s:I}", "input", s->identity,
+        "topic", s->options->topic, "prefix", s->options->id_prefix, "as", s->options->as,
+        "mapping", s->mapping.text, "first", (json_int_t)s->options->first, "no_header",
+        s->options->no_header, "offset", (json_int_t)s->offset, "behind",
+        (json_int_t)s->behind, "rows", (json_int_t)s->row, "bad", (json_int_t)s->bad);
     status = progress == NULL ? error_set(s->err, STATUS_NO_MEMORY, "no memory")
                               : part_file_save(&s->progress, progress, s->err);
     json_decref(progress);
@@ -64,6 +64,7 @@ enum status submit_take_up(struct sender *s) {
         !says(progress, "prefix", s->options->id_prefix) ||
         !says(progress, "as", s->options->as) ||
         !says(progress, "mapping", s->mapping.text) ||
+        json_is_true(json_object_get(progress, "no_header")) != s->options->no_header ||
         json_integer_value(json_object_get(progress, "first")) != s->options->first) {
         json_decref(progress);
         return error_set(

@@ -83,6 +83,13 @@ jq -r '[(.name[1:] | tonumber), .amount, .age, .y[0], .y[1]] | @csv' "$work/reco
         if (seen[n]++ || $2 != a || $3 != b || $4 != a || $5 != b) exit 1 }
     END { if (NR != rows) exit 1 }' || fail "not every record came back once"
 
+# A first line that is a row now would give each row another number.
+again=("$millrace" submit --bootstrap "$bootstrap" --topic rows --rows "$work/in.csv" --as record
+    --progress "$work/submitted-again")
+"${again[@]}" >"$work/submit.out"
+expect_exit 1 "${again[@]}" --no-header
+expect 'is of another file' "$work/out"
+
 # Again into other formats: the same answers, read from the topics' start.
 for format in avro npy; do
     collecting job twofold.results "$work/again.$format"
