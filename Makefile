@@ -366,9 +366,9 @@ $(BENCH_TOOLS):
 	$(if $(Q),@echo "  LD  $@")
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
-bench: packages-test ## measure against the Python peer and the transport limit
+bench: packages-test ## measure against the Python peer and the transport limit; BENCH_FLAGS=--help
 	@$(SUBMAKE) -j$(JOBS) all $(BENCH_TOOLS)
-	@tests/bench/bench.sh
+	@tests/bench/bench.sh $(BENCH_FLAGS)
 
 bench-models: packages-test ## Millrace and ONNX Runtime on every model; BENCH_FLAGS=--help
 	@$(SUBMAKE) -j$(JOBS) all
