@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "base/size.h"
+#include "base/small_float.h"
 #include "batch/pad.h"
 
 /* Of values around 1; what another order of summation makes is far below. */
@@ -66,27 +67,31 @@ struct trial {
     struct batch_model model; /* the one that is tried, for batches of one row */
     struct session *session;
     int64_t length, padded;
+    bool negative; /* values below zero, with which a model need not run at all */
     struct batch *batch;
     struct tensor alone[MODEL_OUTPUTS_MAX]; /* owned: what the row alone came to */
 };
 
 /* Values that no model should take for padding, nor masks for a no: those of floats
  * differ from step to step, and integers are in every vocabulary. */
-static void make_up(enum dtype dtype, void *data, size_t count) {
+enum made_up { ABOVE_ZERO, BELOW_ZERO, ONES };
+
+static void make_up(enum dtype dtype, enum made_up kind, void *data, size_t count) {
     for (size_t i = 0; i < count; i++) {
         uint32_t varied = (uint32_t)i * UINT32_C(2654435761) >> 16; /* Knuth's hash */
+        float some = kind == ONES ? 1 : 0.5f + (float)varied / 65536;
+        float value = kind == BELOW_ZERO ? -some : some;
         switch (dtype) {
         case DTYPE_F32:
-            ((float *)data)[i] = 0.5f + (float)varied / 65536;
+            ((float *)data)[i] = value;
             break;
         case DTYPE_F64:
-            ((double *)data)[i] = 0.5 + (double)varied / 65536;
+            ((double *)data)[i] = (double)value;
             break;
-        case DTYPE_F16: /* from 0.5 on, below 1 */
-            ((uint16_t *)data)[i] = (uint16_t)(0x3800 + varied % 1024);
-            break;
+        case DTYPE_F16:
         case DTYPE_BF16:
-            ((uint16_t *)data)[i] = (uint16_t)(0x3f00 + varied % 128);
+            ((uint16_t *)data)[i] =
+                (uint16_t)small_from_f32(small_float_of(dtype), value, true);
             break;
         case DTYPE_STRING:
             ((struct span *)data)[i] = span_text("a");
@@ -115,6 +120,14 @@ static void make_up(enum dtype dtype, void *data, size_t count) {
     }
 }
 
+/* Zeros may be the least of a row, or the largest, so that both signs are tried.  One
+ * number a step beside other inputs may be a mask, which is never below zero. */
+static enum made_up kind_of(const struct trial *trial, int input) {
+    const struct model *model = trial->model.model;
+    bool mask = model_input_count(model) > 1 && model_input(model, input)->type.rank == 2;
+    return !trial->negative ? ABOVE_ZERO : mask ? ONES : BELOW_ZERO;
+}
+
 /* Shapes trial->batch for one row padded to `padded`, and makes the row up. */
 static enum status make_row(struct trial *trial, int64_t padded, struct error *err) {
     const struct batch_model *model = &trial->model;
@@ -126,14 +139,15 @@ static enum status make_row(struct trial *trial, int64_t padded, struct error *e
     for (int i = 0; i < inputs && status == STATUS_OK; i++) {
         struct tensor *x = &trial->batch->inputs[i];
         int axis = model->pad.input_axis[i];
+        enum made_up kind = kind_of(trial, i);
         size_t count;
         x->dims[0] = 1;
         count = tensor_count(x);
         if (axis < 0) {
-            make_up(x->dtype, x->data, count);
+            make_up(x->dtype, kind, x->data, count);
             continue;
         }
-        make_up(x->dtype, x->data, count / (size_t)padded * (size_t)trial->length);
+        make_up(x->dtype, kind, x->data, count / (size_t)padded * (size_t)trial->length);
         pad_spread(x->data, pad_layout(x->dtype, &x->dims[1], x->rank - 1, axis),
                    trial->length, padded);
     }
@@ -204,22 +218,45 @@ static double distance(double a, double b) {
     return a == b || (isnan(a) && isnan(b)) ? 0 : isnan(d) ? HUGE_VAL : d;
 }
 
+/* Of 16-bit floats, a few of their last places are rounding. */
+#define SMALL_PLACES 4
+
+static double small_distance(enum dtype dtype, const void *a, const void *b, size_t i) {
+    const struct small_float *format = small_float_of(dtype);
+    double d = distance((double)small_to_f32(format, ((const uint16_t *)a)[i]),
+                        (double)small_to_f32(format, ((const uint16_t *)b)[i]));
+    return d <= ldexp(SMALL_PLACES, -format->mantissa_bits) ? 0 : d;
+}
+
+/* Floats by how far they are apart; labels and indexes are the same or are not; texts
+ * are not compared. */
+static double difference_at(enum dtype dtype, const void *a, const void *b, size_t i) {
+    size_t size = dtype_size(dtype), at = i * size;
+    if (dtype == DTYPE_F32) {
+        return distance((double)((const float *)a)[i], (double)((const float *)b)[i]);
+    }
+    if (dtype == DTYPE_F64) {
+        return distance(((const double *)a)[i], ((const double *)b)[i]);
+    }
+    if (dtype == DTYPE_F16 || dtype == DTYPE_BF16) {
+        return small_distance(dtype, a, b, i);
+    }
+    return dtype == DTYPE_STRING ||
+                   memcmp((const uint8_t *)a + at, (const uint8_t *)b + at, size) == 0
+               ? 0
+               : 1;
+}
+
 static double difference_of(enum dtype dtype, const void *a, const void *b,
                             size_t count) {
     double most = 0;
     for (size_t i = 0; i < count; i++) {
-        if (dtype == DTYPE_F32) {
-            most = fmax(most, distance((double)((const float *)a)[i],
-                                       (double)((const float *)b)[i]));
-        } else if (dtype == DTYPE_F64) {
-            most = fmax(most, distance(((const double *)a)[i], ((const double *)b)[i]));
-        }
+        most = fmax(most, difference_at(dtype, a, b, i));
     }
     return most;
 }
 
-/* The largest difference of the two, relative where values are over 1.  Integers are
- * taken for labels and indexes, and not compared. */
+/* The largest difference of the two, relative where values are over 1. */
 static double difference(const struct tensor *alone, const struct tensor *padded,
                          int axis, const struct trial *trial) {
     struct pad_layout layout = {.count = 1};
@@ -305,6 +342,7 @@ static enum status run_both(struct trial *trial, struct batch_pad *pad, double *
     }
     for (int i = 0; i < model->output_count; i++) {
         free(trial->alone[i].data);
+        trial->alone[i].data = NULL;
     }
     return status;
 }
@@ -343,6 +381,11 @@ enum status padding_outputs(struct batch_model *item, enum config_pad_check chec
     status = batch_create(&trial.model, 0, &trial.batch, err);
     if (status == STATUS_OK) {
         status = run_both(&trial, &item->pad, &most, &which, err);
+    }
+    if (status == STATUS_OK) {
+        struct error ignored;
+        trial.negative = true;
+        (void)!run_both(&trial, &item->pad, &most, &which, &ignored);
     }
     batch_destroy(trial.batch);
     return status == STATUS_OK ? judge(item, &trial, check, most, which, err) : status;

@@ -355,7 +355,7 @@ static const struct key model_keys[] = {
         .choices = pad_checks,
         .fallback = "refuse",
         .help = "`refuse` ends the start where padding changes the answers of the trial "
-                "by more than 0.001, `accept` only tells by how much.",
+                "by more than 0.001, or a label at all; `accept` only tells by how much.",
     },
 };
 

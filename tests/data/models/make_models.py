@@ -10,7 +10,7 @@ import numpy as np
 from onnx import TensorProto, helper, numpy_helper, save
 
 HERE = Path(__file__).parent
-F32, I64 = TensorProto.FLOAT, TensorProto.INT64
+F16, F32, I64 = TensorProto.FLOAT16, TensorProto.FLOAT, TensorProto.INT64
 
 
 def value(name, kind, shape):
@@ -126,6 +126,36 @@ write("twice",
        helper.make_node("Identity", ["turned"], ["again"])],
       [value("x", F32, ["batch", "length", 2])],
       [value("turned", F32, ["batch", 2, "length"]), value("again", F32, ["batch", 2, "length"])])
+
+# The same, where it is harder to see: among values below zero only, in 16 bits, in a label.
+# And the largest of those that a mask of floats leaves.
+write("unmasked_most", [helper.make_node("ReduceMax", ["x"], ["most"], axes=[1], keepdims=0)],
+      [value("x", F32, ["batch", "length", 2])], [value("most", F32, ["batch", 2])])
+write("unmasked_f16", [helper.make_node("ReduceMean", ["x"], ["mean"], axes=[1], keepdims=0)],
+      [value("x", F16, ["batch", "length", 2])], [value("mean", F16, ["batch", 2])])
+write("unmasked_label", [helper.make_node("ArgMin", ["x"], ["least"], axis=1, keepdims=0)],
+      [value("x", F32, ["batch", "length", 2])], [value("least", I64, ["batch", 2])])
+write("masked_softly",
+      [helper.make_node("Sub", ["mask", "one"], ["below"]),
+       helper.make_node("Mul", ["below", "much"], ["away"]),
+       helper.make_node("Unsqueeze", ["away", "two"], ["column"]),
+       helper.make_node("Add", ["x", "column"], ["kept"]),
+       helper.make_node("ReduceMax", ["kept"], ["most"], axes=[1], keepdims=0)],
+      [value("x", F32, ["batch", "length", 2]), value("mask", F32, ["batch", "length"])],
+      [value("most", F32, ["batch", 2])],
+      [numpy_helper.from_array(np.array(1, dtype=np.float32), "one"),
+       numpy_helper.from_array(np.array(1e9, dtype=np.float32), "much"),
+       numpy_helper.from_array(np.array([2], dtype=np.int64), "two")])
+
+# It takes no values below zero: they are places of a table that it does not have.
+write("places",
+      [helper.make_node("Sub", ["x", "half"], ["from_zero"]),
+       helper.make_node("Add", ["from_zero", "from_zero"], ["place"]),
+       helper.make_node("Cast", ["place"], ["whole"], to=I64),
+       helper.make_node("Gather", ["table", "whole"], ["y"])],
+      [value("x", F32, ["batch", "length"])], [value("y", F32, ["batch", "length"])],
+      [numpy_helper.from_array(np.array(0.5, dtype=np.float32), "half"),
+       numpy_helper.from_array(np.array([3, 4], dtype=np.float32), "table")])
 
 # Rows with two free dimensions, and one whose answer is half as long as they are.
 write("sheet", [helper.make_node("Relu", ["x"], ["y"])],

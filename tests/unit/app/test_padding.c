@@ -63,6 +63,29 @@ START_TEST(a_model_that_does_not_mask_is_refused_unless_that_is_accepted) {
 }
 END_TEST
 
+START_TEST(no_sign_width_or_kind_of_values_hides_that_a_model_does_not_mask) {
+    const char *text = "padding changes its answers";
+    refuses("tests/data/models/unmasked_most.onnx", STATUS_INVALID, text);
+    refuses("tests/data/models/unmasked_f16.onnx", STATUS_INVALID, text);
+    refuses("tests/data/models/unmasked_label.onnx", STATUS_INVALID, text);
+}
+END_TEST
+
+static void takes(const char *path) {
+    ck_assert_msg(open_padded(path, CONFIG_PAD_REFUSE) == STATUS_OK, "%s", err.text);
+    models_close(&models);
+}
+
+START_TEST(a_mask_of_floats_is_tried_as_a_mask) {
+    takes("tests/data/models/masked_softly.onnx");
+}
+END_TEST
+
+START_TEST(a_model_need_not_take_values_below_zero) {
+    takes("tests/data/models/places.onnx");
+}
+END_TEST
+
 START_TEST(what_cannot_be_padded_is_refused_with_the_reason) {
     refuses("tests/data/models/lookup.onnx", STATUS_INVALID, "nothing to pad");
     refuses("tests/data/models/sheet.onnx", STATUS_UNSUPPORTED,
@@ -85,6 +108,9 @@ int main(void) {
         the_length_is_found_in_inputs_and_outputs,
         each_length_is_measured_and_has_its_batches,
         a_model_that_does_not_mask_is_refused_unless_that_is_accepted,
+        no_sign_width_or_kind_of_values_hides_that_a_model_does_not_mask,
+        a_mask_of_floats_is_tried_as_a_mask,
+        a_model_need_not_take_values_below_zero,
         what_cannot_be_padded_is_refused_with_the_reason,
     };
     return suite_run_with("padding", tests, ARRAY_COUNT(tests), be_quiet, NULL);
