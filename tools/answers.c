@@ -55,21 +55,18 @@ struct answers {
  */
 
 static enum status open_schemas(struct answers *a, struct error *err) {
-    struct registry_opts registry = {.backoff_min_ms = 0};
     struct file_bytes text = {0};
     enum status status;
     if (!a->opts->records) {
         return avro_schema_parse(span_text(row_schema), NULL, &a->base, err);
     }
     if (a->opts->registry->urls != NULL) {
-        status = registry_options_of(a->opts->registry, &registry.http, err);
-        return status == STATUS_OK ? registry_create(&registry, &a->registry, err)
-                                   : status;
+        return registry_options_open(a->opts->registry, 0, &a->registry, err);
     }
     if (a->opts->schema == NULL) {
         return error_set(err, STATUS_INVALID,
-                         "which schema do the records have? --registry URL or --schema "
-                         "FILE is needed");
+                         "--registry URL or --schema FILE is needed: which schema do "
+                         "the records have?");
     }
     status = file_read(a->opts->schema, AVRO_TEXT_SIZE_MAX, &text, err);
     if (status == STATUS_OK) {
@@ -82,21 +79,14 @@ static enum status open_schemas(struct answers *a, struct error *err) {
 
 static enum status choose(struct answers *a, struct error *err) {
     const struct answers_opts *o = a->opts;
-    a->to = o->to == NULL ? rows_format_of(o->path) : rows_format_parse(o->to);
+    if (rows_format_choose("--to", o->to, o->path, &a->to, err) != STATUS_OK) {
+        return err->status;
+    }
     a->codec =
         o->codec == NULL ? ROWS_CODEC_DEFLATE : rows_codec_parse(span_text(o->codec));
-    if (a->to == ROWS_FORMAT_COUNT) {
-        return error_set(err, STATUS_INVALID,
-                         "%s: --to FORMAT is needed, and one of " ROWS_FORMATS_TEXT,
-                         o->path);
-    }
-    if (a->codec == ROWS_CODEC_COUNT) {
-        return error_set(err, STATUS_INVALID,
-                         "--codec %s: null, deflate, snappy or zstandard is needed",
-                         o->codec);
-    }
     return a->to == ROWS_NPY && o->records
-               ? error_set(err, STATUS_INVALID, "a .npy file holds no records")
+               ? error_set(err, STATUS_INVALID,
+                           "--as record: a .npy file holds no records")
                : STATUS_OK;
 }
 

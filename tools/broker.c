@@ -6,6 +6,7 @@
 #include "tools/cli.h"
 #include "tools/commands.h"
 #include "tools/kafka_broker.h"
+#include "tools/topic_spec.h"
 
 struct options {
     const char *topics, *address_file;
@@ -96,6 +97,9 @@ static int run(int argc, char **argv) {
         cli_parse(&broker_cli, argc, argv, &options, &operand_count);
     if (outcome != CLI_RUN) {
         return cli_exit(outcome);
+    }
+    if (options.topics != NULL && topic_spec_check(options.topics, &err) != STATUS_OK) {
+        return cli_misuse(&broker_cli, "--topics %s", err.text);
     }
     /* Blocked before librdkafka's threads start, which inherit it: sigwait gets them. */
     sigemptyset(&signals);

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdarg.h>
 
+#include "base/span.h"
 #include "base/text.h"
 
 #define PROGRAM "millrace"
@@ -105,7 +106,21 @@ static enum cli_outcome wrong(const struct cli_command *command, const char *fmt
     return CLI_WRONG;
 }
 
+/* Does the text begin with one of the command's flags? */
+static bool blames_flag(const struct cli_command *command, const char *text) {
+    size_t size = strcspn(text, " :=");
+    for (size_t i = 0; i < command->flag_count; i++) {
+        if (span_is(span_of(text, size), command->flags[i].name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 int cli_fail(const struct cli_command *command, const struct error *err) {
+    if (err->status == STATUS_INVALID && blames_flag(command, err->text)) {
+        return cli_misuse(command, "%s", err->text);
+    }
     fprintf(stderr, PROGRAM " %s: %s\n", command->name, err->text);
     return EXIT_FAILED;
 }
@@ -147,6 +162,25 @@ static bool wants_pair(const struct cli_flag *flag) {
            strchr(flag->argument, '=') != NULL;
 }
 
+/* Is the flag's value "one|other", and not "one|FILE", and `value` none of these? */
+static bool is_no_choice(const struct cli_flag *flag, const char *value) {
+    const char *word = flag->argument;
+    if (word == NULL || strchr(word, '|') == NULL ||
+        strpbrk(word, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != NULL) {
+        return false;
+    }
+    for (;;) {
+        size_t size = strcspn(word, "|");
+        if (span_is(span_of(word, size), value)) {
+            return false;
+        }
+        if (word[size] == 0) {
+            return true;
+        }
+        word += size + 1;
+    }
+}
+
 /* Takes the flag argv[next], with its value if it has one. */
 static enum cli_outcome take_flag(struct cursor *cursor) {
     const struct cli_command *command = cursor->command;
@@ -176,7 +210,7 @@ static enum cli_outcome take_flag(struct cursor *cursor) {
         }
         value = cursor->argv[cursor->next++];
     }
-    if (wants_pair(flag) && strchr(value, '=') == NULL) {
+    if ((wants_pair(flag) && strchr(value, '=') == NULL) || is_no_choice(flag, value)) {
         return wrong(command, "%s %s: %s is needed", name, value, flag->argument);
     }
     if (!store(flag, value, cursor->options)) {
@@ -193,7 +227,7 @@ static bool flags_are_sound(const struct cli_command *command) {
         const struct cli_flag *flag = &command->flags[i];
         if (flag->name == NULL || flag->name[0] != '-' || flag->help == NULL ||
             (flag->argument == NULL) != (flag->type == CLI_SWITCH) ||
-            (flag->required && flag->initial != NULL)) {
+            (flag->initial != NULL && (flag->required || flag->initial[0] == 0))) {
             return false;
         }
         for (size_t k = 0; k < i; k++) {

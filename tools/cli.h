@@ -46,10 +46,10 @@ struct cli_list {
 };
 
 struct cli_flag {
-    const char *name; /* as typed: "--batch", "-X" */
-    const char
-        *argument; /* what --help calls the value; NULL for a CLI_SWITCH.  Where
-                      it is "NAME=VALUE", so must values be; see completion.h, too */
+    const char *name;     /* as typed: "--batch", "-X" */
+    const char *argument; /* what --help calls the value; NULL for a CLI_SWITCH.  Where
+                             it is "NAME=VALUE", so must values be; where "one|other", one
+                             of these; see completion.h, too */
     const char *help;
     enum cli_type type;
     size_t offset;       /* of the field in the options struct */
@@ -83,7 +83,8 @@ MUST_CHECK enum cli_outcome cli_parse(const struct cli_command *command, int arg
 /* The exit code for an outcome other than CLI_RUN. */
 int cli_exit(enum cli_outcome outcome);
 
-/* "millrace COMMAND: text" on standard error; returns EXIT_FAILED. */
+/* "millrace COMMAND: text" on standard error; returns EXIT_FAILED.  What is invalid and
+ * begins with one of the command's flags is wrong use, as in cli_misuse. */
 int cli_fail(const struct cli_command *command, const struct error *err);
 
 /* The same for wrong use that only the command itself can see; returns

@@ -62,14 +62,13 @@ static const struct cli_flag flags[] = {
      .type = CLI_TEXT,
      .offset = offsetof(struct collect_options, answers)},
     {.name = "--to",
-     .argument = "FORMAT",
-     .help = "of --answers: " ROWS_FORMATS_TEXT "; its name tells if not given",
+     .argument = ROWS_FORMATS,
+     .help = "of --answers; its name tells if not given",
      .type = CLI_TEXT,
      .offset = offsetof(struct collect_options, to)},
     {.name = "--codec",
-     .argument = "CODEC",
-     .help = "of an Avro container: null, deflate (if not given), snappy or\n"
-             "zstandard",
+     .argument = ROWS_CODECS,
+     .help = "of an Avro container; deflate if not given",
      .type = CLI_TEXT,
      .offset = offsetof(struct collect_options, codec)},
     {.name = "--as",
@@ -175,8 +174,9 @@ static int run(int argc, char **argv) {
     if (kafka_io_bootstrap(options.bootstrap) == NULL) {
         return kafka_io_no_bootstrap(&collect_cli);
     }
-    if (strcmp(options.as, "job") != 0 && strcmp(options.as, "record") != 0) {
-        return cli_misuse(&collect_cli, "--as %s: job or record is needed", options.as);
+    if (options.answers != NULL && rows_is_stream(options.answers)) {
+        return cli_misuse(&collect_cli, "--answers -: it goes on where it was stopped, "
+                                        "which takes a file");
     }
     if (options.as[0] == 'r' && options.answers == NULL) {
         return cli_misuse(&collect_cli, "--as record: --answers FILE is needed");

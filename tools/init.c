@@ -7,6 +7,7 @@
 #include "tools/init_write.h"
 #include "tools/kafka_io.h"
 #include "tools/model_options.h"
+#include "tools/topic_spec.h"
 
 #define TOPIC_MAX 249 /* bytes, as Kafka has it */
 #define PATH_TEXT_MAX 4096
@@ -139,6 +140,7 @@ static enum status set_texts(struct init *init, struct error *err) {
                                                {"", ".answers", ".dead"}};
     const struct options *options = init->options;
     const char *stem = options->topic;
+    const char *flag = stem != NULL ? "--topic" : "--name";
     if (options->name != NULL) {
         (void)snprintf(init->name, sizeof(init->name), "%s", options->name);
     } else {
@@ -151,8 +153,17 @@ static enum status set_texts(struct init *init, struct error *err) {
             snprintf(init->topics[i], sizeof(init->topics[i]), "%s%s", stem, suffix);
         if ((size_t)size >= sizeof(init->topics[i])) {
             return error_set(err, STATUS_INVALID,
-                             "%.60s...%s: a topic has %d letters at most", stem, suffix,
-                             TOPIC_MAX);
+                             "%s %.60s...%s: a topic has %d letters at most", flag, stem,
+                             suffix, TOPIC_MAX);
+        }
+        const char *topic = init->topics[i];
+        struct topic_spec spec;
+        if (strpbrk(topic, ":,") != NULL ||
+            topic_spec_take(&topic, &spec, err) != STATUS_OK) {
+            return error_set(err, STATUS_INVALID,
+                             "%s '%.100s': letters, digits, '.', '_' and '-' are needed, "
+                             "since topics are called so",
+                             flag, stem);
         }
     }
     return STATUS_OK;

@@ -81,14 +81,10 @@ static enum status by_record(const struct init_schema_opts *opts,
 
 static enum status ask_registry(const struct init_schema_opts *opts,
                                 struct init_schema *schema, struct error *err) {
-    struct registry_opts registry = {.backoff_min_ms = 0};
     const struct registry_schema *found;
     char subject[REGISTRY_SUBJECT_SIZE_MAX];
-    enum status status = registry_options_of(opts->registry, &registry.http, err);
-    registry.http.timeout_ms = REGISTRY_WAIT_MS / 3;
-    if (status == STATUS_OK) {
-        status = registry_create(&registry, &schema->registry, err);
-    }
+    enum status status = registry_options_open(opts->registry, REGISTRY_WAIT_MS / 3,
+                                               &schema->registry, err);
     if (status != STATUS_OK) {
         return status;
     }

@@ -56,7 +56,9 @@ static enum status set_given(rd_kafka_conf_t *conf, const char *given,
     }
     memcpy(name, given, size);
     name[size] = 0;
-    return set_property(conf, name, equals + 1, err);
+    return set_property(conf, name, equals + 1, err) == STATUS_OK
+               ? STATUS_OK
+               : error_prefix(err, "-X %s", name);
 }
 
 enum status kafka_client_open(const struct kafka_io_opts *opts, rd_kafka_type_t type,

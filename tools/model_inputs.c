@@ -85,7 +85,7 @@ static enum status apply_batch(const struct model *model, int64_t batch,
     }
     if (!any_free && fixed >= 0 && fixed != batch) {
         return error_set(err, STATUS_INVALID,
-                         "the model's batch is fixed: --batch %lld is needed",
+                         "--batch %lld is needed: the model's batch is fixed",
                          (long long)fixed);
     }
     return STATUS_OK;
@@ -102,12 +102,13 @@ static enum status check_all_set(const struct model *model,
             }
             if (symbol != NULL) {
                 return error_set(err, STATUS_INVALID,
-                                 "input '%s': dimension %d is free: --dim %s=K is needed",
-                                 port->name, axis, symbol);
+                                 "--dim %s=K is needed: dimension %d of input '%s' is "
+                                 "free",
+                                 symbol, axis, port->name);
             }
             return error_set(err, STATUS_INVALID,
-                             "input '%s': dimension %d is free: --dim %s:%d=K is needed",
-                             port->name, axis, port->name, axis);
+                             "--dim %s:%d=K is needed: this dimension is free",
+                             port->name, axis);
         }
     }
     return STATUS_OK;

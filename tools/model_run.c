@@ -61,16 +61,16 @@ static enum status read_input(struct run *run, const char *argument, struct erro
     int index = model_input_find(run->model, span_of(argument, (size_t)name_size));
     if (index < 0) {
         return error_set(err, STATUS_INVALID,
-                         "the model has no input '%.*s'; its %s '%s', see millrace model "
-                         "inspect",
+                         "--input %.*s: the model has no such input; its %s '%s', see "
+                         "millrace model inspect",
                          name_size, argument,
                          model_input_count(run->model) == 1 ? "only one is"
                                                             : "first one is",
                          model_input(run->model, 0)->name);
     }
     if (run->arrays[index].elements != NULL) {
-        return error_set(err, STATUS_INVALID, "input '%.*s' is given twice", name_size,
-                         argument);
+        return error_set(err, STATUS_INVALID, "--input %.*s: it is given twice",
+                         name_size, argument);
     }
     enum status status = npy_read(equals + 1, &run->arrays[index], err);
     run->inputs[index] = run->arrays[index].tensor;
@@ -87,7 +87,7 @@ static enum status read_inputs(struct run *run, const struct cli_list *list,
     }
     for (int i = 0; i < model_input_count(run->model); i++) {
         if (run->arrays[i].elements == NULL) {
-            return error_set(err, STATUS_INVALID, "input '%s' is not given",
+            return error_set(err, STATUS_INVALID, "--input %s=FILE.npy is needed",
                              model_input(run->model, i)->name);
         }
     }

@@ -7,13 +7,14 @@
  * What is not given is taken from the worker's variables, MILLRACE_REGISTRY_USER and so
  * on; what is secret from these alone, since everybody sees a command's flags.
  *
- * Depends on: tools/cli.h, registry/http_client.h.
- * Ownership: texts are borrowed from argv and the environment.
+ * Depends on: tools/cli.h, registry/registry.h.
+ * Ownership: texts are borrowed from argv and the environment; the registry is the
+ * caller's.
  * Threads: main thread only. */
 #ifndef MILLRACE_TOOLS_REGISTRY_OPTIONS_H
 #define MILLRACE_TOOLS_REGISTRY_OPTIONS_H
 
-#include "registry/http_client.h"
+#include "registry/registry.h"
 #include "tools/cli.h"
 
 struct registry_flags {
@@ -50,10 +51,10 @@ struct registry_flags {
         .type = CLI_TEXT, .offset = offsetof(options, member.key_file),               \
     }
 
-/* Sets what is needed to ask the registry.  STATUS_INVALID where it has a user and a
- * token. */
-MUST_CHECK enum status registry_options_of(const struct registry_flags *flags,
-                                           struct http_client_opts *http,
-                                           struct error *err);
+/* The registry, each request to which ends after timeout_ms (0: 10 s).  STATUS_INVALID
+ * where a URL is none, or there is a user and a token. */
+MUST_CHECK enum status registry_options_open(const struct registry_flags *flags,
+                                             int timeout_ms, struct registry **out,
+                                             struct error *err);
 
 #endif

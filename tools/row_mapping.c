@@ -293,11 +293,10 @@ static enum status choose_for_only(struct chooser *c, struct mapping_input *inpu
     if (numbers == 0 || input->dtype == DTYPE_STRING ||
         (wanted > 0 && numbers != wanted)) {
         return error_set(c->err, STATUS_INVALID,
-                         "input '%s' takes %zu values a row, and %zu columns hold "
-                         "numbers%s%s: choose with --map '%s=COLUMN,...' or leave out "
-                         "with --ignore COLUMN",
+                         "--map '%s=COLUMN,...' or --ignore COLUMN is needed: the input "
+                         "takes %zu values a row, and %zu columns hold numbers%s%s",
                          input->name, wanted, numbers, numbers > 0 ? ", " : "",
-                         columns_text(c, true, text), input->name);
+                         columns_text(c, true, text));
     }
     for (int i = 0; i < c->candidate_count; i++) {
         struct candidate *from = &c->candidates[i];
@@ -328,10 +327,9 @@ static enum status choose(struct chooser *c) {
     for (int i = 0; i < count; i++) {
         if (c->inputs[i].source_count == 0) {
             return error_set(c->err, STATUS_INVALID,
-                             "no column is called like the model's input '%s': choose "
-                             "with --map '%s=COLUMN,...'; there are: %s",
-                             c->inputs[i].name, c->inputs[i].name,
-                             columns_text(c, false, text));
+                             "--map '%s=COLUMN,...' is needed: no column is called like "
+                             "this input; there are: %s",
+                             c->inputs[i].name, columns_text(c, false, text));
         }
     }
     return STATUS_OK;
@@ -410,6 +408,7 @@ enum status row_mapping_create(const struct row_mapping_opts *opts,
         const char *name = opts->ignored->items[i];
         if (find_candidate(&c, name, strlen(name)) == NULL) {
             status = no_column(&c, name, strlen(name));
+            (void)error_prefix(err, "--ignore"); /* its status is the same */
         }
     }
     if (status == STATUS_OK) {

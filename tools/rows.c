@@ -57,6 +57,19 @@ bool rows_is_stream(const char *path) {
     return strcmp(path, "-") == 0;
 }
 
+enum status rows_format_choose(const char *flag, const char *given, const char *path,
+                               enum rows_format *format, struct error *err) {
+    *format = given != NULL          ? rows_format_parse(given)
+              : rows_is_stream(path) ? ROWS_CSV
+                                     : rows_format_of(path);
+    return *format != ROWS_FORMAT_COUNT
+               ? STATUS_OK
+               : error_set(err, STATUS_INVALID,
+                           "%s " ROWS_FORMATS " is needed: the name %s does not end with "
+                           "a format that is known",
+                           flag, path);
+}
+
 /* ---- the reader ---------------------------------------------------------------------
  */
 

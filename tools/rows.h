@@ -43,8 +43,12 @@ enum rows_format { ROWS_AVRO, ROWS_CSV, ROWS_JSONL, ROWS_NPY, ROWS_FORMAT_COUNT 
 enum rows_format rows_format_parse(const char *name);
 enum rows_format rows_format_of(const char *path);
 const char *rows_format_name(enum rows_format format);
-/* "avro, csv, jsonl or npy", for messages. */
-#define ROWS_FORMATS_TEXT "avro, csv, jsonl or npy"
+/* The format that the flag gives; without it (NULL) that of the path, and CSV of "-". */
+MUST_CHECK enum status rows_format_choose(const char *flag, const char *given,
+                                          const char *path, enum rows_format *format,
+                                          struct error *err);
+/* What a flag of a format takes. */
+#define ROWS_FORMATS "avro|csv|jsonl|npy"
 
 /* Is it "-", which stands for standard input or output? */
 bool rows_is_stream(const char *path);

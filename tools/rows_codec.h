@@ -13,6 +13,9 @@
 
 #define ROWS_BLOCK_SIZE_MAX ((size_t)64 << 20) /* bytes of a block, packed or not */
 
+/* What a flag of a codec takes. */
+#define ROWS_CODECS "null|deflate|snappy|zstandard"
+
 enum rows_codec {
     ROWS_CODEC_NULL,
     ROWS_CODEC_DEFLATE,

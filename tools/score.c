@@ -55,19 +55,18 @@ static const struct cli_flag flags[] = {
      .offset = offsetof(struct score_opts, on_error),
      .initial = "fail"},
     {.name = "--from",
-     .argument = "FORMAT",
-     .help = "of IN: " ROWS_FORMATS_TEXT "; its name tells if not given",
+     .argument = ROWS_FORMATS,
+     .help = "of IN; its name tells if not given",
      .type = CLI_TEXT,
      .offset = offsetof(struct score_opts, from)},
     {.name = "--to",
-     .argument = "FORMAT",
+     .argument = ROWS_FORMATS,
      .help = "of OUT, likewise",
      .type = CLI_TEXT,
      .offset = offsetof(struct score_opts, to)},
     {.name = "--codec",
-     .argument = "CODEC",
-     .help = "of an Avro container: null, deflate, snappy or zstandard; as IN\n"
-             "if that is one, else deflate",
+     .argument = ROWS_CODECS,
+     .help = "of an Avro container; as IN if that is one, else deflate",
      .type = CLI_TEXT,
      .offset = offsetof(struct score_opts, codec)},
     {.name = "--delimiter",
@@ -184,8 +183,15 @@ static int check(const struct score_opts *opts) {
                           "--mapping says what goes in and what comes out: no "
                           "other flags of columns beside it");
     }
-    if (opts->on_error[0] == 0) {
-        return cli_misuse(&score_cli, "--on-error: fail, skip or a file is needed");
+    if (opts->mapping == NULL && opts->route != NULL) {
+        return cli_misuse(&score_cli, "--route: it is of --mapping FILE.conf");
+    }
+    if (opts->on_error[0] == 0 || rows_is_stream(opts->on_error) ||
+        strcmp(opts->on_error, opts->output) == 0) {
+        return cli_misuse(&score_cli,
+                          "--on-error %s: fail, skip or a file of its own is "
+                          "needed",
+                          opts->on_error);
     }
     return EXIT_FINE;
 }
@@ -200,13 +206,13 @@ static int run(int argc, char **argv) {
     if (outcome != CLI_RUN) {
         return cli_exit(outcome);
     }
+    opts.model = argv[1];
+    opts.input = argv[2];
+    opts.output = argv[3];
     code = check(&opts);
     if (code != EXIT_FINE) {
         return code;
     }
-    opts.model = argv[1];
-    opts.input = argv[2];
-    opts.output = argv[3];
     opts.threads = opts.threads == 0 ? cpu_count() : opts.threads;
     plan = calloc(1, sizeof(*plan)); /* too large for the stack */
     if (plan == NULL) {

@@ -12,29 +12,12 @@
 /* ---- formats ------------------------------------------------------------------------
  */
 
-static enum status choose_format(const char *flag, const char *given, const char *path,
-                                 enum rows_format *format, struct error *err) {
-    if (given == NULL && rows_is_stream(path)) {
-        *format = ROWS_CSV;
-        return STATUS_OK;
-    }
-    *format = given == NULL ? rows_format_of(path) : rows_format_parse(given);
-    if (*format != ROWS_FORMAT_COUNT) {
-        return STATUS_OK;
-    }
-    return given != NULL ? error_set(err, STATUS_INVALID, "%s %s: %s is needed", flag,
-                                     given, ROWS_FORMATS_TEXT)
-                         : error_set(err, STATUS_INVALID,
-                                     "%s: its name does not end with a format that is "
-                                     "known; say %s %s",
-                                     path, flag, ROWS_FORMATS_TEXT);
-}
-
 static enum status choose_formats(struct score_plan *plan, struct error *err) {
     const struct score_opts *opts = plan->opts;
     struct stat in, out;
-    if (choose_format("--from", opts->from, opts->input, &plan->from, err) != STATUS_OK ||
-        choose_format("--to", opts->to, opts->output, &plan->to, err) != STATUS_OK) {
+    if (rows_format_choose("--from", opts->from, opts->input, &plan->from, err) !=
+            STATUS_OK ||
+        rows_format_choose("--to", opts->to, opts->output, &plan->to, err) != STATUS_OK) {
         return err->status;
     }
     plan->goes_on = !rows_is_stream(opts->input) && !rows_is_stream(opts->output);
@@ -58,18 +41,10 @@ static enum status choose_formats(struct score_plan *plan, struct error *err) {
     return STATUS_OK;
 }
 
-static enum status choose_codec(struct score_plan *plan, struct error *err) {
-    const char *name = plan->opts->codec;
-    plan->codec =
-        plan->from == ROWS_AVRO ? rows_reader_codec(plan->reader) : ROWS_CODEC_DEFLATE;
-    if (name != NULL) {
-        plan->codec = rows_codec_parse(span_text(name));
-    }
-    return plan->codec != ROWS_CODEC_COUNT
-               ? STATUS_OK
-               : error_set(err, STATUS_INVALID,
-                           "--codec %s: null, deflate, snappy or zstandard is needed",
-                           name);
+static enum rows_codec choose_codec(const struct score_plan *plan) {
+    return plan->opts->codec != NULL ? rows_codec_parse(span_text(plan->opts->codec))
+           : plan->from == ROWS_AVRO ? rows_reader_codec(plan->reader)
+                                     : ROWS_CODEC_DEFLATE;
 }
 
 /* ---- the model ----------------------------------------------------------------------
@@ -165,8 +140,8 @@ static enum status check_npy(struct score_plan *plan, struct tensor *row,
     size_t count;
     if (plan->field_count != 1) {
         return error_set(err, STATUS_INVALID,
-                         "a .npy file holds one output, the model has %d: choose with "
-                         "--predict OUTPUT",
+                         "--predict OUTPUT is needed: a .npy file holds one output, the "
+                         "model has %d",
                          plan->field_count);
     }
     *row = (struct tensor){.dtype = output->dtype, .rank = output->rank};
@@ -251,7 +226,7 @@ enum status score_plan_create(const struct score_opts *opts, struct score_plan *
         status = open_input(plan, err);
     }
     if (status == STATUS_OK) {
-        status = choose_codec(plan, err);
+        plan->codec = choose_codec(plan);
     }
     if (status == STATUS_OK && opts->mapping == NULL) {
         status = score_fields_choose(plan, err);

@@ -30,10 +30,9 @@ static const struct cli_flag flags[] = {
      .required = true},
     {.name = "--model",
      .argument = "NAME",
-     .help = "the model that the jobs name; empty: the route's own",
+     .help = "the model that the jobs name; the route's own if not given",
      .type = CLI_TEXT,
-     .offset = offsetof(struct submit_options, model),
-     .initial = ""},
+     .offset = offsetof(struct submit_options, model)},
     {.name = "--input",
      .argument = "NAME=FILE.npy",
      .help = "an input of the model, a job for each row; an empty NAME\n"
@@ -74,8 +73,8 @@ static const struct cli_flag flags[] = {
      .type = CLI_LIST,
      .offset = offsetof(struct submit_options, types)},
     {.name = "--from",
-     .argument = "FORMAT",
-     .help = "of --rows: " ROWS_FORMATS_TEXT "; its name tells if not given",
+     .argument = ROWS_FORMATS,
+     .help = "of --rows; its name tells if not given",
      .type = CLI_TEXT,
      .offset = offsetof(struct submit_options, from)},
     REGISTRY_FLAGS(struct submit_options, registry,
@@ -396,17 +395,18 @@ static int run(int argc, char **argv) {
     if ((options.inputs.count == 0) == (options.rows == NULL)) {
         return cli_misuse(&submit_cli, "--input or --rows is needed, and not both");
     }
-    if (strcmp(options.as, "job") != 0 && strcmp(options.as, "record") != 0) {
-        return cli_misuse(&submit_cli, "--as %s: job or record is needed", options.as);
+    if (options.rows == NULL && (options.as[0] == 'r' || options.follow ||
+                                 options.progress != NULL || options.no_header)) {
+        return cli_misuse(&submit_cli,
+                          "--as record, --follow, --progress and --no-header "
+                          "are of --rows, not of --input");
     }
     if (options.rows != NULL && options.as[0] == 'j' && options.model_file == NULL) {
         return cli_misuse(&submit_cli,
                           "--model-file MODEL.onnx is needed to make jobs of "
                           "rows; --as record sends them as they are");
     }
-    if (strcmp(options.key, "none") != 0 && strcmp(options.key, "id") != 0) {
-        return cli_misuse(&submit_cli, "--key %s: none or id is needed", options.key);
-    }
+    options.model = options.model == NULL ? "" : options.model;
     if (options.rows != NULL && rows_is_stream(options.rows) &&
         (options.follow || options.progress != NULL)) {
         return cli_misuse(&submit_cli,

@@ -9,7 +9,6 @@
 #define REGISTER_PATIENCE_US INT64_C(30000000)
 
 static enum status open_registry(struct sender *s) {
-    struct registry_opts opts = {.backoff_min_ms = 0};
     char subject[REGISTRY_SUBJECT_SIZE_MAX];
     struct registry *registry = NULL;
     int64_t deadline_us = clock_now_us() + REGISTER_PATIENCE_US;
@@ -17,10 +16,7 @@ static enum status open_registry(struct sender *s) {
         json_dumps(avro_schema_json(rows_reader_schema(s->reader)), JSON_COMPACT);
     enum status status =
         json == NULL ? error_set(s->err, STATUS_NO_MEMORY, "no memory")
-                     : registry_options_of(&s->options->registry, &opts.http, s->err);
-    if (status == STATUS_OK) {
-        status = registry_create(&opts, &registry, s->err);
-    }
+                     : registry_options_open(&s->options->registry, 0, &registry, s->err);
     (void)snprintf(subject, sizeof(subject), "%s%s",
                    s->options->subject == NULL ? s->options->topic : s->options->subject,
                    s->options->subject == NULL ? "-value" : "");
@@ -80,13 +76,9 @@ enum status submit_open(struct sender *s) {
     struct rows_reader_opts rows = {.path = o->rows, .growing = o->follow};
     enum status status;
     rows.no_header = o->no_header;
-    rows.format = o->from != NULL           ? rows_format_parse(o->from)
-                  : rows_is_stream(o->rows) ? ROWS_CSV
-                                            : rows_format_of(o->rows);
-    if (rows.format == ROWS_FORMAT_COUNT) {
-        return error_set(s->err, STATUS_INVALID,
-                         "%s: --from FORMAT is needed, and one of " ROWS_FORMATS_TEXT,
-                         o->rows);
+    if (rows_format_choose("--from", o->from, o->rows, &rows.format, s->err) !=
+        STATUS_OK) {
+        return s->err->status;
     }
     if (o->no_header && rows.format != ROWS_CSV) {
         return error_set(s->err, STATUS_INVALID, "--no-header: %s is no CSV", o->rows);

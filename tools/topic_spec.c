@@ -44,3 +44,13 @@ enum status topic_spec_take(const char **list, struct topic_spec *spec,
     spec->partitions = (int)partitions;
     return STATUS_OK;
 }
+
+enum status topic_spec_check(const char *list, struct error *err) {
+    struct topic_spec spec;
+    while (*list != 0) {
+        if (topic_spec_take(&list, &spec, err) != STATUS_OK) {
+            return err->status;
+        }
+    }
+    return STATUS_OK;
+}

@@ -15,6 +15,9 @@ struct topic_spec {
     int partitions;
 };
 
+/* STATUS_INVALID where one of the list is none. */
+MUST_CHECK enum status topic_spec_check(const char *list, struct error *err);
+
 /* Takes the first topic of *list, which must not be empty, and moves *list behind it.
  * STATUS_INVALID. */
 MUST_CHECK enum status topic_spec_take(const char **list, struct topic_spec *spec,

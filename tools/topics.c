@@ -4,6 +4,7 @@
 #include "tools/cli.h"
 #include "tools/commands.h"
 #include "tools/kafka_io.h"
+#include "tools/topic_spec.h"
 
 struct options {
     const char *bootstrap;
@@ -68,6 +69,11 @@ static int run(int argc, char **argv) {
                                   .wait_s = options.wait_s};
     if (kafka.bootstrap == NULL) {
         return kafka_io_no_bootstrap(&topics_cli);
+    }
+    for (int i = 0; i < operand_count; i++) {
+        if (topic_spec_check(argv[1 + i], &err) != STATUS_OK) {
+            return cli_misuse(&topics_cli, "%s", err.text);
+        }
     }
     for (int i = 0; i < operand_count; i++) {
         if (kafka_io_create_topics(&kafka, argv[1 + i], (int)options.replicas, &err) !=

@@ -22,12 +22,45 @@ told 2 "did you mean 'millrace-worker'?" man milrace-worker
 told 2 'a whole number from 1 to' model bench $digits --batch 0
 told 1 "$work/none.onnx: cannot open" model inspect "$work/none.onnx"
 told 1 'README.md: not an ONNX file' model inspect README.md
-told 1 "its only one is 'image'" model run $digits --input imge=x.npy --output-dir "$work"
+told 2 "its only one is 'image'" model run $digits --input imge=x.npy --output-dir "$work"
 told 2 '--input x.npy: NAME=FILE.npy is needed' model run $digits --input x.npy --output-dir "$work"
 told 1 "is the address right, and does one run there?" \
     submit --bootstrap $nobody --topic x --input =tests/data/digits/labels.npy --wait 1
 told 1 "is the address right, and does one run there?" topics a --bootstrap $nobody --wait 1
-told 1 "a topic's name is of letters" topics 'a b' --bootstrap $nobody
+told 2 "a topic's name is of letters" topics 'a b' --bootstrap $nobody
+
+# Wrong arguments are exit code 2 and point to --help, though it takes files to see them.
+wrong() { # TEXT ARGUMENT...
+    told 2 "$1" "${@:2}"
+    expect "--help'" "$work/out"
+}
+printf 'a,b\n1,2\n' >"$work/in.csv"
+twofold=tests/data/models/twofold.onnx
+score=(score $twofold "$work/in.csv" "$work/out.csv")
+rows=(submit --bootstrap $nobody --topic x --rows "$work/in.csv")
+answers=(collect --bootstrap $nobody --topic x --count 1 --answers)
+wrong 'a number of partitions' topics a:0 --bootstrap $nobody
+wrong 'a number of partitions' broker --topics a:0
+wrong 'no input has this free dimension' model bench $twofold --dim z=3
+wrong '--input x=FILE.npy is needed' model run $twofold --output-dir "$work"
+wrong 'avro|csv|jsonl|npy is needed: the name' score $twofold "$work/in.csv" "$work/out.wav"
+wrong 'null|deflate|snappy|zstandard is needed' "${score[@]}" --codec gzip
+wrong "there is no column 'z'" "${score[@]}" --map x=z
+wrong "there is no column 'z'" "${score[@]}" --ignore z
+wrong 'a type is long' "${score[@]}" --type a=real
+wrong 'a file of its own' "${score[@]}" --on-error "$work/out.csv"
+wrong 'of --mapping' "${score[@]}" --route payments
+wrong 'job|record is needed' "${rows[@]}" --as what
+wrong 'no such column' "${rows[@]}" --as record --type z=long
+wrong "there is no column 'z'" "${rows[@]}" --model-file $twofold --map x=z
+wrong 'No such configuration property' "${rows[@]}" --as record -X no=1
+wrong 'only CSV and JSON lines' "${rows[@]}" --as record --follow --from npy
+wrong 'are of --rows' submit --bootstrap $nobody --topic x --input =x.npy --as record
+wrong 'avro|csv|jsonl|npy is needed: the name' "${answers[@]}" "$work/a.wav"
+wrong 'which schema do the records have' "${answers[@]}" "$work/a.csv" --as record
+wrong 'not begin with http://' "${answers[@]}" "$work/a.csv" --as record --registry ftp://r
+wrong 'topics are called so' init --model $twofold --topic 'a b' --output "$work/x.conf"
+[ ! -e "$work/out.csv" ] && [ ! -e "$work/x.conf" ] || fail "a file was written"
 
 # Help of any command, asked for in any way.
 for words in 'help model run' 'model help run' 'model run --help'; do

@@ -41,7 +41,7 @@ printf '%s\n' '{"id":"a","amount":1.5,"age":null,"y":[1.5,0]}' \
     '{"id":"b","amount":2.5,"age":7,"y":[2.5,7]}' \
     '{"id":"c \"d\"","amount":null,"age":9,"y":[0,9]}' | cmp - "$work/answers" ||
     fail "answers: $(<"$work/answers")"
-expect_exit 1 "$millrace" collect --bootstrap "$bootstrap" --topic scored --as record --count 3 \
+expect_exit 2 "$millrace" collect --bootstrap "$bootstrap" --topic scored --as record --count 3 \
     --answers "$work/none.csv"
 expect '--registry URL or --schema FILE' "$work/out"
 stop_worker 1

@@ -94,7 +94,7 @@ expect "labels = \"$PWD/$work/words.txt\"" "$work/conf/all.conf"
 : >"$work/ca.pem"
 expect_exit 0 "$millrace" check-config "$work/conf/all.conf" --set registry.ca_file= \
     --set worker.delivery=at_least_once
-expect_exit 1 env MILLRACE_REGISTRY_TOKEN=t0ken "$millrace" init --registry-user shop \
+expect_exit 2 env MILLRACE_REGISTRY_TOKEN=t0ken "$millrace" init --registry-user shop \
     --model tests/data/models/twofold.onnx --registry "$registry" --topic orders \
     --output "$work/x.conf"
 expect 'not both' "$work/out"

@@ -8,7 +8,7 @@
 struct options {
     int64_t batch;
     double rate;
-    const char *topic;
+    const char *topic, *as, *then;
     bool json;
     struct cli_list inputs;
 };
@@ -33,6 +33,16 @@ static const struct cli_flag flags[] = {
      .type = CLI_TEXT,
      .offset = offsetof(struct options, topic),
      .required = true},
+    {.name = "--as",
+     .argument = "job|record",
+     .help = "what",
+     .type = CLI_TEXT,
+     .offset = offsetof(struct options, as)},
+    {.name = "--then",
+     .argument = "stop|FILE",
+     .help = "at last",
+     .type = CLI_TEXT,
+     .offset = offsetof(struct options, then)},
     {.name = "--json",
      .help = "as JSON",
      .type = CLI_SWITCH,
@@ -119,12 +129,44 @@ START_TEST(wrong_use_is_refused) {
         "test --topic t -Y",          /* unknown */
         "test --topic t -X ab",       /* no K=V */
         "test --topic t a b c",       /* an operand too many */
+        "test --topic t --as jo",     /* not one of the choices */
+        "test --topic t --as jobs",   /* nor this */
+        "test --topic t --as=",       /* nor this */
     };
     struct options options;
     for (size_t i = 0; i < ARRAY_COUNT(wrong); i++) {
         ck_assert_msg(parse(wrong[i], &options) == CLI_WRONG, "%s", wrong[i]);
     }
     ck_assert_int_eq(cli_exit(CLI_WRONG), EXIT_WRONG_USE);
+}
+END_TEST
+
+START_TEST(one_of_the_choices_is_taken_and_a_file_may_have_any_name) {
+    struct options options;
+    ck_assert_int_eq(parse("test --topic t --as record --then stop", &options), CLI_RUN);
+    ck_assert_str_eq(options.as, "record");
+    ck_assert_int_eq(parse("test --topic t --as job --then x.jsonl", &options), CLI_RUN);
+    ck_assert_str_eq(options.then, "x.jsonl");
+}
+END_TEST
+
+START_TEST(what_is_invalid_of_a_flag_is_wrong_use) {
+    static const struct {
+        const char *text;
+        enum status status;
+        int code;
+    } cases[] = {
+        {"--as record: it takes a schema", STATUS_INVALID, EXIT_WRONG_USE},
+        {"-X a=b: no such property", STATUS_INVALID, EXIT_WRONG_USE},
+        {"--as: the disk is full", STATUS_FATAL, EXIT_FAILED},
+        {"--asp: no flag of ours", STATUS_INVALID, EXIT_FAILED},
+        {"in.csv: it is empty", STATUS_INVALID, EXIT_FAILED},
+    };
+    struct error err;
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+        (void)error_set(&err, cases[i].status, "%s", cases[i].text);
+        ck_assert_msg(cli_fail(&command, &err) == cases[i].code, "%s", cases[i].text);
+    }
 }
 END_TEST
 
@@ -185,6 +227,8 @@ int main(void) {
         a_value_follows_or_stands_behind_the_equals_sign,
         operands_are_gathered_in_order_from_between_the_flags,
         wrong_use_is_refused,
+        one_of_the_choices_is_taken_and_a_file_may_have_any_name,
+        what_is_invalid_of_a_flag_is_wrong_use,
         a_list_has_a_limit,
         help_wins_over_what_is_missing,
         dispatch_hands_on_the_command_and_its_arguments,
