@@ -229,6 +229,8 @@ def retries_kept_their_time(run):
     """Each job failed once: its answer comes after the delay, and not long after."""
     took = [came - run.feeder.sent[number] for number, came in run.reader.came.items()
             if not run.mix.is_dead(number)]
+    if not took:
+        return ["no retry came"]
     wrong = [f"a retry came {min(took):.2f} s after its job"] \
         if min(took) < RETRY_DELAY_S else []
     if max(took) > RETRY_DELAY_S + run.options.patience / 2:

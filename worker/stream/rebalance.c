@@ -285,6 +285,7 @@ static void assign(struct stream *stream, rd_kafka_topic_partition_list_t *parti
         rebalance_apply_pauses(stream);
     }
     rebalance_refresh(stream);
+    coverage_suspect(&stream->source.coverage);
     pause_assigned(&stream->source.pause, clock_now_us(), clock_wall_ms());
 }
 

@@ -43,6 +43,13 @@ static enum status subscribe(struct stream *stream, struct error *err) {
     return STATUS_OK;
 }
 
+/* Leaves the group and joins it again, so that its partitions are shared out anew. */
+static enum status join_anew(struct stream *stream, struct error *err) {
+    (void)rd_kafka_unsubscribe(
+        stream->source.consumer); /* or the next look tries again */
+    return subscribe(stream, err);
+}
+
 /* Joins the group once the retry topics have been made: coming later, they would make the
  * group share out its partitions again. */
 static enum status subscribe_in_time(struct stream *stream, struct error *err) {
@@ -50,6 +57,8 @@ static enum status subscribe_in_time(struct stream *stream, struct error *err) {
 
     if (!stream->source.subscribed && atomic_load(&stream->topics.settled)) {
         status = subscribe(stream, err);
+    } else if (coverage_has_gap(stream)) {
+        status = join_anew(stream, err);
     }
     return status == STATUS_OK ? STATUS_OK
                                : error_set(err, STATUS_FATAL, "%s", err->text);
@@ -544,6 +553,7 @@ void source_close(struct stream *stream) {
     if (source->consumer == NULL) {
         return;
     }
+    coverage_release(&source->coverage);
     if (!stream->opts.is_static) {
         leave_group(stream);
     }

@@ -9,6 +9,7 @@
 #include <librdkafka/rdkafka.h>
 #include <stdatomic.h>
 
+#include "stream/coverage.h"
 #include "stream/pause.h"
 #include "stream/stream.h"
 #include "stream/window.h"
@@ -44,7 +45,8 @@ struct source {
     int64_t revoke_wait_us;
     const rd_kafka_topic_t *last_topic; /* the input of the last message */
     int last_input;
-    struct pause pause;            /* of the last rebalance */
+    struct pause pause; /* of the last rebalance */
+    struct coverage coverage;
     struct generation *generation; /* window->lock; NULL when not a member */
     _Atomic bool generation_stale; /* the broker refused it */
     _Atomic int64_t lag, retries_waiting;
