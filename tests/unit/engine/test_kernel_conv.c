@@ -106,6 +106,9 @@ static struct conv conv_random(enum layout x_layout, enum layout y_layout) {
     struct conv v = {.x_layout = x_layout, .y_layout = y_layout};
     v.groups = number_between(0, 2) == 0 ? number_between(2, 5) : 1;
     v.channels_in = v.groups * number_between(1, number_between(0, 3) == 0 ? 40 : 4);
+    if (number_between(0, 7) == 0) { /* more than tiles read themselves */
+        v.channels_in = v.groups * number_between(129 / v.groups + 1, 70 + 70 / v.groups);
+    }
     v.channels_out = v.groups * number_between(1, number_between(0, 1) == 0 ? 40 : 2);
     v.kernel_h = number_between(1, 4);
     v.kernel_w = number_between(1, 4);
@@ -266,6 +269,34 @@ START_TEST(convolution_larger_than_its_blocks) {
 }
 END_TEST
 
+/* Rows of the image, or parts of the only one, in pieces: all outputs of each. */
+START_TEST(images_larger_than_a_piece) {
+    FOR_EACH_LEVEL(level) {
+        for (int round = 0; round < 12; round++) {
+            struct conv v = conv_square(40, number_between(33, 40), 31, 2, 1);
+            v.x_layout = v.y_layout = LAYOUT_NHWC;
+            if (round % 4 == 1) { /* any number of images are one row */
+                v = conv_square(64, 35, 19, 1, 0);
+                v.x_layout = v.y_layout = LAYOUT_NHWC;
+            }
+            if (round % 4 == 2) {
+                v.in_h = v.out_h = v.kernel_h = 1;
+                v.pad_top = 0;
+                v.in_w = 900;
+                v.out_w = 901;
+            }
+            if (round % 4 == 3) {
+                v.groups = 4;
+                v.channels_out = 4 * number_between(1, 9);
+            }
+            v.pool_2x2 = round == 4 || round == 7;
+            v.accumulate = conv_can_accumulate(&v) && round >= 8;
+            check_conv(&v);
+        }
+    }
+}
+END_TEST
+
 /* The shape of a digits network's first layer, in one call. */
 START_TEST(convolution_relu_and_pool_in_one) {
     FOR_EACH_LEVEL(level) {
@@ -419,7 +450,7 @@ int main(void) {
         one_row_is_a_1d_convolution,          empty_batch_writes_nothing,
         convolution_relu_and_pool_in_one,     image_has_the_same_bits_in_any_batch,
         col2im_is_the_adjoint_of_convolution, pooling_takes_every_window,
-        few_taps_with_pixels_innermost,
+        few_taps_with_pixels_innermost,       images_larger_than_a_piece,
     };
     return suite_run_kernels("engine kernels: conv and pool", tests, ARRAY_COUNT(tests));
 }

@@ -58,20 +58,12 @@ static size_t bytes(size_t count) {
     return count > SIZE_MAX / sizeof(float) ? SIZE_MAX : count * sizeof(float);
 }
 
-/* Input channels, innermost, up to which tiles read the image itself: of images over one
- * axis, which are short, and of others. */
-#define DIRECT_CHANNELS_1D 64
-#define DIRECT_CHANNELS_2D 4
-
-/* Channels innermost: few enough that gathering windows would cost more than it gains. */
-static bool has_few_channels(const struct conv *conv) {
-    const bool one_axis = conv->kernel_h == 1 && conv->kernel_w > 1;
-    return conv->channels_in <= (one_axis ? DIRECT_CHANNELS_1D : DIRECT_CHANNELS_2D);
-}
+/* Input channels, innermost, up to which tiles read the image itself: the windows of a
+ * tile's pixels lie in the first cache.  Behind that rows are gathered. */
+#define DIRECT_CHANNELS_MAX 128
 
 static bool is_direct(const struct conv *conv) {
-    return conv->groups == 1 && conv->channels_out > 1 &&
-           (conv->x_layout == LAYOUT_NCHW || has_few_channels(conv)) &&
+    return (conv->x_layout == LAYOUT_NCHW || conv->channels_in <= DIRECT_CHANNELS_MAX) &&
            conv_taps(conv) <= CONV_DIRECT_TAPS_MAX &&
            floats(conv->channels_in, conv_padded_h(conv), conv_padded_w(conv)) <=
                INT32_MAX;
@@ -101,10 +93,10 @@ enum conv_way conv_way(const struct conv *conv) {
     if (depthwise) {
         return CONV_DEPTHWISE_NHWC;
     }
-    if (is_direct(conv)) {
-        return CONV_DIRECT;
+    if (is_winograd(conv)) {
+        return CONV_WINOGRAD;
     }
-    return is_winograd(conv) ? CONV_WINOGRAD : CONV_ROWS;
+    return is_direct(conv) ? CONV_DIRECT : CONV_ROWS;
 }
 
 int64_t conv_rows_columns(const struct conv *conv) {
@@ -119,7 +111,8 @@ bool conv_rows_are_image(const struct conv *conv) {
 
 bool conv_can_accumulate(const struct conv *conv) {
     const enum conv_way way = conv_way(conv);
-    return !conv->pool_2x2 && (way == CONV_ROWS || way == CONV_WINOGRAD);
+    return !conv->pool_2x2 && conv->y_layout == LAYOUT_NHWC &&
+           (way == CONV_DIRECT || way == CONV_ROWS || way == CONV_WINOGRAD);
 }
 
 size_t conv_pack_size(const struct conv *conv) {
@@ -154,12 +147,10 @@ size_t conv_pack_size(const struct conv *conv) {
 void conv_pack(const struct conv *conv, const float *w, float *packed) {
     const int64_t taps = conv_taps(conv), outputs = conv->channels_out;
     switch (conv_way(conv)) {
-    case CONV_DIRECT:
-        gemm_pack(taps, outputs, w, taps, true, packed);
-        return;
     case CONV_COLUMNS:
         conv_columns_pack(conv, w, packed);
         return;
+    case CONV_DIRECT:
     case CONV_ROWS:
         conv_rows_pack(conv, w, packed);
         return;
@@ -331,6 +322,12 @@ static void run_image(const struct conv *conv, enum conv_way way, const float *x
     assert(false);
 }
 
+/* The pixels of all images may be taken as one row. */
+static bool is_one_row(const struct conv *conv) {
+    return conv_is_pointwise(conv) && !conv->pool_2x2 &&
+           (conv->x_layout == LAYOUT_NHWC || conv->channels_in == 1);
+}
+
 void conv_run(const struct conv *conv, int64_t batch, const float *x, const float *packed,
               const float *bias, float *y, void *scratch) {
     const enum conv_way way = conv_way(conv);
@@ -349,6 +346,12 @@ void conv_run(const struct conv *conv, int64_t batch, const float *x, const floa
     plain.pool_2x2 = conv->pool_2x2 && unpooled == NULL;
     if (way == CONV_WINOGRAD) {
         conv_winograd_run(conv, batch, x, packed, bias, y, piece);
+        return;
+    }
+    if (way == CONV_DIRECT && is_one_row(conv)) {
+        plain.in_h = plain.out_h = 1;
+        plain.in_w = plain.out_w = batch * conv->in_h * conv->in_w;
+        run_image(&plain, way, x, packed, bias, y, piece);
         return;
     }
     if (way == CONV_ROWS && s.image == 0 && s.unpooled == 0) {

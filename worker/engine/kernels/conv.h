@@ -17,7 +17,7 @@
  *     NCHW      NCHW       few taps: shifted rows of the image; depthwise; any groups:
  *                          im2col in cache-sized pieces + gemm
  *     NCHW      NHWC       direct, meant for few input channels; any groups are right
- *     NHWC      NHWC       3x3 of stride 1 by Winograd; depthwise; direct for few input
+ *     NHWC      NHWC       3x3 of stride 1 by Winograd; depthwise; direct up to 128 input
  *                          channels; else rows gathered in cache-sized pieces + gemm
  *     NHWC      NCHW       not offered
  *
@@ -54,7 +54,7 @@ struct conv {
     struct act act;  /* after the bias, before pooling */
 };
 
-/* x_layout and y_layout NHWC, and a way that can start from what y holds. */
+/* y_layout NHWC, and a way that can start from what y holds. */
 bool conv_can_accumulate(const struct conv *conv);
 
 /* Bytes for packed weights; SIZE_MAX where that overflows. */

@@ -1,7 +1,7 @@
 /* conv_impl.h - inside convolution: the ways to compute one, and what they share.
  *
- * conv.c chooses a way and lays out the scratch; conv_nchw.c, conv_nhwc.c and
- * conv_shift.c compute one image each.
+ * conv.c chooses a way and lays out the scratch; conv_direct.c, conv_nchw.c, conv_nhwc.c
+ * and conv_shift.c compute one image each.
  *
  * Depends on: engine/kernels/conv.h.
  * Ownership, threads: as conv.h. */
@@ -12,7 +12,7 @@
 #include "engine/kernels/conv_volume.h"
 
 enum conv_way {
-    CONV_DIRECT,         /* to NHWC, few taps: tiles read the image itself */
+    CONV_DIRECT,         /* to NHWC: tiles read the image itself */
     CONV_SHIFT,          /* NCHW, few taps: rows of the image, shifted and weighted */
     CONV_COLUMNS,        /* NCHW: weights times columns of pixels */
     CONV_ROWS,           /* to NHWC: rows of pixels times packed weights */
@@ -23,7 +23,8 @@ enum conv_way {
 };
 
 /* Taps of a direct or shifted convolution; their offsets live on the stack. */
-#define CONV_DIRECT_TAPS_MAX 384
+#define CONV_DIRECT_TAPS_MAX 3200
+#define CONV_SHIFT_TAPS_MAX 384
 
 /* Pixels of one piece of columns, and the distance of its rows: an odd number of cache
  * lines, so that they spread over the cache's sets. */
@@ -65,8 +66,8 @@ void conv_shift_run(const struct conv_volume *v, const float *x, const float *pa
  * a panel of weights in the second cache. */
 #define CONV_ROWS_MAX 140
 
-/* Columns of its packed weights: outputs of a group, at least 2, because the format for
- * one column is another. */
+/* Columns of packed weights, of CONV_DIRECT too: outputs of a group, at least 2, because
+ * the format for one column is another. */
 int64_t conv_rows_columns(const struct conv *conv);
 
 /* CONV_ROWS needs no gathering: the convolution is one product of the image. */

@@ -9,50 +9,8 @@ static int64_t min64(int64_t a, int64_t b) {
     return a < b ? a : b;
 }
 
-void conv_direct_run(const struct conv *conv, const float *x, const float *packed,
-                     const float *bias, float *y) {
-    const struct kernels *kernels = kernels_current();
-    const int64_t height = conv_padded_h(conv), width = conv_padded_w(conv);
-    const int64_t outputs = conv->channels_out, size = conv->pool_2x2 ? 2 : 1;
-    const bool nhwc = conv->x_layout == LAYOUT_NHWC;
-    const int64_t pixel = nhwc ? conv->channels_in : 1;
-    const int64_t channel = nhwc ? 1 : height * width;
-    int32_t taps[CONV_DIRECT_TAPS_MAX];
-    int64_t k = 0;
-    for (int64_t c = 0; c < conv->channels_in; c++) {
-        for (int64_t i = 0; i < conv->kernel_h; i++) {
-            for (int64_t j = 0; j < conv->kernel_w; j++) {
-                const int64_t at = i * conv->dilation_h * width + j * conv->dilation_w;
-                taps[k++] = (int32_t)(c * channel + at * pixel);
-            }
-        }
-    }
-    struct conv_strip s = {
-        .x = x,
-        .x_row = conv->stride_h * width * pixel,
-        .x_pixel = conv->stride_w * pixel,
-        .taps = taps,
-        .k = k,
-        .y_row = conv->out_w / size * outputs,
-        .y_pixel = outputs,
-        .out_h = conv->out_h / size,
-        .out_w = conv->out_w / size,
-        .pool_2x2 = conv->pool_2x2,
-    };
-    (void)act_clamps(&conv->act, &s.floor, &s.ceil); /* conv.c does the rest */
-    for (int64_t col = 0; col < outputs; col += GEMM_PANEL) {
-        s.w = packed + col * k;
-        s.ldw = outputs - col > GEMM_PANEL_STEP ? GEMM_PANEL : GEMM_PANEL_STEP;
-        s.cols = min64(GEMM_PANEL, outputs - col);
-        s.bias = bias != NULL ? bias + col : NULL;
-        s.y = y + col;
-        kernels->conv_strip(&s);
-    }
-}
-
 /* B [kernel_h, kernel_w, inputs; outputs] of each group, from w [outputs, inputs,
- * kernel_h, kernel_w]. */
-/* One panel of `wide` outputs, `width` with what is padded. */
+ * kernel_h, kernel_w]: one panel of `wide` outputs, `width` with what is padded. */
 static void pack_rows_panel(int64_t inputs, int64_t kernel, int64_t wide, int64_t width,
                             const float *w, float *packed) {
     const int64_t taps = inputs * kernel;

@@ -9,7 +9,7 @@
 
 bool conv_shift_suits(const struct conv *conv, int64_t taps) {
     return conv->groups == 1 && conv->stride_w == 1 && conv->kernel_w > 1 &&
-           taps <= CONV_DIRECT_TAPS_MAX;
+           taps <= CONV_SHIFT_TAPS_MAX;
 }
 
 /* Planes of a channel with the padding before and behind. */
@@ -71,7 +71,7 @@ void conv_shift_run(const struct conv_volume *v, const float *x, const float *pa
     const struct conv *p = &v->plane;
     const int64_t width = conv_padded_w(p), plane = conv_padded_h(p) * width;
     const int64_t pixels = p->out_h * p->out_w;
-    int32_t taps[CONV_DIRECT_TAPS_MAX];
+    int32_t taps[CONV_SHIFT_TAPS_MAX];
     struct conv_shift s = {
         .taps = taps,
         .w = packed,

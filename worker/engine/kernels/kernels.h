@@ -63,7 +63,7 @@ struct conv_strip {
     float *y; /* [rows, columns, y_pixel], pooled where asked */
     int64_t y_row, y_pixel;
     int64_t out_h, out_w; /* of y */
-    bool pool_2x2;
+    bool pool_2x2, accumulate;
 };
 
 /* Rows of pixels of all output channels, pixels innermost: each tap is a shifted row of

@@ -68,9 +68,11 @@ static float dot(int64_t count, const float *a, const float *b) {
     return sum;
 }
 
-static void conv_pixel(const struct conv_strip *s, const float *x, float *sums) {
+static void conv_pixel(const struct conv_strip *s, const float *x, const float *start,
+                       float *sums) {
     for (int64_t j = 0; j < s->cols; j++) {
         sums[j] = s->bias != NULL ? s->bias[j] : 0.0F;
+        sums[j] += s->accumulate ? start[j] : 0.0F;
     }
     for (int64_t t = 0; t < s->k; t++) {
         const float tap = x[s->taps[t]];
@@ -90,7 +92,7 @@ static void conv_strip(const struct conv_strip *s) {
             conv_pixel(s,
                        s->x + (row * size + q / size) * s->x_row +
                            (column * size + q % size) * s->x_pixel,
-                       sums);
+                       y, sums);
             for (int64_t j = 0; j < s->cols; j++) {
                 float sum = clamped(sums[j], s->floor, s->ceil);
                 y[j] = q == 0 || sum > y[j] ? sum : y[j];
