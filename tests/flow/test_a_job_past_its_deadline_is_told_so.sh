@@ -30,4 +30,24 @@ expect 'header ' "$work/dead"
 [ "$(grep -c 'millrace.stage=deadline' "$work/dead")" -eq 2 ] || fail "the stage is another"
 expect 'ms past its deadline' "$work/dead"
 metric_is 1 millrace_jobs_dead_lettered_total 2 || fail "they are not counted"
+
+# A job's own header makes it urgent, but for a Kafka header that says otherwise.
+urgent_batches() {
+    curl -s -m 20 "${worker_http[1]}/metrics" |
+        awk '/^millrace_batch_flushes_total.*"priority"/ { sum += $NF } END { print sum + 0 }'
+}
+{
+    printf '\012job-2\0\0\0\002\042millrace.priority\0021\0'
+    printf '\002\0\0\006\070\070\002\0\0\200\061'
+    head -c 3136 /dev/zero
+    printf '\0'
+} >"$work/first"
+urgent_batches_are() { [ "$(urgent_batches)" -eq "$1" ]; }
+wait_until urgent_batches_are 1
+send_raw digits.jobs not-first "$work/first" millrace.priority=0
+read_topic digits.results 8 '%k\n' >"$work/keys"
+expect 'not-first' "$work/keys"
+urgent_batches_are 1 || fail "the job's own header went first"
+send_raw digits.jobs first "$work/first"
+wait_until urgent_batches_are 2
 stop_worker 1

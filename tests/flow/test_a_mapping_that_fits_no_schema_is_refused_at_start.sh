@@ -58,6 +58,12 @@ write_record 'schemas = "schemas"; inputs = { x = [ "amount", "customer.street" 
 check 2 "$place: input 'x', source 2" street zip
 write_record "$file"' inputs = { x = [ "amount", "country" ]; };'
 check 2 "$place: input 'x', source 2" "give a vocabulary or hash it"
+write_record "$file"' inputs = [ "amount", "age" ];
+        deadline = "by";'
+check 2 "$place: input 'deadline', source 1 (" "worker.conf:6): field 'by'" \
+    "the record 'Order' has no field 'by'; it has: amount, age, country, customer"
+write_record "$file"' inputs = [ "amount", "age" ]; priority = "country";'
+check 2 "$place: input 'priority', source 1" "must be an int or a long, not string"
 write_record "$file"' inputs = { x = [ "amount" ]; };'
 check 2 "$place: " "its sources give 1 elements, but the model takes 2"
 write_record "$file"' inputs = { X = [ "amount", "age" ]; };'

@@ -239,8 +239,8 @@ void intake_stop(struct intake *intake) {
 
 /* ---- records ---- */
 
-static bool is_urgent(struct record *record) {
-    return record_number(record, "millrace.priority", 0) > 0;
+static bool is_urgent(struct record *record, const struct job *job) {
+    return record_number(record, JOB_PRIORITY_HEADER, job->priority) > 0;
 }
 
 static enum status choose_model(const struct intake *intake, const struct record *record,
@@ -316,7 +316,7 @@ static enum status parse(struct intake *intake, struct record *record,
 static void wait_for_batch(struct intake *intake, struct record *record, int model,
                            const struct batcher_progress *progress) {
     struct backlog *backlog = &intake->backlogs[model];
-    backlog_add(backlog, record, is_urgent(record), progress);
+    backlog_add(backlog, record, is_urgent(record, &intake->job), progress);
 }
 
 /* ---- one record ---- */
@@ -387,7 +387,7 @@ static enum status place(struct intake *intake, struct record *record,
         return STATUS_OK;
     }
     row.run_us = run_us(intake, model, row.deadline_us);
-    row.urgent = is_urgent(record);
+    row.urgent = is_urgent(record, job);
     status = batcher_add(&intake->batcher, model, job, &row,
                          progress == NULL ? &fresh : progress, now_us, err);
     if (status == STATUS_AGAIN && progress == NULL) {

@@ -103,6 +103,40 @@ static enum status make_sources(struct recipe *r, const struct config_input *fro
 
 /* ---- inputs ---- */
 
+#define OWN_MAX 2 /* inputs of the job's own */
+
+static enum status add_own(struct recipe *r, const char *name, enum mapping_use use,
+                           const struct config_source *from, int64_t none,
+                           struct error *err) {
+    struct mapping_source *source;
+    if (from->field == NULL) {
+        return STATUS_OK;
+    }
+    source = arena_alloc(&r->arena, 1, sizeof(*source));
+    if (source == NULL) {
+        return no_memory(err);
+    }
+    *source = (struct mapping_source){.place = from->place,
+                                      .path = from->field,
+                                      .has_value = true,
+                                      .value = value_integer(none)};
+    r->inputs[r->input_count++] = (struct mapping_input){.use = use,
+                                                         .name = name,
+                                                         .dtype = DTYPE_I64,
+                                                         .sources = source,
+                                                         .source_count = 1};
+    return STATUS_OK;
+}
+
+/* Behind the model's inputs. */
+static enum status make_own(struct recipe *r, struct error *err) {
+    enum status status =
+        add_own(r, "deadline", MAPPING_DEADLINE, &r->config->deadline, MAPPING_NONE, err);
+    return status != STATUS_OK
+               ? status
+               : add_own(r, "priority", MAPPING_PRIORITY, &r->config->priority, 0, err);
+}
+
 /* "'a', 'b' and 'c'", as much as fits. */
 static const char *input_names(const struct model *model, char *text, size_t size) {
     size_t used = 0;
@@ -127,7 +161,7 @@ static enum status make_inputs(struct recipe *r, struct error *err) {
     const struct config_record *config = r->config;
     int wanted = model_input_count(r->model->model);
     bool given[MODEL_INPUTS_MAX] = {false};
-    r->inputs = arena_alloc(&r->arena, config->input_count, sizeof(*r->inputs));
+    r->inputs = arena_alloc(&r->arena, config->input_count + OWN_MAX, sizeof(*r->inputs));
     if (r->inputs == NULL) {
         return no_memory(err);
     }
@@ -320,7 +354,7 @@ enum status recipe_create(const struct config_route *route,
                           const struct batch_model *model, struct recipe **out,
                           struct error *err) {
     static enum status (*const steps[])(struct recipe *, struct error *) = {
-        open_schemas, make_outputs, make_inputs, make_fields};
+        open_schemas, make_outputs, make_inputs, make_own, make_fields};
     struct recipe *recipe = calloc(1, sizeof(*recipe));
     enum status status = STATUS_OK;
     *out = NULL;

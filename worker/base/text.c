@@ -64,6 +64,16 @@ bool text_parse_int(const char *text, int64_t *out) {
     return true;
 }
 
+bool text_parse_int_bytes(const void *bytes, size_t size, int64_t *out) {
+    char text[32]; /* no number has more digits, but for zeros before them */
+    if (size >= sizeof(text)) {
+        return false;
+    }
+    memcpy(text, bytes, size);
+    text[size] = 0;
+    return strlen(text) == size && text_parse_int(text, out);
+}
+
 /* Bytes of the character at `c`, 0 if it is malformed.  A final 0 is no continuation
  * byte, so the text's end is never passed. */
 static size_t utf8_size(const unsigned char *c) {

@@ -23,6 +23,7 @@ const char *text_nearest(const char *word, const char *const *candidates, size_t
 /* Reads a whole decimal number with an optional sign; false for anything else, for
  * blanks and for a number that does not fit. */
 MUST_CHECK bool text_parse_int(const char *text, int64_t *out);
+MUST_CHECK bool text_parse_int_bytes(const void *bytes, size_t size, int64_t *out);
 
 /* Is it well-formed UTF-8 (RFC 3629): no overlong forms, surrogates or cut characters? */
 bool text_is_utf8(const char *text);

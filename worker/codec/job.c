@@ -4,6 +4,7 @@
 #include <assert.h>
 
 #include "base/size.h"
+#include "base/text.h"
 #include "codec/reader.h"
 #include "codec/schema.h"
 #include "codec/tensors.h"
@@ -34,7 +35,15 @@ static bool read_deadline(struct reader *r, struct job *job) {
 }
 
 static bool read_headers(struct reader *r, struct job *job) {
-    return tensors_read_headers(r, &job->headers);
+    struct span priority;
+    job->priority = 0;
+    if (!tensors_read_headers(r, &job->headers, JOB_PRIORITY_HEADER, &priority)) {
+        return false;
+    }
+    if (!text_parse_int_bytes(priority.data, priority.size, &job->priority)) {
+        job->priority = 0; /* none, or no number: their header is not ours to refuse */
+    }
+    return true;
 }
 
 static bool read_inputs(struct reader *r, struct job *job) {

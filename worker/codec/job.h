@@ -27,7 +27,8 @@
 #define JOB_INPUTS_MAX 64
 #define JOB_ROWS_MAX 65536 /* of one job */
 #define JOB_HEADERS_MAX 64
-#define JOB_HEADERS_SIZE_MAX (16 * 1024) /* encoded bytes */
+#define JOB_HEADERS_SIZE_MAX (16 * 1024)        /* encoded bytes */
+#define JOB_PRIORITY_HEADER "millrace.priority" /* of the job or of its record */
 
 /* Branches of Tensor.data, in the schema's order. */
 enum job_data {
@@ -62,6 +63,7 @@ struct job {
     struct span version; /* data NULL for null */
     bool has_deadline;
     int64_t deadline_ms;
+    int64_t priority;    /* above 0: before others; of the headers, or a record's field */
     struct span headers; /* the encoded Avro map, copied into the result as it is */
     int input_count;
     struct job_tensor inputs[JOB_INPUTS_MAX];

@@ -10,6 +10,7 @@
 #define PLACE_SIZE_MAX 48 /* bytes */
 
 struct input {
+    enum mapping_use use;
     char *name; /* owned */
     size_t name_size;
     enum dtype dtype;
@@ -25,7 +26,7 @@ struct input {
 
 struct mapping {
     struct plan *plan;
-    int input_count;
+    int input_count, model_count; /* of these, the model's: the first */
     struct input inputs[JOB_INPUTS_MAX];
     int want_count;
 };
@@ -85,8 +86,27 @@ static enum status check_changes(struct builder *b, const struct mapping_source 
                          &share->width, b->err);
 }
 
-static enum status look_at(struct builder *b, const struct mapping_source *source,
-                           enum dtype dtype, struct share *share) {
+/* Whole numbers, and of the times only the one that is in the deadline's own unit. */
+static enum status check_own(struct builder *b, const struct mapping_input *in,
+                             const struct avro_path_end *end) {
+    bool deadline = in->use == MAPPING_DEADLINE;
+    enum avro_logical logical = end->type->logical;
+    if (end->lists == 0 &&
+        (end->type->kind == AVRO_KIND_INT || end->type->kind == AVRO_KIND_LONG) &&
+        (logical == AVRO_LOGICAL_NONE ||
+         (deadline && logical == AVRO_LOGICAL_TIMESTAMP_MILLIS))) {
+        return STATUS_OK;
+    }
+    return error_set(b->err, STATUS_INVALID, "must be %s, not %s%s%s",
+                     deadline ? "a timestamp-millis, or a long of milliseconds since 1970"
+                              : "an int or a long",
+                     end->lists > 0 ? "a list of " : "", avro_kind_name(end->type->kind),
+                     logical == AVRO_LOGICAL_NONE ? "" : " of another logical type");
+}
+
+static enum status look_at(struct builder *b, const struct mapping_input *in,
+                           const struct mapping_source *source, struct share *share) {
+    enum dtype dtype = in->dtype;
     struct avro_path_end end;
     *share = (struct share){1, 1};
     if (source->path == NULL) {
@@ -98,6 +118,9 @@ static enum status look_at(struct builder *b, const struct mapping_source *sourc
                              share);
     }
     if (avro_path_find(b->root, source->path, &end, b->err) != STATUS_OK) {
+        return error_prefix(b->err, "field '%.100s'", source->path);
+    }
+    if (in->use != MAPPING_MODEL && check_own(b, in, &end) != STATUS_OK) {
         return error_prefix(b->err, "field '%.100s'", source->path);
     }
     if (plan_raw(end.type, dtype, source->change_count)) {
@@ -215,6 +238,7 @@ static enum status add_input(struct builder *b, struct mapping *m,
     struct share *shares = NULL;
     enum status status;
     input->want = -1;
+    input->use = in->use;
     input->dtype = in->dtype;
     input->rank = in->rank;
     memcpy(input->dims, in->dims, sizeof(input->dims));
@@ -236,7 +260,7 @@ static enum status add_input(struct builder *b, struct mapping *m,
     }
     for (int i = 0; i < in->source_count && status == STATUS_OK; i++) {
         const char *place = say_place(b, m->want_count + i, in, i);
-        if (look_at(b, &in->sources[i], in->dtype, &shares[i]) != STATUS_OK) {
+        if (look_at(b, in, &in->sources[i], &shares[i]) != STATUS_OK) {
             status = fail_at(b, place);
         }
     }
@@ -274,6 +298,7 @@ enum status mapping_create(const struct avro_node *writer, const struct avro_nod
     b->err = err;
     mapping->input_count = input_count;
     for (int i = 0; i < input_count && status == STATUS_OK; i++) {
+        mapping->model_count += inputs[i].use == MAPPING_MODEL;
         status = add_input(b, mapping, &inputs[i], i);
     }
     if (status == STATUS_OK) {
@@ -356,6 +381,19 @@ static inline enum status set_dims(const struct input *input, struct job_tensor 
     return STATUS_OK;
 }
 
+static inline void set_own(const struct mapping *mapping, struct mapping_rows *rows,
+                           struct job *job) {
+    for (int i = mapping->model_count; i < mapping->input_count; i++) {
+        const int64_t *value = (const int64_t *)(const void *)rows->rows[i];
+        if (mapping->inputs[i].use == MAPPING_PRIORITY) {
+            job->priority = *value;
+        } else {
+            job->has_deadline = *value != MAPPING_NONE;
+            job->deadline_ms = *value;
+        }
+    }
+}
+
 static inline enum status set_inputs(const struct mapping *mapping,
                                      struct mapping_rows *rows, struct job *job,
                                      struct error *err) {
@@ -364,9 +402,11 @@ static inline enum status set_inputs(const struct mapping *mapping,
     job->version = span_of(NULL, 0);
     job->has_deadline = false;
     job->deadline_ms = 0;
+    job->priority = 0;
     job->headers = span_of("", 0);
-    job->input_count = mapping->input_count;
-    for (int i = 0; i < mapping->input_count; i++) {
+    job->input_count = mapping->model_count;
+    set_own(mapping, rows, job);
+    for (int i = 0; i < mapping->model_count; i++) {
         const struct input *input = &mapping->inputs[i];
         struct job_tensor *x = &job->inputs[i];
         x->name = span_of(input->name, input->name_size);

@@ -32,7 +32,13 @@ struct mapping_source {
     size_t count; /* values that a list gives; 0: what the input has room for */
 };
 
+/* Behind the model's inputs may stand the job's own: int64, of one field each, with
+ * MAPPING_NONE or 0 where that is null. */
+#define MAPPING_NONE INT64_MAX
+enum mapping_use { MAPPING_MODEL, MAPPING_DEADLINE, MAPPING_PRIORITY };
+
 struct mapping_input {
+    enum mapping_use use;
     const char *name; /* of the model's input */
     enum dtype dtype;
     int rank;                             /* of a row, without the batch dimension */

@@ -74,7 +74,8 @@ static bool read_version(struct reader *r, struct reading *to) {
 }
 
 static bool read_headers(struct reader *r, struct reading *to) {
-    return tensors_read_headers(r, &to->result->headers);
+    struct span named; /* none is looked for */
+    return tensors_read_headers(r, &to->result->headers, "", &named);
 }
 
 static bool read_job_timestamp(struct reader *r, struct reading *to) {

@@ -257,11 +257,13 @@ bool tensors_read(struct reader *r, const char *list, struct job_tensor *tensors
     return true;
 }
 
-bool tensors_read_headers(struct reader *r, struct span *headers) {
+bool tensors_read_headers(struct reader *r, struct span *headers, const char *name,
+                          struct span *named) {
     const uint8_t *begin = r->at;
     struct span key, value;
     struct reader_block block;
     size_t size;
+    *named = span_of("", 0);
     for (size_t total = 0;; total += block.count) {
         if (!reader_block(r, HEADER_SIZE_MIN, JOB_HEADERS_MAX - total, &block)) {
             return false;
@@ -274,6 +276,7 @@ bool tensors_read_headers(struct reader *r, struct span *headers) {
                 !reader_text(r, 0, JOB_HEADERS_SIZE_MAX, &value)) {
                 return false;
             }
+            *named = span_is(key, name) ? value : *named;
         }
         if (!reader_block_end(r, &block)) {
             return false;

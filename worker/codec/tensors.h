@@ -24,8 +24,10 @@ MUST_CHECK bool tensors_read_array(struct reader *r, enum job_data kind,
 MUST_CHECK bool tensors_read(struct reader *r, const char *list,
                              struct job_tensor *tensors, int *count);
 
-/* A map of strings within the limits for headers: its encoded bytes. */
-MUST_CHECK bool tensors_read_headers(struct reader *r, struct span *headers);
+/* A map of strings within the limits for headers: its encoded bytes, and the value of the
+ * last that is called `name`, which is empty where there is none. */
+MUST_CHECK bool tensors_read_headers(struct reader *r, struct span *headers,
+                                     const char *name, struct span *named);
 
 /* A string, or data NULL for null. */
 MUST_CHECK bool tensors_read_optional(struct reader *r, size_t size_max,

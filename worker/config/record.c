@@ -105,6 +105,23 @@ static void take_inputs(struct loader *loader, const struct given *given, char *
     note_names(&spot, names);
 }
 
+/* ---- the job's own ---- */
+
+static void take_own(struct loader *loader, const struct given *given,
+                     struct config_source *to) {
+    const struct spot spot = {loader, given->name, given->node};
+    *to = (struct config_source){.place = given->origin, .field = spot_text(&spot)};
+    note_names(&spot, to->field);
+}
+
+static void take_deadline(struct loader *loader, const struct given *given, char *base) {
+    take_own(loader, given, &((struct config_record *)(void *)base)->deadline);
+}
+
+static void take_priority(struct loader *loader, const struct given *given, char *base) {
+    take_own(loader, given, &((struct config_record *)(void *)base)->priority);
+}
+
 /* ---- answers ---- */
 
 static const struct form answer_members[] = {
@@ -253,6 +270,28 @@ static const struct key record_keys[] = {
         .take = take_inputs,
         .form = "fields for each of the model's inputs, see below",
         .help = "How each input of the model is made of the record's fields.",
+    },
+    {
+        .name = "deadline",
+        .type = KEY_OWN,
+        .offset = offsetof(struct config_record, deadline),
+        .take = take_deadline,
+        .form = "a field's path",
+        .fallback = "",
+        .help =
+            "The field that a record's deadline stands in, a `timestamp-millis` or a "
+            "plain `long` of milliseconds since 1970. Empty, or null in a record: its "
+            "header `millrace.deadline_ms`, if it has one.",
+    },
+    {
+        .name = "priority",
+        .type = KEY_OWN,
+        .offset = offsetof(struct config_record, priority),
+        .take = take_priority,
+        .form = "a field's path",
+        .fallback = "",
+        .help = "The field, an `int` or a `long`, that makes a record urgent where it is "
+                "above 0. A header `millrace.priority` goes before it.",
     },
     {
         .name = "outputs",

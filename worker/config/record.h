@@ -101,6 +101,7 @@ enum config_strategy { CONFIG_BY_TOPIC, CONFIG_BY_RECORD, CONFIG_BY_TOPIC_RECORD
 struct config_record {
     const struct config_input *inputs;
     size_t input_count;
+    struct config_source deadline, priority;   /* a field each; NULL: none */
     const struct config_answer_field *outputs; /* none: all outputs as they are */
     size_t output_count;
     const char *schema;  /* file of bare records; or empty */

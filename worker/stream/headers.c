@@ -44,16 +44,13 @@ bool headers_find(const rd_kafka_message_t *message, const char *name,
 
 int64_t headers_number(const rd_kafka_message_t *message, const char *name,
                        int64_t otherwise) {
-    char text[NUMBER_TEXT_MAX];
     struct span value;
     int64_t number;
 
-    if (!headers_find(message, name, &value) || value.size >= sizeof text) {
-        return otherwise;
-    }
-    memcpy(text, value.data, value.size);
-    text[value.size] = '\0';
-    return text_parse_int(text, &number) ? number : otherwise;
+    return headers_find(message, name, &value) &&
+                   text_parse_int_bytes(value.data, value.size, &number)
+               ? number
+               : otherwise;
 }
 
 bool headers_any(const rd_kafka_message_t *message) {

@@ -125,6 +125,41 @@ START_TEST(headers_keep_to_their_limits) {
 }
 END_TEST
 
+static int64_t priority_of(const char *const *headers, int count) {
+    m.size = 0;
+    put_text(&m, "id");
+    put_text(&m, "");
+    put_bytes(&m, "\0\0", 2);
+    for (int i = 0; i < count; i++) { /* a block each */
+        put_long(&m, 1);
+        put_text(&m, headers[2 * i]);
+        put_text(&m, headers[2 * i + 1]);
+    }
+    put_long(&m, 0);
+    put_long(&m, 1);
+    put_tensor(&m, "x", SYMBOL_F32, 0, JOB_DATA_BYTES);
+    put_long(&m, 0);
+    put_long(&m, 0);
+    ck_assert_msg(job_parse(span_of(m.bytes, m.size), &job, &err) == STATUS_OK, "%s",
+                  err.text);
+    return job.priority;
+}
+
+START_TEST(a_header_of_the_job_is_its_priority) {
+    static const char *const headers[] = {
+        "millrace.priorit", "5", "millrace.priority", "-7", "millrace.priority_", "6"};
+    static const char *const none[] = {"millrace.priority", "high", "millrace.priority",
+                                       "1\xc3\xa9"};
+    static const char *const two[] = {"millrace.priority", "1", "millrace.priority", "2"};
+    ck_assert_int_eq(priority_of(headers, 3), -7);
+    ck_assert_int_eq(priority_of(headers, 1), 0);
+    ck_assert_int_eq(priority_of(none, 1), 0);
+    ck_assert_int_eq(priority_of(none + 2, 1), 0);
+    ck_assert_int_eq(priority_of(two, 2), 2);
+    ck_assert_int_eq(priority_of(NULL, 0), 0);
+}
+END_TEST
+
 START_TEST(inputs_keep_to_their_limits) {
     char name[16];
     for (int count = JOB_INPUTS_MAX; count <= JOB_INPUTS_MAX + 1; count++) {
@@ -291,6 +326,7 @@ int main(void) {
         confluent_framing_is_named,
         strings_keep_to_their_limits,
         headers_keep_to_their_limits,
+        a_header_of_the_job_is_its_priority,
         inputs_keep_to_their_limits,
         two_inputs_of_one_name_are_poison,
         shapes_keep_to_their_limits,

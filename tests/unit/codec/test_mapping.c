@@ -236,6 +236,83 @@ START_TEST(texts_go_to_string_tensors) {
 }
 END_TEST
 
+static enum status open_own(const char *deadline, const char *priority) {
+    const struct mapping_source sources[] = {
+        {.path = "items"},
+        {.path = deadline, .has_value = true, .value = value_integer(MAPPING_NONE)},
+        {.path = priority, .has_value = true, .value = value_integer(0)}};
+    struct mapping_input inputs[] = {
+        {.name = "x", .dtype = DTYPE_F32},
+        {.name = "deadline", .dtype = DTYPE_I64, .use = MAPPING_DEADLINE},
+        {.name = "priority", .dtype = DTYPE_I64, .use = MAPPING_PRIORITY}};
+    for (int i = 0; i < 3; i++) {
+        inputs[i].sources = &sources[i];
+        inputs[i].source_count = 1;
+    }
+    return open_mapping(inputs, 3);
+}
+
+START_TEST(deadline_and_priority_are_the_jobs_and_not_the_models) {
+    ck_assert_msg(open_own("at", "items") == STATUS_OK, "%s", err.text);
+    put_order("CH", 0);
+    parsed();
+    ck_assert_int_eq(job.input_count, 1);
+    ck_assert(job.has_deadline);
+    ck_assert_int_eq(job.deadline_ms, 1700000000000);
+    ck_assert_int_eq(job.priority, 3);
+    close_mapping();
+}
+END_TEST
+
+START_TEST(a_null_is_no_deadline_and_no_priority) {
+    static const char text[] = "{\"type\":\"record\",\"name\":\"R\",\"fields\":["
+                               "{\"name\":\"items\",\"type\":\"int\"},"
+                               "{\"name\":\"by\",\"type\":[\"null\",\"long\"]},"
+                               "{\"name\":\"first\",\"type\":[\"null\",\"int\"]}]}";
+    struct avro_schema *order = schema;
+    ck_assert_int_eq(avro_schema_parse(span_text(text), NULL, &schema, &err), STATUS_OK);
+    ck_assert_msg(open_own("by", "first") == STATUS_OK, "%s", err.text);
+    m.size = 0;
+    put_bytes(&m, "\2\2\4\2\6", 5);
+    parsed();
+    ck_assert(job.has_deadline);
+    ck_assert_int_eq(job.deadline_ms, 2);
+    ck_assert_int_eq(job.priority, 3);
+    m.size = 0;
+    put_bytes(&m, "\2\0\0", 3);
+    parsed();
+    ck_assert(!job.has_deadline);
+    ck_assert_int_eq(job.priority, 0);
+    close_mapping();
+    avro_schema_destroy(schema);
+    schema = order;
+}
+END_TEST
+
+START_TEST(what_is_no_deadline_or_priority_is_refused) {
+    static const struct {
+        const char *deadline, *priority, *words;
+    } wrong[] = {
+        {"att", "items",
+         "input 'deadline', source 1: field 'att': the record "
+         "'shop.Order' has no field 'att' (did you mean 'at'?)"},
+        {"amount", "items",
+         "field 'amount': must be a timestamp-millis, or a long of "
+         "milliseconds since 1970, not double"},
+        {"customer.since", "items", "not int of another logical type"},
+        {"country", "items", "not string"},
+        {"at", "embedding",
+         "field 'embedding': must be an int or a long, not a list of "
+         "float"},
+        {"at", "at", "not long of another logical type"},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(wrong); i++) {
+        ck_assert_int_eq(open_own(wrong[i].deadline, wrong[i].priority), STATUS_INVALID);
+        says(wrong[i].words);
+    }
+}
+END_TEST
+
 /* One source of an input of `elements` float32. */
 static enum status try_source(struct mapping_source source, int64_t elements) {
     const struct mapping_input input = {.name = "x",
@@ -374,6 +451,9 @@ int main(void) {
         fields_are_stacked_into_a_row,
         a_list_alone_is_noted_and_may_have_any_length,
         texts_go_to_string_tensors,
+        deadline_and_priority_are_the_jobs_and_not_the_models,
+        a_null_is_no_deadline_and_no_priority,
+        what_is_no_deadline_or_priority_is_refused,
         mistakes_are_found_with_their_place,
         an_unknown_word_is_refused_where_asked,
         hashes_are_those_of_scikit_learn,

@@ -108,8 +108,22 @@ START_TEST(fields_by_input_are_taken) {
     ck_assert_str_eq(record->inputs[1].sources[0].field, "y");
     ck_assert_ptr_nonnull(strstr(record->inputs[1].sources[0].place, "a.conf:5"));
     ck_assert_uint_eq(record->output_count, 0);
+    ck_assert_ptr_null(record->deadline.field);
+    ck_assert_ptr_null(record->priority.field);
     ck_assert_int_eq(record->answer, CONFIG_ANSWER_RECORD);
     ck_assert_int_eq(record->strategy, CONFIG_BY_TOPIC);
+    config_free(config);
+}
+END_TEST
+
+START_TEST(fields_of_deadline_and_priority_are_taken) {
+    struct config *config;
+    const struct config_record *record = load_record(
+        RECORD("inputs = [ \"a\" ];\n deadline = \"by\"; priority = \"c.first\";"),
+        &config);
+    ck_assert_str_eq(record->deadline.field, "by");
+    ck_assert_str_eq(record->priority.field, "c.first");
+    ck_assert_ptr_nonnull(strstr(record->deadline.place, "a.conf:6"));
     config_free(config);
 }
 END_TEST
@@ -263,6 +277,8 @@ static const struct {
      "steps.one_hot", "from 1 to 65536"},
     {RECORD("inputs = ( { field = \"a\"; steps = { vocabulary = ( 1 ); }; } );"),
      "steps.vocabulary[0]", "a text"},
+    {RECORD("inputs = [ \"a\" ]; deadline = 5;"), "a.conf:5: routes[0].record.deadline",
+     "a text of 1"},
     {RECORD("inputs = [ \"a\" ]; outputs = \"y\";"), "record.outputs", "must be a group"},
     {RECORD("inputs = [ \"a\" ]; outputs = { y = 1; };"), "outputs.y", "a text"},
     {RECORD("inputs = [ \"a\" ]; outputs = { y = { elment = 1; }; };"),
@@ -359,6 +375,7 @@ int main(void) {
     tcase_add_test(taken, a_route_without_a_record_has_none);
     tcase_add_test(taken, any_change_of_a_mapping_is_named);
     tcase_add_test(taken, fields_by_input_are_taken);
+    tcase_add_test(taken, fields_of_deadline_and_priority_are_taken);
     tcase_add_test(taken, the_only_input_needs_no_name_and_an_odd_one_a_list);
     tcase_add_test(taken, every_step_is_taken);
     tcase_add_test(taken, every_form_of_an_answer_is_taken);
