@@ -13,6 +13,10 @@
  * a gap counts once it was seen so often in a row. */
 #define GAPS_MIN 2
 
+/* The embedded broker does not know the request, and librdkafka 2.0.2 aborts where a
+ * coordinator does not; its clusters are known by their name. */
+#define EMBEDDED_PREFIX "mockCluster"
+
 /* What one answer of the coordinator says. */
 struct view {
     const char *topic; /* with a partition that no member holds; NULL: there is none */
@@ -30,6 +34,16 @@ void coverage_release(struct coverage *coverage) {
         rd_kafka_queue_destroy(coverage->answers);
         coverage->answers = NULL;
     }
+}
+
+static bool is_embedded(rd_kafka_t *consumer) {
+    char *id = rd_kafka_clusterid(consumer, 0);
+    bool is = id == NULL || strncmp(id, EMBEDDED_PREFIX, strlen(EMBEDDED_PREFIX)) == 0;
+
+    if (id != NULL) {
+        rd_kafka_mem_free(consumer, id);
+    }
+    return is; /* or nobody knows yet: it is asked again */
 }
 
 static void ask(struct stream *stream) {
@@ -107,7 +121,7 @@ static bool look(struct stream *stream, rd_kafka_event_t *event, struct view *vi
 
     *view = (struct view){0};
     if (rd_kafka_event_error(event) != RD_KAFKA_RESP_ERR_NO_ERROR || result == NULL) {
-        return false; /* the embedded broker does not know the request */
+        return false;
     }
     groups = rd_kafka_DescribeConsumerGroups_result_groups(result, &count);
     if (count != 1 || rd_kafka_ConsumerGroupDescription_error(groups[0]) != NULL ||
@@ -137,6 +151,10 @@ bool coverage_has_gap(struct stream *stream) {
         return false;
     }
     if (coverage->answers == NULL) {
+        if (is_embedded(stream->source.consumer)) {
+            coverage->due_us = clock_now_us() + INTERVAL_US;
+            return false;
+        }
         ask(stream);
     }
     event = rd_kafka_queue_poll(coverage->answers, 0);
