@@ -34,6 +34,7 @@ void coverage_release(struct coverage *coverage) {
         rd_kafka_queue_destroy(coverage->answers);
         coverage->answers = NULL;
     }
+    coverage->due_us = 0; /* not before there is an assignment */
 }
 
 static bool is_embedded(rd_kafka_t *consumer) {

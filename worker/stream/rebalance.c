@@ -191,6 +191,11 @@ static void resume_lease(struct stream *stream, struct lease *lease) {
     lease->paused = false;
 }
 
+/* Whether what is revoked is another's by now. */
+static bool is_lost(const struct stream *stream) {
+    return stream->source.spoilt || rd_kafka_assignment_lost(stream->source.consumer);
+}
+
 static void revoke_leases(struct stream *stream,
                           const rd_kafka_topic_partition_list_t *partitions, bool wait) {
     int64_t deadline_us = clock_now_us() + stream->source.revoke_wait_us;
@@ -211,7 +216,7 @@ static void revoke_leases(struct stream *stream,
             continue;
         }
         if (window_wait_drained(&stream->window, *place, wait ? deadline_us : 0) &&
-            !rd_kafka_assignment_lost(stream->source.consumer)) {
+            !is_lost(stream)) {
             care_close_add(stream, closed, *place);
         }
         window_lose(&stream->window, *place);
@@ -306,6 +311,30 @@ static void revoke(struct stream *stream, rd_kafka_topic_partition_list_t *parti
         set_generation(stream, NULL);
         (void)rd_kafka_assign(consumer, NULL);
     }
+}
+
+void rebalance_lose_all(struct stream *stream) {
+    struct source *source = &stream->source;
+    rd_kafka_topic_partition_list_t *held = rd_kafka_topic_partition_list_new(16);
+
+    assert(source->spoilt);
+    for (size_t i = 0; i < stream->input_count; i++) {
+        for (size_t p = 0; p < source->tables[i].count; p++) {
+            if (source->tables[i].leases[p] != NULL) {
+                rd_kafka_topic_partition_list_add(held, stream->inputs[i].topic,
+                                                  (int32_t)p);
+            }
+        }
+    }
+    atomic_fetch_add(&stream->counters.rebalances, 1);
+    log_event(LOG_WARN, "rebalance", LOG_TEXT("kind", "fenced"),
+              LOG_INT("partitions", held->cnt));
+    if (held->cnt > 0) {
+        pause_begin(&source->pause, clock_now_us());
+    }
+    revoke_leases(stream, held, false);
+    set_generation(stream, NULL);
+    rd_kafka_topic_partition_list_destroy(held);
 }
 
 /* librdkafka says that all brokers are down only where it has an address for each, and it

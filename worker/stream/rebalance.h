@@ -23,6 +23,9 @@ void rebalance_cb(rd_kafka_t *consumer, rd_kafka_resp_err_t code,
  * need not be: resuming one that is not would rewind it. */
 void rebalance_apply_pauses(struct stream *stream);
 
+/* Gives up every lease at once, since the consumer was fenced: it must be spoilt. */
+void rebalance_lose_all(struct stream *stream);
+
 /* Takes the group's metadata again: a cooperative rebalance that changes nothing for us
  * may still have moved the generation. */
 void rebalance_refresh(struct stream *stream);

@@ -9,6 +9,7 @@
 #include "stream/lag.h"
 #include "stream/portion.h"
 #include "stream/rebalance.h"
+#include "stream/rejoin.h"
 #include "stream/retry.h"
 #include "stream/waiting.h"
 
@@ -77,7 +78,6 @@ static bool starts_at_the_start(const rd_kafka_conf_t *conf) {
 enum status source_open(struct stream *stream, const struct stream_opts *opts,
                         struct error *err) {
     struct source *source = &stream->source;
-    rd_kafka_conf_t *conf;
     enum status status;
 
     atomic_store(&source->lag, -1);
@@ -88,24 +88,38 @@ enum status source_open(struct stream *stream, const struct stream_opts *opts,
                          stream->input_count);
     }
     status = client_conf(CLIENT_CONSUMER, opts, stream->identity.member, &stream->context,
-                         &conf, err);
+                         &source->conf, err);
     if (status != STATUS_OK) {
         return status;
     }
     /* Waiting longer would cost us the membership that we wait for. */
-    source->revoke_wait_us = client_number(conf, "session.timeout.ms", 10000) * 1000 / 3;
+    source->revoke_wait_us =
+        client_number(source->conf, "session.timeout.ms", 10000) * 1000 / 3;
     if (source->revoke_wait_us > REVOKE_WAIT_MAX_US) {
         source->revoke_wait_us = REVOKE_WAIT_MAX_US;
     }
-    source->from_start = starts_at_the_start(conf);
-    source->conf = rd_kafka_conf_dup(conf);
+    source->from_start = starts_at_the_start(source->conf);
+    status = source_connect(stream, err);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    return stream->input_count == opts->route_count ? subscribe(stream, err) : STATUS_OK;
+}
+
+enum status source_connect(struct stream *stream, struct error *err) {
+    struct source *source = &stream->source;
+    rd_kafka_conf_t *conf = rd_kafka_conf_dup(source->conf);
+    enum status status;
+
     rd_kafka_conf_set_rebalance_cb(conf, rebalance_cb);
     status = client_create(CLIENT_CONSUMER, &conf, &source->consumer, err);
     if (status != STATUS_OK) {
         return status;
     }
     rd_kafka_poll_set_consumer(source->consumer);
-    return stream->input_count == opts->route_count ? subscribe(stream, err) : STATUS_OK;
+    source->subscribed = source->spoilt = source->pauses_changed = false;
+    source->last_topic = NULL;
+    return STATUS_OK;
 }
 
 /* ---- pausing ---- */
@@ -322,7 +336,11 @@ static enum status consume_error(struct stream *stream, const rd_kafka_message_t
         topics_suspect(&stream->topics);
         return STATUS_OK;
     case RD_KAFKA_RESP_ERR__FATAL:
-        rd_kafka_fatal_error(stream->source.consumer, reason, sizeof reason);
+        if (rd_kafka_fatal_error(stream->source.consumer, reason, sizeof reason) ==
+            RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID) {
+            stream->source.spoilt = true;
+            return STATUS_OK;
+        }
         return error_set(err, STATUS_FATAL, "the consumer cannot go on: %s", reason);
     case RD_KAFKA_RESP_ERR__MAX_POLL_EXCEEDED:
         log_plain(LOG_WARN, "max_poll_interval_exceeded");
@@ -361,7 +379,7 @@ static enum status poll_batch(struct stream *stream, int timeout_ms, struct erro
         timeout_ms = release_due(stream, records, size, timeout_ms);
     }
     while (status == STATUS_OK && source->batch_count < records &&
-           source->batch_size <= size && !source->pauses_changed) {
+           source->batch_size <= size && !source->pauses_changed && !source->spoilt) {
         rd_kafka_message_t *message = rd_kafka_consumer_poll(
             source->consumer, source->batch_count > 0 ? 0 : timeout_ms);
         if (message == NULL) {
@@ -428,6 +446,11 @@ enum status source_poll(struct stream *stream, int timeout_ms, struct record **c
 
     *chain = NULL;
     watchdog_check(&stream->watchdog);
+    if (atomic_load(&source->fenced)) {
+        window_wait_release(&stream->window, (int64_t)timeout_ms * 1000);
+        atomic_fetch_add(&source->rounds, 1);
+        return STATUS_OK;
+    }
     status = subscribe_in_time(stream, err);
     if (status != STATUS_OK) {
         return status;
@@ -447,6 +470,9 @@ enum status source_poll(struct stream *stream, int timeout_ms, struct record **c
         timeout_ms = HELD_POLL_MS; /* to let go of what is held in time */
     }
     status = poll_batch(stream, timeout_ms, err);
+    if (status == STATUS_OK && source->spoilt) {
+        status = rejoin_begin(stream, err);
+    }
     if (status == STATUS_OK) {
         *chain = hand_out(stream);
     }
@@ -490,7 +516,7 @@ void source_close(struct stream *stream) {
         return;
     }
     coverage_release(&source->coverage);
-    if (!stream->opts.is_static) {
+    if (!stream->opts.is_static && !source->spoilt) {
         leave_group(stream);
     }
     rd_kafka_consumer_close(source->consumer);

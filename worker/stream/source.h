@@ -49,6 +49,12 @@ struct source {
     struct coverage coverage;
     struct generation *generation; /* window->lock; NULL when not a member */
     _Atomic bool generation_stale; /* the broker refused it */
+    /* See rejoin.h. */
+    bool spoilt;         /* poll thread: the consumer has been fenced */
+    _Atomic bool fenced; /* it is the commit thread's, to be replaced */
+    int64_t fenced_us;   /* since when; whoever has the consumer */
+    int rejoins;         /* since rejoins_since_us */
+    int64_t rejoins_since_us;
     _Atomic int64_t lag, retries_waiting;
     _Atomic uint64_t rounds; /* polls that are over */
 };
@@ -59,6 +65,9 @@ struct slot;
 /* Creates the consumer and subscribes. */
 MUST_CHECK enum status source_open(struct stream *stream, const struct stream_opts *opts,
                                    struct error *err);
+
+/* A consumer from source->conf, which has not joined the group. */
+MUST_CHECK enum status source_connect(struct stream *stream, struct error *err);
 
 MUST_CHECK enum status source_poll(struct stream *stream, int timeout_ms,
                                    struct record **chain, struct error *err);

@@ -9,6 +9,7 @@
 #include "stream/care.h"
 #include "stream/internal.h"
 #include "stream/offsets.h"
+#include "stream/rejoin.h"
 
 /* Most records of one transaction, so that a large backlog of outcomes cannot outlast the
  * transaction's timeout. */
@@ -540,11 +541,21 @@ enum status txn_open(struct stream *stream, struct error *err) {
     /* A call that keeps to its timeout must not wake the watchdog. */
     txn->call_timeout_ms =
         limit_ms > 0 && limit_ms < CALL_TIMEOUT_MS ? (int)limit_ms : CALL_TIMEOUT_MS;
-    txn->offset_replies = rd_kafka_queue_new(stream->source.consumer);
-    if (txn->offset_replies == NULL) {
-        return error_set(err, STATUS_NO_MEMORY, "no queue for commits");
+    return txn_take_consumer(stream, err);
+}
+
+enum status txn_take_consumer(struct stream *stream, struct error *err) {
+    stream->txn.offset_replies = rd_kafka_queue_new(stream->source.consumer);
+    return stream->txn.offset_replies != NULL
+               ? STATUS_OK
+               : error_set(err, STATUS_NO_MEMORY, "no queue for commits");
+}
+
+void txn_drop_consumer(struct stream *stream) {
+    if (stream->txn.offset_replies != NULL) {
+        rd_kafka_queue_destroy(stream->txn.offset_replies);
     }
-    return STATUS_OK;
+    stream->txn.offset_replies = NULL;
 }
 
 enum status txn_commit(struct stream *stream, int timeout_ms, size_t *committed,
@@ -554,6 +565,10 @@ enum status txn_commit(struct stream *stream, int timeout_ms, size_t *committed,
     enum status status = STATUS_OK;
 
     *committed = 0;
+    status = rejoin_step(stream, err);
+    if (status != STATUS_OK) {
+        return status;
+    }
     topics_check(stream);
     if (txn->phase == TXN_IDLE) {
         rd_kafka_poll(stream->producer.client, 0); /* serves its error callback */
@@ -590,8 +605,5 @@ void txn_close(struct stream *stream, int timeout_ms) {
         }
     }
     forget(stream);
-    if (txn->offset_replies != NULL) {
-        rd_kafka_queue_destroy(txn->offset_replies);
-    }
-    txn->offset_replies = NULL;
+    txn_drop_consumer(stream);
 }

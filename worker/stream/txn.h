@@ -60,6 +60,10 @@ struct stream;
 
 MUST_CHECK enum status txn_open(struct stream *stream, struct error *err);
 
+/* What it has of the consumer, before that is destroyed, and of its successor. */
+void txn_drop_consumer(struct stream *stream);
+MUST_CHECK enum status txn_take_consumer(struct stream *stream, struct error *err);
+
 /* See stream_commit. */
 MUST_CHECK enum status txn_commit(struct stream *stream, int timeout_ms,
                                   size_t *committed, struct error *err);
