@@ -3,7 +3,7 @@
 #include "stream/rejoin.h"
 #include "tests/unit/stream/fixture.h"
 
-#define HEARTBEAT 12
+enum { HEARTBEAT = 12, ADD_OFFSETS_TO_TXN = 25 };
 #define COUNT 200
 
 static size_t kept_count;
@@ -44,6 +44,13 @@ static bool is_fenced(void) {
 static void push_fence(void) {
     rd_kafka_mock_push_request_errors(fixture.cluster, HEARTBEAT, 1,
                                       RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID);
+}
+
+static void push_again(size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        rd_kafka_mock_push_request_errors(fixture.cluster, ADD_OFFSETS_TO_TXN, 1,
+                                          RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS);
+    }
 }
 
 /* All records are in the pipeline when the consumer is fenced. */
@@ -90,6 +97,42 @@ END_TEST
 
 START_TEST(at_least_once_replaces_a_fenced_consumer) {
     is_replaced(STREAM_AT_LEAST_ONCE);
+}
+END_TEST
+
+/* The offsets of a transaction go with the generation in which its records were held. */
+START_TEST(what_was_being_committed_when_fenced_is_rolled_back) {
+    int64_t deadline_us = clock_now_us() + PATIENCE_US;
+    open_with(STREAM_EXACTLY_ONCE);
+    fixture.stream->txn.call_timeout_ms = 200;
+    while (fixture.stream->txn.phase < TXN_IDLE) {
+        fixture_round();
+        ck_assert(clock_now_us() < deadline_us);
+    }
+    push_again(1000);
+    while (fixture.stream->txn.phase != TXN_OFFSETS) {
+        fixture_round();
+        ck_assert(clock_now_us() < deadline_us);
+    }
+    ck_assert_ptr_nonnull(fixture.stream->txn.generation);
+    push_fence();
+    while (!is_fenced()) {
+        fixture_round();
+        ck_assert(clock_now_us() < deadline_us);
+    }
+    ck_assert_int_eq(fixture.stream->txn.phase, TXN_OFFSETS);
+    ck_assert_ptr_null(source_generation_take(fixture.stream));
+    rd_kafka_mock_clear_request_errors(fixture.cluster, ADD_OFFSETS_TO_TXN);
+    while (is_fenced()) {
+        fixture_round();
+        ck_assert(clock_now_us() < deadline_us);
+    }
+    ck_assert_uint_ge(fixture_stats().transactions_aborted, 1);
+    ck_assert_uint_ge(fixture_stats().records_lost, 1);
+    ck_assert_uint_eq(fixture_stats().results_out, 0);
+    fixture_run_until_committed(COUNT);
+    ck_assert_uint_eq(fixture_stats().results_out, COUNT);
+    fixture_stop();
 }
 END_TEST
 
@@ -152,6 +195,7 @@ int main(void) {
     const TTest *const tests[] = {
         a_fenced_consumer_is_replaced_and_its_records_done_again,
         at_least_once_replaces_a_fenced_consumer,
+        what_was_being_committed_when_fenced_is_rolled_back,
         a_fenced_worker_drains_and_closes,
         closing_a_fenced_worker_gives_all_back,
         who_is_fenced_again_and_again_ends_and_says_why,
