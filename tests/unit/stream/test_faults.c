@@ -76,6 +76,32 @@ START_TEST(offsets_of_an_old_generation_are_rolled_back) {
 }
 END_TEST
 
+/* Offsets without a generation would be taken by the broker, whoever has the partitions.
+ */
+START_TEST(without_a_generation_nothing_is_committed) {
+    int64_t deadline_us = clock_now_us() + PATIENCE_US;
+    struct generation *generation;
+    fixture_start(STREAM_EXACTLY_ONCE);
+    fixture_open();
+    while (fixture_stats().partitions_assigned == 0) {
+        fixture_round();
+        ck_assert(clock_now_us() < deadline_us);
+    }
+    generation = fixture.stream->source.generation;
+    ck_assert_ptr_nonnull(generation);
+    fixture.stream->source.generation = NULL;
+    fixture_send_numbers(0, COUNT);
+    while (fixture_stats().transactions_aborted < 2) {
+        fixture_round();
+        ck_assert(clock_now_us() < deadline_us);
+    }
+    ck_assert_uint_eq(fixture_stats().results_out, 0);
+    fixture.stream->source.generation = generation;
+    fixture_run_until_committed(COUNT);
+    fixture_stop();
+}
+END_TEST
+
 START_TEST(a_fenced_producer_is_replaced) {
     run_with(STREAM_EXACTLY_ONCE, ADD_PARTITIONS_TO_TXN, 1,
              RD_KAFKA_RESP_ERR_PRODUCER_FENCED);
@@ -223,6 +249,7 @@ int main(void) {
         a_loading_coordinator_is_waited_for,
         a_failed_delivery_is_replayed_from_memory,
         offsets_of_an_old_generation_are_rolled_back,
+        without_a_generation_nothing_is_committed,
         a_fenced_producer_is_replaced,
         after_an_unknown_outcome_the_brokers_offsets_decide,
         at_least_once_replays_a_failed_delivery,
