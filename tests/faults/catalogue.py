@@ -94,7 +94,7 @@ def broker_rolled(run):
 
 def coordinator_moves(run):
     """The leaders of the transactions' and of the offsets' partitions die in turn."""
-    if run.turn % 2 == 0:
+    if run.turn % 2 == 0 and run.delivery == "exactly_once":
         victim = run.cluster.transaction_coordinator(
             random.choice(run.workers.transactional_ids()))
     else:

@@ -26,7 +26,7 @@ static void answer_kept(void) {
  * the 3 s for which the mock waits for members. */
 static void open_with(enum stream_delivery delivery) {
     static const struct stream_property properties[] = {
-        {"session.timeout.ms", "3500"},
+        {"session.timeout.ms", "5000"},
         {"heartbeat.interval.ms", "100"},
     };
     fixture_start(delivery);
