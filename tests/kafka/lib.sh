@@ -22,18 +22,22 @@ crash_worker() { # NAME CONFIG
 # After $1 / 1000 seconds.
 pause_ms() { read -rt "$(printf '%d.%03d' $(($1 / 1000)) $(($1 % 1000)))" <> <(:) || true; }
 
-# Sends COUNT jobs at RATE while the worker 1 or 2 is killed five times at random.
-submit_among_crashes() { # MODEL COUNT RATE CONFIG
+# Runs the command, which sends, while the worker 1 or 2 is killed five times at random.
+among_crashes() { # CONFIG COMMAND...
     local i submitting
     RANDOM=${SEED:-$$}
     echo "seed $RANDOM of SEED=${SEED:-$$}"
-    submit "$1" "$2" --rate "$3" --key id &
+    "${@:2}" &
     submitting=$!
     background+=("$submitting")
     for i in 1 2 3 4 5; do
         pause_ms $((RANDOM % 1500 + 500))
-        crash_worker $((RANDOM % 2 + 1)) "$4"
+        crash_worker $((RANDOM % 2 + 1)) "$1"
         echo "crash $i"
     done
     wait "$submitting"
+}
+
+submit_among_crashes() { # MODEL COUNT RATE CONFIG
+    among_crashes "$4" submit "$1" "$2" --rate "$3" --key id
 }
