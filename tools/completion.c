@@ -22,11 +22,11 @@ enum completion_kind completion_kind_of(const char *argument) {
 
 static void print_settings(void) {
     size_t count;
-    const struct section *all = sections(&count);
+    const struct section *const *all = sections(&count);
     const char *gap = "";
     for (size_t i = 0; i < count; i++) {
-        for (size_t k = 0; all[i].kind == SECTION_GROUP && k < all[i].key_count; k++) {
-            printf("%s%s.%s=", gap, all[i].name, all[i].keys[k].name);
+        for (size_t k = 0; all[i]->kind == SECTION_GROUP && k < all[i]->key_count; k++) {
+            printf("%s%s.%s=", gap, all[i]->name, all[i]->keys[k].name);
             gap = " ";
         }
     }

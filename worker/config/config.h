@@ -1,7 +1,7 @@
 /* config.h - the worker's configuration: one file in, one validated struct out.
  *
  * A libconfig file, then MILLRACE_SECTION_KEY variables, then "section.key=value"
- * flags; the later wins.  One key table (keys.c) holds every setting's name, limits,
+ * flags; the later wins.  Tables of keys (keys_*.c) hold every setting's name, limits,
  * default and help; the reference page is printed from it.  What config_load returns
  * has passed every check that needs no broker and no model file.
  *

@@ -3,6 +3,8 @@
  * A section is a group of the file ("worker"), a list of groups ("models"), or a group
  * whose members are librdkafka's properties and not ours to know ("kafka").
  *
+ * Each section stands with its keys in a file keys_*.c; keys.c lists and finds them.
+ *
  * Depends on: config/config.h.
  * Ownership: the table is static and immutable.
  * Threads: any. */
@@ -58,11 +60,16 @@ struct section {
     const char *help;
 };
 
-/* The group `record` of a route. */
+#define KEYS(array) .keys = (array), .key_count = ARRAY_COUNT(array)
+
+/* keys_worker.c, keys_models.c, keys_routes.c, keys_registry.c */
+extern const struct section worker_section, http_section, log_section, control_section;
+extern const struct section models_section, routes_section, registry_section;
+/* The group `record` of a route: record.c. */
 extern const struct section record_section;
 
-/* All sections; *count of them. */
-const struct section *sections(size_t *count);
+/* All sections, in the order of the reference; *count of them. */
+const struct section *const *sections(size_t *count);
 
 /* The section, the key of that name, or NULL. */
 const struct section *section_find(const char *name);

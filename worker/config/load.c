@@ -197,10 +197,10 @@ static size_t keys_of(const struct section *section) {
 static size_t values_needed(void) {
     size_t count;
     size_t needed = 0;
-    const struct section *all = sections(&count);
+    const struct section *const *all = sections(&count);
     for (size_t i = 0; i < count; i++) {
-        size_t items = all[i].kind == SECTION_GROUP ? 1 : all[i].items_max;
-        needed += items * (all[i].kind == SECTION_PROPERTIES ? 1 : keys_of(&all[i]));
+        size_t items = all[i]->kind == SECTION_GROUP ? 1 : all[i]->items_max;
+        needed += items * (all[i]->kind == SECTION_PROPERTIES ? 1 : keys_of(all[i]));
     }
     return needed;
 }
@@ -208,13 +208,13 @@ static size_t values_needed(void) {
 static void load_sections(struct loader *loader) {
     struct config *config = &loader->box->config;
     size_t count;
-    const struct section *all = sections(&count);
+    const struct section *const *all = sections(&count);
     for (size_t i = 0; i < count; i++) {
-        config_setting_t *group = group_of(loader, all[i].name);
-        if (all[i].kind == SECTION_PROPERTIES) {
-            properties_load(loader, &all[i], group);
-        } else if (all[i].kind == SECTION_GROUP) {
-            load_group(loader, &all[i], group);
+        config_setting_t *group = group_of(loader, all[i]->name);
+        if (all[i]->kind == SECTION_PROPERTIES) {
+            properties_load(loader, all[i], group);
+        } else if (all[i]->kind == SECTION_GROUP) {
+            load_group(loader, all[i], group);
         }
     }
     config->models = loader->models = load_list(loader, "models", &config->model_count);

@@ -64,13 +64,13 @@ static void check_flags(struct loader *loader) {
 
 static void check_variables(struct loader *loader) {
     size_t section_count;
-    const struct section *all = sections(&section_count);
+    const struct section *const *all = sections(&section_count);
     for (char **entry = environ; *entry != NULL; entry++) {
         const char *equals = strchr(*entry, '=');
         for (size_t i = 0; i < section_count && equals != NULL; i++) {
             char prefix[KEY_VARIABLE_MAX];
             char *key;
-            key_variable(&all[i], "", prefix, sizeof(prefix));
+            key_variable(all[i], "", prefix, sizeof(prefix));
             if (strncmp(*entry, prefix, strlen(prefix)) != 0) {
                 continue;
             }
@@ -83,7 +83,7 @@ static void check_variables(struct loader *loader) {
             for (char *c = key; *c != 0; c++) {
                 *c = (char)tolower((unsigned char)*c);
             }
-            check_name(loader, &all[i],
+            check_name(loader, all[i],
                        loader_format(loader, "%.*s", (int)(equals - *entry), *entry),
                        key);
         }

@@ -61,7 +61,7 @@ static void print_section(const struct section *section, FILE *to) {
 
 void config_reference(FILE *to) {
     size_t count;
-    const struct section *all = sections(&count);
+    const struct section *const *all = sections(&count);
     (void)fputs(
         "# Configuration of the worker\n"
         "\n"
@@ -74,7 +74,7 @@ void config_reference(FILE *to) {
         "reads another file, relative to the folder of the first.\n",
         to);
     for (size_t i = 0; i < count; i++) {
-        print_section(&all[i], to);
+        print_section(all[i], to);
     }
     (void)fprintf(to, "\n## routes: %s\n\n`%s = { ... };`\n\n%s\n", record_section.name,
                   record_section.name, record_section.help);

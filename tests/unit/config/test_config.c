@@ -377,13 +377,13 @@ static void setting_text(const struct key *key, char *text, size_t size) {
 START_TEST(the_example_shows_every_setting_with_its_default) {
     static char page[1 << 16];
     size_t count;
-    const struct section *all = sections(&count);
+    const struct section *const *all = sections(&count);
     FILE *file = fopen("conf/millrace.conf", "re");
     ck_assert_ptr_nonnull(file);
     page[fread(page, 1, sizeof(page) - 1, file)] = 0;
     ck_assert_int_eq(fclose(file), 0);
     for (size_t i = 0; i <= count; i++) {
-        const struct section *section = i < count ? &all[i] : &record_section;
+        const struct section *section = i < count ? all[i] : &record_section;
         for (size_t j = 0; j < section->key_count; j++) {
             char wanted[128];
             setting_text(&section->keys[j], wanted, sizeof(wanted));
@@ -721,24 +721,24 @@ END_TEST
 
 START_TEST(every_key_is_described_and_its_default_allowed) {
     size_t count;
-    const struct section *all = sections(&count);
+    const struct section *const *all = sections(&count);
     for (size_t i = 0; i < count; i++) {
-        ck_assert_ptr_eq(section_find(all[i].name), &all[i]);
-        ck_assert_ptr_nonnull(all[i].help);
-        for (size_t j = 0; j < all[i].key_count; j++) {
-            const struct key *key = &all[i].keys[j];
+        ck_assert_ptr_eq(section_find(all[i]->name), all[i]);
+        ck_assert_ptr_nonnull(all[i]->help);
+        for (size_t j = 0; j < all[i]->key_count; j++) {
+            const struct key *key = &all[i]->keys[j];
             char allowed[KEY_ALLOWED_MAX];
             int64_t number;
-            ck_assert_ptr_eq(key_find(&all[i], key->name), key); /* no name twice */
+            ck_assert_ptr_eq(key_find(all[i], key->name), key); /* no name twice */
             for (size_t k = 0; k < j; k++) {
-                ck_assert_msg(all[i].keys[k].offset != key->offset,
-                              "%s.%s shares its field", all[i].name, key->name);
+                ck_assert_msg(all[i]->keys[k].offset != key->offset,
+                              "%s.%s shares its field", all[i]->name, key->name);
             }
             ck_assert_ptr_nonnull(key->help);
-            ck_assert(all[i].kind != SECTION_GROUP || key->fallback != NULL);
+            ck_assert(all[i]->kind != SECTION_GROUP || key->fallback != NULL);
             ck_assert_ptr_null(strchr(key->help, '|')); /* would break the page */
             ck_assert_msg((key->type == KEY_CHOICE) == (key->choices != NULL), "%s.%s",
-                          all[i].name, key->name);
+                          all[i]->name, key->name);
             key_allowed(key, allowed, sizeof(allowed));
             ck_assert_uint_lt(strlen(allowed), sizeof(allowed) - 1);
             if (key->type == KEY_INT) {
@@ -755,15 +755,15 @@ START_TEST(the_reference_names_every_setting) {
     char *page = NULL;
     size_t size = 0;
     size_t count;
-    const struct section *all = sections(&count);
+    const struct section *const *all = sections(&count);
     FILE *to = open_memstream(&page, &size);
     ck_assert_ptr_nonnull(to);
     config_reference(to);
     ck_assert_int_eq(fclose(to), 0);
     for (size_t i = 0; i < count; i++) {
-        for (size_t j = 0; j < all[i].key_count; j++) {
+        for (size_t j = 0; j < all[i]->key_count; j++) {
             char wanted[128];
-            (void)snprintf(wanted, sizeof(wanted), "\n| `%s` | ", all[i].keys[j].name);
+            (void)snprintf(wanted, sizeof(wanted), "\n| `%s` | ", all[i]->keys[j].name);
             ck_assert_msg(strstr(page, wanted) != NULL, "no %s", wanted);
         }
     }
