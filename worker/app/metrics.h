@@ -1,6 +1,6 @@
 /* metrics.h - the worker's figures, in Prometheus's text format.
  *
- * One static table (metrics.c) names every metric with its type, labels and help;
+ * One static table (metrics_table.c) names every metric with its type, labels and help;
  * values live in one array of atomics, sized once from the models and routes.  Updates
  * are relaxed atomic additions, meant for once a batch rather than once a job.
  *

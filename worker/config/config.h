@@ -2,7 +2,7 @@
  *
  * A libconfig file, then MILLRACE_SECTION_KEY variables, then "section.key=value"
  * flags; the later wins.  Tables of keys (keys_*.c) hold every setting's name, limits,
- * default and help; the reference page is printed from it.  What config_load returns
+ * default and help; the reference page is printed from them.  What config_load returns
  * has passed every check that needs no broker and no model file.
  *
  * Depends on: base/status.h, base/log.h.
