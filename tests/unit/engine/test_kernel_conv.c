@@ -106,7 +106,7 @@ static struct conv conv_random(enum layout x_layout, enum layout y_layout) {
     struct conv v = {.x_layout = x_layout, .y_layout = y_layout};
     v.groups = number_between(0, 2) == 0 ? number_between(2, 5) : 1;
     v.channels_in = v.groups * number_between(1, number_between(0, 3) == 0 ? 40 : 4);
-    if (number_between(0, 7) == 0) { /* more than tiles read themselves */
+    if (number_between(0, 15) == 0) { /* more than tiles read themselves */
         v.channels_in = v.groups * number_between(129 / v.groups + 1, 70 + 70 / v.groups);
     }
     v.channels_out = v.groups * number_between(1, number_between(0, 1) == 0 ? 40 : 2);
@@ -272,8 +272,8 @@ END_TEST
 /* Rows of the image, or parts of the only one, in pieces: all outputs of each. */
 START_TEST(images_larger_than_a_piece) {
     FOR_EACH_LEVEL(level) {
-        for (int round = 0; round < 12; round++) {
-            struct conv v = conv_square(40, number_between(33, 40), 31, 2, 1);
+        for (int round = 0; round < 8; round++) {
+            struct conv v = conv_square(40, number_between(33, 36), 31, 2, 1);
             v.x_layout = v.y_layout = LAYOUT_NHWC;
             if (round % 4 == 1) { /* any number of images are one row */
                 v = conv_square(64, 35, 19, 1, 0);
@@ -289,8 +289,8 @@ START_TEST(images_larger_than_a_piece) {
                 v.groups = 4;
                 v.channels_out = 4 * number_between(1, 9);
             }
-            v.pool_2x2 = round == 4 || round == 7;
-            v.accumulate = conv_can_accumulate(&v) && round >= 8;
+            v.pool_2x2 = round < 4 && v.in_h > 1 && v.kernel_h > 1;
+            v.accumulate = conv_can_accumulate(&v);
             check_conv(&v);
         }
     }
