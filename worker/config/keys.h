@@ -65,7 +65,7 @@ struct section {
 /* keys_worker.c, keys_models.c, keys_routes.c, keys_registry.c */
 extern const struct section worker_section, http_section, log_section, control_section;
 extern const struct section models_section, routes_section, registry_section;
-/* The group `record` of a route: record.c. */
+/* The group `record` of a route: keys_record.c. */
 extern const struct section record_section;
 
 /* All sections, in the order of the reference; *count of them. */

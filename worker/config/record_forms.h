@@ -1,5 +1,4 @@
-/* record_forms.h - what record.c, record_spots.c and record_steps.c share; nobody else
- * includes it.
+/* record_forms.h - what record*.c and keys_record.c share; nobody else includes it.
  *
  * Depends on: config/loader.h.
  * Ownership: what is taken is in the loader's box.
@@ -22,6 +21,12 @@ struct form {
     const char *written; /* an example */
     const char *help;
 };
+
+/* Settings of a record: see struct key. */
+void record_take_inputs(struct loader *loader, const struct given *given, char *base);
+void record_take_answers(struct loader *loader, const struct given *given, char *base);
+void record_take_deadline(struct loader *loader, const struct given *given, char *base);
+void record_take_priority(struct loader *loader, const struct given *given, char *base);
 
 /* Reports what is wrong at the spot. */
 void spot_problem(const struct spot *spot, const char *fmt, ...) PRINTF_LIKE(2, 3);
