@@ -1,12 +1,15 @@
 /* test_models.c - what can serve jobs is loaded and proved; what cannot is named. */
 #include "app/models.h"
 
+#include <unistd.h>
+
 #include "app/measure.h"
 
 #include "tests/unit/suite.h"
 
 #define LOOKUP "tests/data/models/lookup.onnx"
 #define PAIR "tests/data/models/pair.onnx"
+#define DIGITS "conf/models/digits/model.onnx"
 #define TWOFOLD "tests/data/models/twofold.onnx"
 
 static struct models models;
@@ -120,6 +123,35 @@ START_TEST(a_batch_size_in_the_file_goes_before_the_slice) {
 }
 END_TEST
 
+/* Whether opening two models warns of a batch of the first that takes longer than 1 ms.
+ */
+static bool warns_of_long(int batch_size) {
+    static char text[65536];
+    struct config_model items[] = {
+        {.name = "slow", .path = DIGITS, .batch_max = 1024, .batch_size = batch_size},
+        {.name = "b", .path = PAIR, .batch_max = 4}};
+    struct config config = {.models = items, .model_count = 2, .worker = {.slice_ms = 1}};
+    FILE *log = tmpfile();
+    size_t size;
+    ck_assert_ptr_nonnull(log);
+    ck_assert_int_ge(dup2(fileno(log), STDERR_FILENO), 0);
+    log_setup(LOG_WARN, LOG_FORMAT_JSON);
+    ck_assert_msg(models_open(&config, 1, &models, &err) == STATUS_OK, "%s", err.text);
+    models_close(&models);
+    rewind(log);
+    size = fread(text, 1, sizeof text - 1, log);
+    text[size] = '\0';
+    fclose(log);
+    return strstr(text, "\"batch_longer_than_slice\",\"model\":\"slow\"") != NULL;
+}
+
+/* Hundreds of images take longer than a millisecond on any machine. */
+START_TEST(a_batch_size_in_the_file_that_takes_longer_than_the_slice_is_told) {
+    ck_assert(warns_of_long(1024));
+    ck_assert(!warns_of_long(0)); /* the slice decides */
+}
+END_TEST
+
 START_TEST(a_batch_of_one_in_the_file_is_the_largest) {
     struct config_model item = {
         .name = "m", .path = "tests/data/models/single.onnx", .batch_max = 8};
@@ -180,6 +212,7 @@ int main(void) {
         models_are_measured_and_batches_sized_by_it,
         a_slice_is_as_long_as_the_others_have_to_wait,
         a_batch_size_in_the_file_goes_before_the_slice,
+        a_batch_size_in_the_file_that_takes_longer_than_the_slice_is_told,
         a_batch_of_one_in_the_file_is_the_largest,
         what_cannot_serve_is_refused_with_the_reason,
         sessions_are_ready_for_the_largest_batch,

@@ -227,6 +227,22 @@ START_TEST(rows_that_are_mixed_turned_or_counted_are_not_sliced) {
 }
 END_TEST
 
+/* The last slice ends with the batch, and not beyond it. */
+static void check_last(const struct session *session, int64_t batch) {
+    ck_assert_int_gt(session->slice_count, 0);
+    for (int s = 0; s < session->slice_count; s++) {
+        const struct slice *slice = &session->slices[s];
+        ck_assert_int_gt(slice->in_count, 0);
+        for (int i = 0; i < slice->in_count; i++) {
+            const struct tensor *part = &slice->part->tensors[slice->ins[i]];
+            const struct tensor *whole = &session->tensors[slice->ins[i]];
+            ck_assert_ptr_eq((const uint8_t *)part->data + tensor_size(part),
+                             (const uint8_t *)whole->data +
+                                 tensor_size(part) / (size_t)slice->rows * (size_t)batch);
+        }
+    }
+}
+
 /* A slice reads rows once more where the last one overlaps the one before: what comes out
  * of slices may not lie where they read from. */
 START_TEST(slices_do_not_write_where_they_read) {
@@ -244,6 +260,7 @@ START_TEST(slices_do_not_write_where_they_read) {
     run_rows(session, &x);
     ck_assert_int_gt(session->slices[0].rows, 1);
     ck_assert_int_ne(13 % session->slices[0].rows, 0);
+    check_last(session, 13);
 }
 END_TEST
 
