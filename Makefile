@@ -226,7 +226,7 @@ FUZZ_MODEL_FLAGS = -max_len=65536 -timeout=20 -rss_limit_mb=2048 -detect_leaks=1
 FUZZ_ROWS_FLAGS = -max_len=4096 -timeout=20 -rss_limit_mb=2048 -detect_leaks=1 \
   -artifact_prefix=build/fuzz/
 ifeq ($(SAN),fuzz)
-$(BUILD)/fuzz_model: $(patsubst %,$(BUILD)/tests/fuzz/%.o,fuzz_model mutate_proto) \
+$(BUILD)/fuzz_model: $(patsubst %,$(BUILD)/tests/fuzz/%.o,fuzz_model folder mutate_proto) \
   $(call layer_libs,$(deps_engine))
 	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer,address,undefined -o $@ $^ $(LDLIBS)
 # memfd_create is not POSIX.

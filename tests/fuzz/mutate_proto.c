@@ -11,6 +11,8 @@ size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t size_max);
 #define FIELDS_MAX 16384
 #define DEPTH_MAX 40
 #define SIZE_LARGEST ((size_t)1 << 20)
+#define MADE_SIZE_MAX 1024 /* bytes of a field that is made up */
+#define MADE_DEPTH_MAX 3
 
 enum { WIRE_VARINT = 0, WIRE_FIXED64 = 1, WIRE_BYTES = 2, WIRE_FIXED32 = 5 };
 
@@ -215,8 +217,62 @@ static bool is_leaf(const struct field *field) {
     return field->says == NULL || field->says->type != PROTOBUF_C_TYPE_MESSAGE;
 }
 
+static size_t bytes_piece(uint8_t *piece, unsigned number, struct span bytes) {
+    size_t head = write_varint(piece, (uint64_t)number << 3 | WIRE_BYTES);
+    head += write_varint(piece + head, bytes.size);
+    memmove(piece + head, bytes.data, bytes.size);
+    return head + bytes.size;
+}
+
+static size_t word_piece(uint8_t *piece, unsigned number, const struct mutate_kind *kind,
+                         unsigned *state) {
+    return bytes_piece(piece, number,
+                       span_text(kind->words[next_random(state) % kind->word_count]));
+}
+
+static size_t fixed_piece(uint8_t *piece, unsigned number, unsigned wire,
+                          unsigned *state) {
+    static const double tried[] = {0.0, -0.0, 1.0, -1.0, 0.5, 1e-30, 1e30, -1e30};
+    size_t head = write_varint(piece, (uint64_t)number << 3 | wire);
+    double wide = tried[next_random(state) % ARRAY_COUNT(tried)];
+    float narrow = (float)wide;
+    bool whole = wire == WIRE_FIXED64;
+    memcpy(piece + head, whole ? (void *)&wide : (void *)&narrow, whole ? 8 : 4);
+    return head + (whole ? 8 : 4);
+}
+
+/* Any field that a message of the type may have; a message has some in it, in turn. */
+static size_t make_field(uint8_t *piece, const ProtobufCMessageDescriptor *of,
+                         const struct mutate_kind *kind, int depth, unsigned *state) {
+    const ProtobufCFieldDescriptor *says = &of->fields[next_random(state) % of->n_fields];
+    uint8_t made[MADE_SIZE_MAX];
+    size_t size = 0;
+    if (says->type == PROTOBUF_C_TYPE_STRING || says->type == PROTOBUF_C_TYPE_BYTES) {
+        return word_piece(piece, says->id, kind, state);
+    }
+    if (says->type == PROTOBUF_C_TYPE_FLOAT || says->type == PROTOBUF_C_TYPE_DOUBLE) {
+        bool whole = says->type == PROTOBUF_C_TYPE_DOUBLE;
+        return fixed_piece(piece, says->id, whole ? WIRE_FIXED64 : WIRE_FIXED32, state);
+    }
+    if (says->type != PROTOBUF_C_TYPE_MESSAGE) {
+        return number_piece(piece, says->id, next_random(state) % 16, state);
+    }
+    for (unsigned left = next_random(state) % 4; depth < MADE_DEPTH_MAX && left > 0;
+         left--) {
+        uint8_t one[MADE_SIZE_MAX];
+        size_t more = make_field(one, says->descriptor, kind, depth + 1, state);
+        if (size + more + 16 > sizeof(made)) {
+            break;
+        }
+        memcpy(made + size, one, more);
+        size += more;
+    }
+    return bytes_piece(piece, says->id, span_of(made, size));
+}
+
 /* The value of a leaf changed, with its tag.  0 where that cannot be. */
-static size_t change_leaf(const uint8_t *data, const struct field *field, uint8_t *piece,
+static size_t change_leaf(const uint8_t *data, const struct field *field,
+                          const struct mutate_kind *kind, uint8_t *piece,
                           unsigned *state) {
     size_t size = field->end - field->value, at = field->value;
     size_t head = 0;
@@ -229,15 +285,17 @@ static size_t change_leaf(const uint8_t *data, const struct field *field, uint8_
     if (size > SIZE_LARGEST / 4) {
         return 0;
     }
+    if (field->says != NULL && field->says->type == PROTOBUF_C_TYPE_STRING &&
+        next_random(state) % 2 == 0) {
+        return word_piece(piece, field->number, kind, state);
+    }
     memcpy(value, data + field->value, size);
     if (field->wire == WIRE_BYTES) {
         size = LLVMFuzzerMutate(value, size, size + 64);
-        head = write_varint(piece, (uint64_t)field->number << 3 | WIRE_BYTES);
-        head += write_varint(piece + head, size);
-    } else {
-        size = LLVMFuzzerMutate(value, size, size) == 0 ? size : size;
-        head = write_varint(piece, (uint64_t)field->number << 3 | field->wire);
+        return bytes_piece(piece, field->number, span_of(value, size));
     }
+    (void)LLVMFuzzerMutate(value, size, size);
+    head = write_varint(piece, (uint64_t)field->number << 3 | field->wire);
     memcpy(piece + head, value, size);
     return head + size;
 }
@@ -247,7 +305,7 @@ static struct span whole(struct span bytes, const struct field *field) {
 }
 
 size_t mutate_proto(uint8_t *data, size_t size, size_t room, struct span other,
-                    const ProtobufCMessageDescriptor *type, unsigned seed) {
+                    const struct mutate_kind *kind, unsigned seed) {
     static struct fields fields, others;
     static uint8_t piece[SIZE_LARGEST];
     struct span bytes = span_of(data, size), found = span_of(NULL, 0), from = bytes;
@@ -255,25 +313,30 @@ size_t mutate_proto(uint8_t *data, size_t size, size_t room, struct span other,
     const struct field *field, *like;
     unsigned state = seed, choice;
     fields.count = others.count = 0;
-    walk(bytes, 0, size, -1, 0, type, &fields);
+    walk(bytes, 0, size, -1, 0, kind->type, &fields);
     if (fields.count == 0) {
         return 0;
     }
     if (other.size > 0) {
-        walk(other, 0, other.size, -1, 0, type, &others);
+        walk(other, 0, other.size, -1, 0, kind->type, &others);
         source = &others;
         from = other;
     }
     field = &fields.items[next_random(&state) % (unsigned)fields.count];
-    choice = next_random(&state) % 16;
+    choice = next_random(&state) % 18;
     for (int i = 0; choice < 8 && i < 16 && !is_leaf(field); i++) {
         field = &fields.items[next_random(&state) % (unsigned)fields.count];
     }
     if (choice < 5 && is_leaf(field)) { /* another value */
-        size_t made = change_leaf(data, field, piece, &state);
+        size_t made = change_leaf(data, field, kind, piece, &state);
         return made == 0 ? 0
                          : splice(data, size, room, &fields, field->parent, field->start,
                                   field->end, span_of(piece, made));
+    }
+    if (choice >= 16) { /* one that need not be like any */
+        size_t made = make_field(piece, field->of, kind, 0, &state);
+        return splice(data, size, room, &fields, field->parent, field->end, field->end,
+                      span_of(piece, made));
     }
     like = similar(source, field, choice < 12, &state);
     if (like != NULL) {

@@ -142,7 +142,7 @@ static struct model *create_for_file(const struct model_options *options) {
     return model;
 }
 
-enum status model_open_bytes_with(struct span bytes, unsigned passes,
+enum status model_open_bytes_with(struct span bytes, const char *beside, unsigned passes,
                                   const struct model_options *options, struct model **out,
                                   struct error *err) {
     struct model *model = create_for_file(options);
@@ -153,7 +153,7 @@ enum status model_open_bytes_with(struct span bytes, unsigned passes,
     }
     status = onnx_unpack(model->graph.file, bytes, &onnx__model_proto__descriptor, err);
     if (status == STATUS_OK) {
-        status = build(model, NULL, passes, err);
+        status = build(model, beside, passes, err);
     }
     if (status != STATUS_OK) {
         model_close(model);
@@ -166,7 +166,7 @@ enum status model_open_bytes_with(struct span bytes, unsigned passes,
 enum status model_open_bytes(struct span bytes, unsigned passes, struct model **out,
                              struct error *err) {
     static const struct model_options defaults = {0};
-    return model_open_bytes_with(bytes, passes, &defaults, out, err);
+    return model_open_bytes_with(bytes, NULL, passes, &defaults, out, err);
 }
 
 enum status model_open(const char *path, struct model **out, struct error *err) {

@@ -42,7 +42,10 @@ MUST_CHECK enum status model_ready(struct model *model, unsigned passes,
 /* As model_open, from bytes and with some passes only; for tests. */
 MUST_CHECK enum status model_open_bytes(struct span bytes, unsigned passes,
                                         struct model **model, struct error *err);
-MUST_CHECK enum status model_open_bytes_with(struct span bytes, unsigned passes,
+/* Data outside of the file is read below the folder of `beside`, a path; NULL: not at
+ * all. */
+MUST_CHECK enum status model_open_bytes_with(struct span bytes, const char *beside,
+                                             unsigned passes,
                                              const struct model_options *options,
                                              struct model **model, struct error *err);
 

@@ -20,8 +20,8 @@ static enum status open_written(struct model **model) {
     const struct model_options options = {.memory_max = MEMORY_MAX};
     file.size = 0;
     put_model(&file, 17, &graph);
-    return model_open_bytes_with(span_of(file.data, file.size), PASSES_ALL, &options,
-                                 model, &err);
+    return model_open_bytes_with(span_of(file.data, file.size), NULL, PASSES_ALL,
+                                 &options, model, &err);
 }
 
 static bool is_refusal(enum status status) {

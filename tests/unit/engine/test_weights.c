@@ -96,7 +96,7 @@ START_TEST(turned_weights_are_packed_where_they_lie) {
     struct error err;
     put_turned_gemm("x", "w", "y");
     put_model(&file, 17, &graph);
-    ck_assert_msg(model_open_bytes_with(span_of(file.data, file.size), PASSES_ALL,
+    ck_assert_msg(model_open_bytes_with(span_of(file.data, file.size), NULL, PASSES_ALL,
                                         &options, &opened_models[0], &err) == STATUS_OK,
                   "%s", err.text);
     model_count = 1;
@@ -157,8 +157,8 @@ START_TEST(a_model_past_its_memory_is_refused_with_the_limit) {
     struct error err;
     put_node(&graph, "MatMul", "x", "w", "y");
     put_model(&file, 17, &graph);
-    ck_assert_int_eq(model_open_bytes_with(span_of(file.data, file.size), PASSES_ALL,
-                                           &options, &model, &err),
+    ck_assert_int_eq(model_open_bytes_with(span_of(file.data, file.size), NULL,
+                                           PASSES_ALL, &options, &model, &err),
                      STATUS_NO_MEMORY);
     ck_assert_msg(strstr(err.text, "may take 16384 bytes") != NULL, "%s", err.text);
 }
