@@ -99,6 +99,11 @@ def contrib_cases():
                               floats(5) ** 2, zero(100), zero(130), floats(5)], {}, 1),
         "dynamic_matmul": ("DynamicQuantizeMatMul",
                            [floats(4, 6), bytes_(6, 5), scale(0.1), zero(120), floats(5)], {}, 1),
+        "q_gemm": ("QGemm", [bytes_(4, 6), *a_form, bytes_(5, 6), *b_form,
+                             integers(-9000, 9000, 5, dtype=np.int32), scale(0.5), zero(90)],
+                   {"transB": 1}, 1),
+        "q_gemm_float": ("QGemm", [bytes_(6, 4), *a_form, bytes_(6, 5), floats(5) ** 2,
+                                   np.full(5, 7, np.uint8), None], {"transA": 1, "alpha": 0.5}, 1),
         **tokenizer_cases(),
     }
 

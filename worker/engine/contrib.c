@@ -535,6 +535,63 @@ static enum status expand_q_concat(struct expansion *x) {
     return status == STATUS_OK ? quantize(x, value, 0) : status;
 }
 
+/* *value as its transpose, where the attribute says so. */
+static enum status turn(struct expansion *x, const char *attr, int *value) {
+    bool turned = false;
+    enum status status = attr_bool(x->node, attr, false, &turned, x->err);
+    return status == STATUS_OK && turned
+               ? add(x, "Transpose", INPUTS(*value), NO_ATTRS, value)
+               : status;
+}
+
+/* alpha (a - a_zero)(b - b_zero) a_scale b_scale: its factors of floats. */
+static enum status gemm_scale(struct expansion *x, int *scale) {
+    float alpha = 1;
+    struct attr attr;
+    int factor = VALUE_NONE;
+    enum status status = attr_float(x->node, "alpha", 1, &alpha, x->err);
+    attr = float_attr("value_float", alpha);
+    if (status == STATUS_OK) {
+        status = add(x, "Mul", INPUTS(input(x, 1), input(x, 4)), NO_ATTRS, scale);
+    }
+    if (status == STATUS_OK) {
+        status = add(x, "Constant", NULL, 0, &attr, 1, &factor);
+    }
+    return status == STATUS_OK ? add(x, "Mul", INPUTS(*scale, factor), NO_ATTRS, scale)
+                               : status;
+}
+
+/* Two matrices, each with scale and zero point, a bias in units of their product, and
+ * the result's scale and zero point; without these it is of floats. */
+static enum status expand_q_gemm(struct expansion *x) {
+    const struct attr to_float = int_attr("to", DTYPE_F32);
+    int a = input(x, 0), b = input(x, 3), scale = VALUE_NONE, value = VALUE_NONE;
+    enum status status = turn(x, "transA", &a);
+    if (status == STATUS_OK) {
+        status = turn(x, "transB", &b);
+    }
+    if (status == STATUS_OK) {
+        status = gemm_scale(x, &scale);
+    }
+    if (status == STATUS_OK) {
+        status = add(x, "MatMulInteger", INPUTS(a, b, input(x, 2), input(x, 5)), NO_ATTRS,
+                     &value);
+    }
+    if (status == STATUS_OK) {
+        status = add_input(x, 6, &value);
+    }
+    if (status == STATUS_OK) {
+        status = add(x, "Cast", INPUTS(value), &to_float, 1, &value);
+    }
+    if (status == STATUS_OK) {
+        status = add(x, "Mul", INPUTS(value, scale), NO_ATTRS, &value);
+    }
+    if (status != STATUS_OK || input(x, 7) == VALUE_NONE) {
+        return status == STATUS_OK ? finish(x, value) : status;
+    }
+    return quantize(x, value, 7);
+}
+
 /* (a - a_zero)(b - b_zero) a_scale b_scale + bias. */
 static enum status scale_product(struct expansion *x, int a, int b, int a_scale,
                                  int b_scale, int a_zero, int b_zero, int bias) {
@@ -608,6 +665,7 @@ static const struct contrib table[] = {
     {"QLinearAveragePool", "AveragePool", 4, 5, expand_q_unary},
     {"QLinearGlobalAveragePool", "GlobalAveragePool", 5, 5, expand_q_unary},
     {"QLinearConcat", NULL, 5, NODE_INPUTS_MAX, expand_q_concat},
+    {"QGemm", NULL, 6, 9, expand_q_gemm},
     {"MatMulIntegerToFloat", NULL, 4, 7, expand_integer_to_float},
     {"DynamicQuantizeMatMul", NULL, 3, 5, expand_dynamic_matmul},
     {"QuantizeLinear", "QuantizeLinear", 2, 3, expand_same},
