@@ -104,6 +104,13 @@ def contrib_cases():
                    {"transB": 1}, 1),
         "q_gemm_float": ("QGemm", [bytes_(6, 4), *a_form, bytes_(6, 5), floats(5) ** 2,
                                    np.full(5, 7, np.uint8), None], {"transA": 1, "alpha": 0.5}, 1),
+        # One step of numbers that 8 bits hold: what ONNX Runtime rounds is exact.
+        "dynamic_lstm": ("DynamicQuantizeLSTM",
+                         [np.float32([[[0, 255, 3], [40, 7, 200]]]) * np.float32(0.01),
+                          bytes_(2, 3, 16), bytes_(2, 4, 16), floats(2, 32), None, None, None,
+                          None, np.float32([0.01, 0.02]), np.uint8([120, 130]),
+                          np.float32([0.01, 0.03]), np.uint8([110, 128])],
+                         {"hidden_size": 4, "direction": "bidirectional"}, 3),
         **tokenizer_cases(),
     }
 

@@ -629,6 +629,51 @@ static enum status expand_dynamic_matmul(struct expansion *x) {
                : status;
 }
 
+/* Weights of 8 bits, [directions, size, rows], with a scale and a zero point for each
+ * direction, or for each of its rows: as floats, [directions, rows, size]. */
+static enum status float_weights(struct expansion *x, int weights, int form, int *made) {
+    static const int64_t spread[] = {0, 1, -1}, turned[] = {0, 2, 1};
+    const struct attr to_float = int_attr("to", DTYPE_F32);
+    const struct attr perm = {
+        .name = "perm", .kind = ATTR_INTS, .count = 3, .as.ints = turned};
+    int parts[] = {input(x, weights), input(x, form), input(x, form + 1)};
+    int shape = VALUE_NONE;
+    enum status status = add_ints(x, spread, ARRAY_COUNT(spread), &shape);
+    for (int i = 0; status == STATUS_OK && i < 3; i++) {
+        if (i > 0) {
+            status = add(x, "Reshape", INPUTS(parts[i], shape), NO_ATTRS, &parts[i]);
+        }
+        if (status == STATUS_OK) {
+            status = add(x, "Cast", INPUTS(parts[i]), &to_float, 1, &parts[i]);
+        }
+    }
+    if (status == STATUS_OK) {
+        status = add(x, "Sub", INPUTS(parts[0], parts[2]), NO_ATTRS, made);
+    }
+    if (status == STATUS_OK) {
+        status = add(x, "Mul", INPUTS(*made, parts[1]), NO_ATTRS, made);
+    }
+    return status == STATUS_OK ? add(x, "Transpose", INPUTS(*made), &perm, 1, made)
+                               : status;
+}
+
+/* ONNX Runtime rounds rows and states to 8 bits too, by the range of the whole batch.
+ * Here they stay floats: that is more exact, and a row does not depend on others. */
+static enum status expand_dynamic_lstm(struct expansion *x) {
+    struct attr attrs[NODE_ATTRS_MAX];
+    int count = copy_attrs(x, attrs, NODE_ATTRS_MAX), w = VALUE_NONE, r = VALUE_NONE;
+    enum status status = float_weights(x, 1, 8, &w);
+    if (status == STATUS_OK) {
+        status = float_weights(x, 2, 10, &r);
+    }
+    return status == STATUS_OK
+               ? add_node(x, "LSTM",
+                          INPUTS(input(x, 0), w, r, input(x, 3), input(x, 4), input(x, 5),
+                                 input(x, 6), input(x, 7)),
+                          attrs, count, x->node->outputs, x->node->output_count)
+               : status;
+}
+
 /* The same operator under another roof. */
 static enum status expand_same(struct expansion *x) {
     struct attr attrs[NODE_ATTRS_MAX];
@@ -668,6 +713,7 @@ static const struct contrib table[] = {
     {"QGemm", NULL, 6, 9, expand_q_gemm},
     {"MatMulIntegerToFloat", NULL, 4, 7, expand_integer_to_float},
     {"DynamicQuantizeMatMul", NULL, 3, 5, expand_dynamic_matmul},
+    {"DynamicQuantizeLSTM", NULL, 12, 12, expand_dynamic_lstm},
     {"QuantizeLinear", "QuantizeLinear", 2, 3, expand_same},
     {"DequantizeLinear", "DequantizeLinear", 2, 3, expand_same},
 };
