@@ -3,7 +3,10 @@ import csv
 import json
 
 import numpy as np
+import onnx
 import pandas as pd
+from skl2onnx import to_onnx
+from sklearn.linear_model import LogisticRegression
 
 from rows import (CODECS, Folder, as_json, double_model, random_schema, read_avro, read_jsonl,
                   score, seeded, write_avro)
@@ -297,6 +300,18 @@ def test_missing_numbers_are_nan_or_refused():
     assert open(folder.path("out.csv")).read() == "x,y\n1,2\nNA,nan\n3,6\n"
     done = score(model, folder.path("in.csv"), folder.path("out.csv"), "--missing-fails", code=1)
     assert "row 2" in done.stderr and "'x'" in done.stderr
+
+
+def test_a_classifier_as_scikit_learn_exports_it_scores_a_file():
+    """skl2onnx ends it with a ZipMap, whose output is declared a list of maps."""
+    folder = Folder()
+    x = np.random.default_rng(3).normal(size=(60, 2)).astype(np.float32)
+    classifier = LogisticRegression().fit(x, (x.sum(axis=1) > 0).astype(int))
+    onnx.save(to_onnx(classifier, x[:1]), folder.path("m.onnx"))
+    np.save(folder.path("in.npy"), x)
+    score(folder.path("m.onnx"), folder.path("in.npy"), folder.path("out.jsonl"))
+    got = [row["output_probability"] for row in read_jsonl(folder.path("out.jsonl"))]
+    assert np.allclose(got, classifier.predict_proba(x), atol=1e-5)
 
 
 def test_a_configurations_route_scores_a_file_as_the_worker_does():

@@ -65,8 +65,10 @@ static enum status import_list_type(struct import *import, const char *name,
     }
     if (dtype == DTYPE_SEQUENCE &&
         element->value_case == ONNX__TYPE_PROTO__VALUE_MAP_TYPE) {
-        port->type.rank = -1;
-        return STATUS_OK; /* what ZipMap makes */
+        /* What ZipMap makes, the tensor that it is made from: [rows, classes]. */
+        port->type.rank = 2;
+        port->type.dims[0] = port->type.dims[1] = -1;
+        return STATUS_OK;
     }
     /* Lists in lists in lists are not needed by anything: one level of recursion. */
     if (dtype == DTYPE_SEQUENCE &&
