@@ -34,8 +34,9 @@ void collect_print(struct collect *collect) {
     for (int i = 0; i < collect->expect_count; i++) {
         print_row(&collect->expects[i]);
     }
-    printf("\nevery id answered once: %lld of %lld", (long long)(collect->answered),
-           (long long)collect->wanted);
+    printf("\n%s answered once: %lld of %lld",
+           collect->answered == collect->wanted ? "every id" : "ids",
+           (long long)collect->answered, (long long)collect->wanted);
     if (collect->duplicates > 0) {
         printf(", and %lld answers too many", (long long)collect->duplicates);
     }

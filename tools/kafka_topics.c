@@ -95,10 +95,14 @@ enum status kafka_io_create_topics(const struct kafka_io_opts *opts, const char 
         status = create_topics(client, (int)opts->wait_s * 1000, &wanted, err);
         (void)rd_kafka_poll(client, 0); /* serves on_error */
     }
-    if (status == STATUS_AGAIN) {
+    if (status == STATUS_AGAIN && report.problem[0] != 0) {
+        status = kafka_client_no_broker(opts, report.problem, err);
+    } else if (status == STATUS_AGAIN) {
         const struct error told = *err;
-        status = kafka_client_no_broker(
-            opts, report.problem[0] != 0 ? report.problem : told.text, err);
+        status = error_set(err, STATUS_AGAIN,
+                           "%s did not make the topics within %lld s: %s (that of "
+                           "'millrace broker' makes its own, by --topics)",
+                           opts->bootstrap, (long long)opts->wait_s, told.text);
     }
     rd_kafka_NewTopic_destroy_array(wanted.items, wanted.count);
     if (client != NULL) {
