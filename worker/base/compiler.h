@@ -15,6 +15,11 @@
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 /* For what is rare: the common way then keeps few registers. */
 #define NEVER_INLINE __attribute__((noinline))
+/* A type of so many bytes in one register, wherever they stand, of whatever type. */
+#define VECTOR(size) __attribute__((vector_size(size), aligned(1), may_alias))
+/* A function for an instruction set, and whether this processor has it (x86-64). */
+#define TARGET(set) __attribute__((target(set)))
+#define CPU_HAS(set) __builtin_cpu_supports(set)
 #define LIKELY(x) __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
 /* Zero bits below the lowest 1 of a 64-bit number that is not 0. */

@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <math.h>
 
+#include "base/copy.h"
 #include "base/size.h"
 #include "batch/pad.h"
 
@@ -210,8 +211,8 @@ enum status fill_rows(const struct fill *fill, int first, int count,
             assert(fill->rows == 1);
             status = fill_padded(fill, i, 1, size / dtype_size(batch->inputs[i].dtype),
                                  to, err);
-        } else if (size > 0) {
-            memcpy(to, staged + (size_t)first * size, (size_t)count * size);
+        } else {
+            copy_bytes(to, staged + (size_t)first * size, (size_t)count * size);
         }
         if (status != STATUS_OK) {
             return status;

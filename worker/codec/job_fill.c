@@ -6,6 +6,7 @@
 #include <stdarg.h>
 
 #include "base/compiler.h"
+#include "base/copy.h"
 #include "base/size.h"
 #include "codec/job.h"
 #include "codec/number.h"
@@ -19,9 +20,7 @@ typedef size_t (*convert_fn)(const uint8_t **at, const uint8_t *end, size_t coun
                              void *to);
 
 static inline size_t copy(const uint8_t **at, size_t count, size_t size, void *to) {
-    if (count > 0) {
-        memcpy(to, *at, count * size);
-    }
+    copy_bytes(to, *at, count * size);
     *at += count * size;
     return count;
 }
@@ -155,9 +154,7 @@ static enum status fill_bytes(const struct job_tensor *x, size_t count, void *to
                              "element %zu is a bool that is neither 0 nor 1", i);
         }
     }
-    if (size > 0) {
-        memcpy(to, x->data.data, size);
-    }
+    copy_bytes(to, x->data.data, size);
     return STATUS_OK;
 }
 
@@ -195,9 +192,7 @@ static enum status fill_staged(const struct job_tensor *x, size_t count, void *t
         return error_set(err, STATUS_POISON, "%zu elements, but %zu are expected",
                          x->count, count);
     }
-    if (count > 0) {
-        memcpy(to, x->data.data, count * dtype_size(x->dtype));
-    }
+    copy_bytes(to, x->data.data, count * dtype_size(x->dtype));
     return STATUS_OK;
 }
 
@@ -254,7 +249,7 @@ enum status job_fill(const struct job_tensor *tensor, enum dtype dtype, size_t c
                      void *to, struct error *err) {
     assert((unsigned)tensor->kind <= JOB_DATA_STAGED);
     if (LIKELY(is_float_copy(tensor, dtype, count))) {
-        memcpy(to, tensor->data.data, count * sizeof(float));
+        copy_bytes(to, tensor->data.data, count * sizeof(float));
         return STATUS_OK;
     }
     return fill_any(tensor, dtype, count, to, err);

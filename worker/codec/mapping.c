@@ -12,7 +12,6 @@
 struct input {
     enum mapping_use use;
     char *name; /* owned */
-    size_t name_size;
     enum dtype dtype;
     size_t size; /* bytes of an element */
     int rank;
@@ -26,6 +25,7 @@ struct input {
 
 struct mapping {
     struct plan *plan;
+    struct job blank; /* what all jobs have in common; dims and data are a record's own */
     int input_count, model_count; /* of these, the model's: the first */
     struct input inputs[JOB_INPUTS_MAX];
     int want_count;
@@ -34,6 +34,7 @@ struct mapping {
 struct mapping_rows {
     uint8_t *rows[JOB_INPUTS_MAX]; /* owned */
     uint32_t *values;              /* owned; by want */
+    struct plan_out out;           /* these, and the tensors of the job at hand */
 };
 
 /* What making a mapping needs besides. */
@@ -244,7 +245,6 @@ static enum status add_input(struct builder *b, struct mapping *m,
     memcpy(input->dims, in->dims, sizeof(input->dims));
     input->size = dtype_size(in->dtype);
     input->name = strdup(in->name);
-    input->name_size = strlen(in->name);
     shares = calloc((size_t)in->source_count + 1, sizeof(*shares));
     if (input->name == NULL || shares == NULL) {
         free(shares);
@@ -275,6 +275,21 @@ static enum status add_input(struct builder *b, struct mapping *m,
     return status;
 }
 
+/* A record has no id and no model, and the shapes are the model's own but for the free
+ * dimension. */
+static void set_blank(struct mapping *m) {
+    m->blank = (struct job){.id = span_of("", 0),
+                            .model = span_of("", 0),
+                            .headers = span_of("", 0),
+                            .input_count = m->model_count};
+    for (int i = 0; i < m->model_count; i++) {
+        const struct input *input = &m->inputs[i];
+        m->blank.inputs[i].name = span_text(input->name);
+        m->blank.inputs[i].dtype = input->dtype;
+        m->blank.inputs[i].rank = input->free < 0 ? 0 : input->rank;
+    }
+}
+
 /* ---- life ---------------------------------------------------------------------------
  */
 
@@ -302,6 +317,7 @@ enum status mapping_create(const struct avro_node *writer, const struct avro_nod
         status = add_input(b, mapping, &inputs[i], i);
     }
     if (status == STATUS_OK) {
+        set_blank(mapping);
         status = plan_create(writer, reader, b->wants, mapping->want_count,
                              &mapping->plan, err);
     }
@@ -344,6 +360,7 @@ struct mapping_rows *mapping_rows_create(const struct mapping *mapping) {
         mapping_rows_destroy(rows);
         return NULL;
     }
+    rows->out = (struct plan_out){.rows = rows->rows, .values = rows->values};
     return rows;
 }
 
@@ -362,20 +379,14 @@ void mapping_rows_destroy(struct mapping_rows *rows) {
  */
 
 /* The free dimension is what the number of elements makes it. */
-static inline enum status set_dims(const struct input *input, struct job_tensor *x,
-                                   struct error *err) {
-    size_t count;
-    x->rank = 0; /* all of the model's own */
-    if (input->free < 0) {
-        return STATUS_OK;
-    }
-    count = x->count / (x->kind == JOB_DATA_BYTES ? input->size : 1);
+NEVER_INLINE static enum status set_free(const struct input *input, struct job_tensor *x,
+                                         struct error *err) {
+    size_t count = x->count / (x->kind == JOB_DATA_BYTES ? input->size : 1);
     if (input->elements == 0 || count % input->elements != 0) {
         return error_set(err, STATUS_POISON,
                          "input '%s': %zu elements do not fill rows of %zu", input->name,
                          count, input->elements);
     }
-    x->rank = input->rank;
     memcpy(x->dims, input->dims, sizeof(x->dims));
     x->dims[input->free] = (int64_t)(count / input->elements);
     return STATUS_OK;
@@ -397,27 +408,19 @@ static inline void set_own(const struct mapping *mapping, struct mapping_rows *r
 static inline enum status set_inputs(const struct mapping *mapping,
                                      struct mapping_rows *rows, struct job *job,
                                      struct error *err) {
-    job->id = span_of("", 0);
-    job->model = span_of("", 0);
-    job->version = span_of(NULL, 0);
-    job->has_deadline = false;
-    job->deadline_ms = 0;
-    job->priority = 0;
-    job->headers = span_of("", 0);
-    job->input_count = mapping->model_count;
+    memcpy(job, &mapping->blank, offsetof(struct job, inputs));
     set_own(mapping, rows, job);
     for (int i = 0; i < mapping->model_count; i++) {
         const struct input *input = &mapping->inputs[i];
         struct job_tensor *x = &job->inputs[i];
-        x->name = span_of(input->name, input->name_size);
-        x->dtype = input->dtype;
+        memcpy(x, &mapping->blank.inputs[i], offsetof(struct job_tensor, dims));
         if (x->kind == JOB_DATA_STAGED) {
             x->count =
                 input->want < 0 ? input->room : rows->values[input->want] * input->width;
             x->contiguous = true;
             x->data = span_of(rows->rows[i], x->count * input->size);
         }
-        if (set_dims(input, x, err) != STATUS_OK) {
+        if (UNLIKELY(input->free >= 0) && set_free(input, x, err) != STATUS_OK) {
             return err->status;
         }
     }
@@ -426,15 +429,17 @@ static inline enum status set_inputs(const struct mapping *mapping,
 
 enum status mapping_parse(const struct mapping *mapping, struct mapping_rows *rows,
                           struct span message, struct job *job, struct error *err) {
-    struct plan_out out = {rows->rows, job->inputs, rows->values};
-    enum status status = plan_run(mapping->plan, message, &out, err);
+    enum status status;
+    rows->out.tensors = job->inputs;
+    status = plan_run(mapping->plan, message, &rows->out, err);
     return status != STATUS_OK ? status : set_inputs(mapping, rows, job, err);
 }
 
 enum status mapping_parse_next(const struct mapping *mapping, struct mapping_rows *rows,
                                struct span message, struct job *job, size_t *size,
                                struct error *err) {
-    struct plan_out out = {rows->rows, job->inputs, rows->values};
-    enum status status = plan_run_next(mapping->plan, message, &out, size, err);
+    enum status status;
+    rows->out.tensors = job->inputs;
+    status = plan_run_next(mapping->plan, message, &rows->out, size, err);
     return status != STATUS_OK ? status : set_inputs(mapping, rows, job, err);
 }

@@ -66,7 +66,8 @@ struct plan_out {
     uint8_t *const *rows;       /* by tensor; aligned for its dtype */
     struct job_tensor *tensors; /* by tensor: set where a list was noted: kind, count,
                                    contiguous, data; kind is JOB_DATA_STAGED where not */
-    uint32_t *values;           /* by want: how many values it has stored */
+    uint32_t *values;           /* by want: how many values it has stored; of a list that
+                                   was noted, anything */
 };
 
 /* Decodes `message`, which is one record and nothing behind it.  STATUS_POISON, with the

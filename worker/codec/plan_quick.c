@@ -275,6 +275,20 @@ static bool set_rows(struct plan *plan) {
     return true;
 }
 
+/* What run_noted does not know is not noted: see there. */
+static bool is_noted(const struct plan *plan) {
+    int notes = 0;
+    for (uint32_t i = 0; i + 1 < plan->step_count; i++) {
+        uint8_t op = plan->quick[i].op;
+        if (op == QUICK_NOTE || op == QUICK_RAW) {
+            notes++;
+        } else if (op != QUICK_BYTES && op != QUICK_SKIP) {
+            return false;
+        }
+    }
+    return notes == plan->tensor_count;
+}
+
 enum status plan_set_quick(struct plan *plan, struct error *err) {
     plan->quick = arena_alloc(&plan->arena, plan->step_count, sizeof(*plan->quick));
     if (plan->quick == NULL) {
@@ -289,6 +303,7 @@ enum status plan_set_quick(struct plan *plan, struct error *err) {
             set_maybe(plan, i);
         }
     }
+    plan->noted = is_noted(plan);
     return set_rows(plan) ? STATUS_OK
                           : error_set(err, STATUS_NO_MEMORY, "no memory for a plan");
 }

@@ -16,6 +16,7 @@
 
 #include <math.h>
 
+#include "base/copy.h"
 #include "codec/number.h"
 #include "codec/plan_run.h"
 
@@ -280,17 +281,22 @@ ALWAYS_INLINE const uint8_t *quick_note(const struct quick_step *step,
     return behind;
 }
 
+ALWAYS_INLINE void quick_set_raw(const struct quick_step *step,
+                                 const struct plan_out *out, struct span bytes) {
+    struct job_tensor *x = &out->tensors[step->tensor];
+    x->kind = JOB_DATA_BYTES;
+    x->count = bytes.size;
+    x->contiguous = true;
+    x->data = bytes;
+}
+
 ALWAYS_INLINE const uint8_t *quick_raw(const struct quick_step *step,
-                                       const struct run *run, const uint8_t *at,
+                                       const struct plan_out *out, const uint8_t *at,
                                        const uint8_t *end) {
-    struct job_tensor *x = &run->out->tensors[step->tensor];
     struct span bytes;
-    const uint8_t *behind = run->depth == 0 ? quick_bytes(at, end, &bytes) : NULL;
+    const uint8_t *behind = quick_bytes(at, end, &bytes);
     if (LIKELY(behind != NULL)) {
-        x->kind = JOB_DATA_BYTES;
-        x->count = bytes.size;
-        x->contiguous = true;
-        x->data = bytes;
+        quick_set_raw(step, out, bytes);
     }
     return behind;
 }
@@ -305,8 +311,8 @@ ALWAYS_INLINE const uint8_t *quick_floats(const struct quick_step *step,
     if (UNLIKELY(behind == NULL || count > step->values_max - *values)) {
         return NULL;
     }
-    memcpy(out->rows[step->tensor] + step->offset + *values * sizeof(float), items,
-           count * sizeof(float));
+    copy_bytes(out->rows[step->tensor] + step->offset + *values * sizeof(float), items,
+               count * sizeof(float));
     *values += (uint32_t)count;
     return behind;
 }

@@ -17,9 +17,10 @@ struct frame {          /* an array or map that is being walked */
     uint64_t seen;      /* keys of the map */
 };
 
+/* But for `depth` and `frames`, made at the first step that is not a quick one. */
 struct run {
     struct reader r;
-    const struct plan *plan;
+    const struct plan *plan; /* NULL until then */
     struct plan_out *out;
     const struct plan_step *step; /* being run */
     const uint8_t *mark;

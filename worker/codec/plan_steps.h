@@ -92,6 +92,7 @@ struct plan {
     uint16_t *lists;         /* the slots that are listed */
     uint32_t step_count, target_count, key_count, value_count, text_count;
     int slot_count, list_count, tensor_count, level_count;
+    bool noted; /* all tensors are lists to be noted, and other fields only skipped */
 };
 
 /* Where a path leads, as a tree: each node is a name, its slots end there. */

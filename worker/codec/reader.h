@@ -60,9 +60,14 @@ struct varint {
     uint64_t value;
 };
 
-static inline void reader_init(struct reader *r, struct span message, struct error *err) {
+/* Where the message begins; a place of its own for an empty one. */
+static inline const uint8_t *reader_begin(struct span message) {
     static const uint8_t nothing[1];
-    const uint8_t *begin = message.size == 0 ? nothing : message.data;
+    return message.size == 0 ? nothing : message.data;
+}
+
+static inline void reader_init(struct reader *r, struct span message, struct error *err) {
+    const uint8_t *begin = reader_begin(message);
     assert(message.size <= READER_MESSAGE_SIZE_MAX);
     *r = (struct reader){
         .begin = begin, .at = begin, .end = begin + message.size, .err = err};
@@ -94,21 +99,19 @@ static inline int64_t varint_zigzag(uint64_t value) {
     return (int64_t)((value >> 1) ^ (0 - (value & 1)));
 }
 
-/* One byte is the commonest length; up to 8 are gathered at once, without a branch for
- * each, since lengths of numbers in a row are hard to foretell. */
-static inline struct varint varint_read(const uint8_t *at, const uint8_t *end) {
+/* Up to 8 bytes are gathered at once, without a branch for each, since lengths of numbers
+ * in a row are hard to foretell.  `next` is NULL, too, where fewer than 8 bytes are left
+ * or the varint has more. */
+static inline struct varint varint_gather(const uint8_t *at, const uint8_t *end) {
     const uint64_t stops = UINT64_C(0x8080808080808080);
     uint64_t bytes, stop;
-    if (LIKELY(at < end && *at < 0x80)) {
-        return (struct varint){at + 1, *at};
-    }
     if (UNLIKELY(end - at < (ptrdiff_t)sizeof(bytes))) {
-        return varint_read_slow(at, end);
+        return (struct varint){NULL, 0};
     }
     memcpy(&bytes, at, sizeof(bytes));
     stop = ~bytes & stops;
     if (UNLIKELY(stop == 0)) {
-        return varint_read_slow(at, end);
+        return (struct varint){NULL, 0};
     }
     stop &= 0 - stop; /* the top bit of the varint's last byte */
     bytes &= (stop | (stop - 1)) & ~stops;
@@ -118,13 +121,28 @@ static inline struct varint varint_read(const uint8_t *at, const uint8_t *end) {
     return (struct varint){at + TRAILING_ZEROS(stop) / 8 + 1, bytes};
 }
 
+/* One byte is the commonest length. */
+static inline struct varint varint_read(const uint8_t *at, const uint8_t *end) {
+    struct varint v;
+    if (LIKELY(at < end && *at < 0x80)) {
+        return (struct varint){at + 1, *at};
+    }
+    v = varint_gather(at, end);
+    return LIKELY(v.next != NULL) ? v : varint_read_slow(at, end);
+}
+
 /* The same for lengths and counts, which hardly change from record to record: a branch
- * for each of the first two bytes is foretold, and what comes behind need not wait. */
+ * for each of the first two bytes is foretold, and what comes behind need not wait.  More
+ * than a byte stands for 64 bytes or more, so that `next` may be NULL where fewer than 8
+ * are left: varint_read tells. */
 static inline struct varint varint_read_length(const uint8_t *at, const uint8_t *end) {
     if (LIKELY(end - at >= 2 && (at[0] & 0x80) != 0 && at[1] < 0x80)) {
         return (struct varint){at + 2, (uint64_t)(at[0] & 0x7f) | (uint64_t)at[1] << 7};
     }
-    return varint_read(at, end);
+    if (LIKELY(at < end && *at < 0x80)) {
+        return (struct varint){at + 1, *at};
+    }
+    return varint_gather(at, end);
 }
 
 MUST_CHECK static inline bool reader_long(struct reader *r, int64_t *value) {

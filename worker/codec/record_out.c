@@ -153,7 +153,7 @@ static enum status encode_tensor(const struct out_field *field, const struct ten
     if (count > 0) {
         *to = writer_size(*to, count);
         if (x->dtype == DTYPE_F32 || x->dtype == DTYPE_F64) {
-            *to = writer_raw(*to, x->data, count * dtype_size(x->dtype));
+            *to = writer_bulk(*to, x->data, count * dtype_size(x->dtype));
         } else {
             for (size_t i = 0; i < count; i++) {
                 *to = write_element(*to, x, i);
@@ -246,7 +246,7 @@ enum status record_out_encode(const struct record_out *out, struct span record,
                               const struct result_output *rows, uint8_t *to,
                               uint8_t **end, struct error *err) {
     if (out->copies) {
-        to = writer_raw(to, record.data, record.size);
+        to = writer_bulk(to, record.data, record.size);
     }
     for (int i = 0; i < out->field_count; i++) {
         const struct out_field *field = &out->fields[i];

@@ -303,7 +303,7 @@ bool tensors_read_optional(struct reader *r, size_t size_max, struct span *text)
 /* ---- writing --------------------------------------------------------------------- */
 
 static uint8_t *write_raw(uint8_t *to, const struct tensor *x, size_t count) {
-    return writer_raw(to, x->data, count * dtype_size(x->dtype));
+    return writer_bulk(to, x->data, count * dtype_size(x->dtype));
 }
 
 /* A reader of the result refuses a boolean other than 0 and 1. */

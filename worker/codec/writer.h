@@ -3,12 +3,13 @@
  * Each function writes at `to` and returns the place behind; the caller has made room,
  * from the sizes below and its own strings' lengths.
  *
- * Depends on: base/span.h.
+ * Depends on: base/copy.h, base/span.h.
  * Ownership: nothing is kept.
  * Threads: pure functions. */
 #ifndef MILLRACE_CODEC_WRITER_H
 #define MILLRACE_CODEC_WRITER_H
 
+#include "base/copy.h"
 #include "base/span.h"
 
 #define WRITER_INT_SIZE_MAX 5   /* bytes */
@@ -36,6 +37,12 @@ static inline uint8_t *writer_raw(uint8_t *to, const void *bytes, size_t size) {
     if (size > 0) {
         memcpy(to, bytes, size);
     }
+    return to + size;
+}
+
+/* The same, for what may be large. */
+static inline uint8_t *writer_bulk(uint8_t *to, const void *bytes, size_t size) {
+    copy_bytes(to, bytes, size);
     return to + size;
 }
 

@@ -40,6 +40,16 @@ static const char schema_text[] =
     "{\"name\":\"copy\",\"type\":{\"type\":\"array\",\"items\":\"float\"}},"
     "{\"name\":\"raw\",\"type\":\"bytes\"}]}";
 
+/* Lists that are noted, and what is skipped between them. */
+static const char noted_text[] =
+    "{\"type\":\"record\",\"name\":\"R\",\"fields\":["
+    "{\"name\":\"text\",\"type\":\"string\"},"
+    "{\"name\":\"note\",\"type\":{\"type\":\"array\",\"items\":\"float\"}},"
+    "{\"name\":\"fix\",\"type\":{\"type\":\"fixed\",\"name\":\"F\",\"size\":3}},"
+    "{\"name\":\"raw\",\"type\":\"bytes\"},"
+    "{\"name\":\"note8\",\"type\":{\"type\":\"array\",\"items\":\"double\"}},"
+    "{\"name\":\"skip8\",\"type\":\"double\"}]}";
+
 enum { ROW, LINES, COUNTS, NOTE, NOTE8, COPY, RAW, TENSORS };
 
 /* Those of the first tensor, one element each; then one tensor each. */
@@ -74,9 +84,28 @@ static struct plan *make_plan(const struct avro_schema *schema) {
     return plan;
 }
 
-/* The same without its quick forms. */
-static struct plan *make_slow(const struct avro_schema *schema) {
-    struct plan *plan = make_plan(schema);
+static struct plan *make_noted(const struct avro_schema *schema) {
+    static const char *const paths[] = {"note", "raw", "note8"};
+    struct plan_want wants[ARRAY_COUNT(paths)];
+    struct plan *plan;
+    for (size_t i = 0; i < ARRAY_COUNT(paths); i++) {
+        wants[i] = (struct plan_want){.place = "input 'x'",
+                                      .path = paths[i],
+                                      .dtype = DTYPE_F32,
+                                      .tensor = (int)i,
+                                      .values_max = 50,
+                                      .whole = true};
+    }
+    ck_assert_msg(plan_create(avro_schema_root(schema), NULL, wants,
+                              (int)ARRAY_COUNT(paths), &plan, &err) == STATUS_OK,
+                  "%s", err.text);
+    ck_assert(plan->noted);
+    return plan;
+}
+
+/* The plan without its quick forms. */
+static struct plan *make_slow(struct plan *plan) {
+    plan->noted = false;
     for (uint32_t i = 0; i < plan->step_count; i++) {
         plan->quick[i].op = plan->quick[i].op == QUICK_END ? QUICK_END : QUICK_NONE;
     }
@@ -97,7 +126,16 @@ static uint8_t *put_array(uint8_t *at, int count, size_t size) {
     return at;
 }
 
-/* `nulls`: the unions are null, the lists empty. */
+/* NULLS: the unions are null, the lists empty. */
+enum which { FULL, NULLS, NOTED, WHICH };
+
+static size_t make_noted_message(uint8_t *message) {
+    uint8_t *at = put_array(writer_bytes(message, span_text("skipped")), 40, 4);
+    at = writer_raw(at, "abc", 3);
+    at = writer_bytes(at, span_of("\0\0\0\0\0\0\x80\x3f", 8));
+    return (size_t)(put(put_array(at, 3, 8), 1, 8) - message);
+}
+
 static size_t make_message(uint8_t *message, bool nulls) {
     uint8_t *at = writer_long(writer_long(message, -70000), 1234567890123);
     at = put(put(put(at, 1.5, 8), 2.5, 4), 3.5, 8);
@@ -142,9 +180,9 @@ static size_t make_message(uint8_t *message, bool nulls) {
 }
 
 struct result {
-    enum status status;
+    enum status status, whole; /* of one record, others behind it, and of one alone */
     size_t size;
-    struct error err;
+    struct error err, whole_err;
     uint8_t *rows[TENSORS];
     struct job_tensor tensors[TENSORS];
     uint32_t values[WANTS];
@@ -155,6 +193,9 @@ static void decode(const struct plan *plan, struct span message, struct result *
     for (int i = 0; i < TENSORS; i++) {
         memset(result->rows[i], 0, ROOM);
     }
+    memset(result->values, 0, sizeof(result->values));
+    result->whole_err.text[0] = 0;
+    result->whole = plan_run(plan, message, &out, &result->whole_err);
     memset(result->values, 0, sizeof(result->values));
     memset(result->tensors, 0, sizeof(result->tensors));
     result->err.text[0] = 0;
@@ -175,6 +216,8 @@ static void compare(const struct plan *quick, const struct plan *slow,
     ck_assert_int_eq(a.status, b.status);
     ck_assert_uint_eq(a.size, b.size);
     ck_assert_str_eq(a.err.text, b.err.text);
+    ck_assert_int_eq(a.whole, b.whole);
+    ck_assert_str_eq(a.whole_err.text, b.whole_err.text);
     for (int i = 0; i < TENSORS && a.status == STATUS_OK; i++) {
         ck_assert_int_eq(a.tensors[i].kind, b.tensors[i].kind);
         ck_assert_uint_eq(a.tensors[i].count, b.tensors[i].count);
@@ -193,13 +236,16 @@ struct fixture {
     size_t size;
 };
 
-static void open_fixture(struct fixture *f, bool nulls) {
-    ck_assert_msg(avro_schema_parse(span_text(schema_text), NULL, &f->schema, &err) ==
-                      STATUS_OK,
+static void open_fixture(struct fixture *f, enum which which) {
+    const char *text = which == NOTED ? noted_text : schema_text;
+    struct plan *(*make)(const struct avro_schema *) =
+        which == NOTED ? make_noted : make_plan;
+    ck_assert_msg(avro_schema_parse(span_text(text), NULL, &f->schema, &err) == STATUS_OK,
                   "%s", err.text);
-    f->quick = make_plan(f->schema);
-    f->slow = make_slow(f->schema);
-    f->size = make_message(f->message, nulls);
+    f->quick = make(f->schema);
+    f->slow = make_slow(make(f->schema));
+    f->size = which == NOTED ? make_noted_message(f->message)
+                             : make_message(f->message, which == NULLS);
 }
 
 static void close_fixture(struct fixture *f) {
@@ -211,7 +257,7 @@ static void close_fixture(struct fixture *f) {
 START_TEST(the_schema_has_every_quick_form) {
     static struct fixture f;
     bool seen[QUICK_FLOATS + 1] = {false};
-    open_fixture(&f, false);
+    open_fixture(&f, FULL);
     for (uint32_t i = 0; i < f.quick->step_count; i++) {
         seen[f.quick->quick[i].op] = true;
     }
@@ -229,7 +275,7 @@ START_TEST(the_records_are_sound) {
     for (int nulls = 0; nulls < 2; nulls++) {
         struct result result;
         const float *row = (const float *)(const void *)rows[ROW];
-        open_fixture(&f, nulls);
+        open_fixture(&f, nulls ? NULLS : FULL);
         for (int i = 0; i < TENSORS; i++) {
             result.rows[i] = rows[i];
         }
@@ -245,10 +291,28 @@ START_TEST(the_records_are_sound) {
 }
 END_TEST
 
+START_TEST(records_of_noted_lists_are_sound) {
+    static struct fixture f;
+    struct job_tensor tensors[3];
+    struct plan_out out = {NULL, tensors, NULL}; /* nothing is stored */
+    open_fixture(&f, NOTED);
+    ck_assert_msg(plan_run(f.quick, span_of(f.message, f.size), &out, &err) == STATUS_OK,
+                  "%s", err.text);
+    ck_assert_int_eq(tensors[0].kind, JOB_DATA_FLOATS);
+    ck_assert_uint_eq(tensors[0].count, 40);
+    ck_assert_int_eq(tensors[1].kind, JOB_DATA_BYTES);
+    ck_assert_uint_eq(tensors[1].count, 8);
+    ck_assert_int_eq(tensors[2].kind, JOB_DATA_DOUBLES);
+    ck_assert_uint_eq(tensors[2].count, 3);
+    ck_assert_uint_eq(tensors[2].data.size, 24);
+    close_fixture(&f);
+}
+END_TEST
+
 START_TEST(every_truncation_ends_as_without_quick_forms) {
     static struct fixture f;
-    for (int nulls = 0; nulls < 2; nulls++) {
-        open_fixture(&f, nulls);
+    for (enum which which = FULL; which < WHICH; which++) {
+        open_fixture(&f, which);
         for (size_t size = 0; size <= f.size; size++) {
             uint8_t *exact = malloc(size + (size == 0));
             ck_assert_ptr_nonnull(exact); /* of exact size: a sanitizer sees more */
@@ -263,8 +327,8 @@ END_TEST
 
 START_TEST(every_broken_byte_ends_as_without_quick_forms) {
     static struct fixture f;
-    for (int nulls = 0; nulls < 2; nulls++) {
-        open_fixture(&f, nulls);
+    for (enum which which = FULL; which < WHICH; which++) {
+        open_fixture(&f, which);
         for (size_t i = 0; i < f.size; i++) {
             uint8_t whole = f.message[i];
             for (int byte = 0; byte < 256; byte += i % 2 == 0 ? 1 : 3) {
@@ -282,8 +346,8 @@ END_TEST
 START_TEST(every_shift_ends_as_without_quick_forms) {
     static struct fixture f;
     static const uint8_t bytes[] = {0x00, 0x01, 0x02, 0x03, 0x7f, 0x80, 0xff};
-    for (int nulls = 0; nulls < 2; nulls++) {
-        open_fixture(&f, nulls);
+    for (enum which which = FULL; which < WHICH; which++) {
+        open_fixture(&f, which);
         for (size_t i = 0; i < f.size; i++) {
             uint8_t shifted[ROOM];
             memcpy(shifted, f.message, i);
@@ -304,6 +368,7 @@ int main(void) {
     const TTest *const tests[] = {
         the_schema_has_every_quick_form,
         the_records_are_sound,
+        records_of_noted_lists_are_sound,
         every_truncation_ends_as_without_quick_forms,
         every_broken_byte_ends_as_without_quick_forms,
         every_shift_ends_as_without_quick_forms,
