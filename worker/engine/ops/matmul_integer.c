@@ -108,14 +108,31 @@ static double scale_at(const struct tensor *scale, int64_t line) {
     return number_real(scale, tensor_count(scale) == 1 ? 0 : line);
 }
 
+static void widen_bytes(const struct tensor *x, int64_t first, int64_t count,
+                        int32_t zero, int32_t *to) {
+    const uint8_t *plain = (const uint8_t *)x->data + first;
+    const int8_t *with_sign = (const int8_t *)x->data + first;
+    if (x->dtype == DTYPE_U8) {
+        for (int64_t i = 0; i < count; i++) {
+            to[i] = plain[i] - zero;
+        }
+    } else {
+        for (int64_t i = 0; i < count; i++) {
+            to[i] = with_sign[i] - zero;
+        }
+    }
+}
+
 /* A matrix as int32 without its zero points, which are of rows or of columns. */
 static void widen(const struct tensor *x, int64_t first, int64_t rows, int64_t columns,
                   const struct tensor *zero, bool by_column, int32_t *to) {
+    by_column = by_column && zero != NULL && tensor_count(zero) > 1;
     for (int64_t i = 0; i < rows; i++) {
-        for (int64_t k = 0; k < columns; k++) {
-            int64_t at = i * columns + k;
-            to[at] =
-                (int32_t)number_integer(x, first + at) - zero_at(zero, by_column ? k : i);
+        int32_t *row = to + i * columns;
+        widen_bytes(x, first + i * columns, columns, by_column ? 0 : zero_at(zero, i),
+                    row);
+        for (int64_t k = 0; by_column && k < columns; k++) {
+            row[k] -= zero_at(zero, k);
         }
     }
 }

@@ -164,6 +164,52 @@ static double saturate(double value, struct range range) {
                                 : value;
 }
 
+/* Elements that follow each other and have one scale; 0 where that must be looked up for
+ * each. */
+static int64_t run_length(const struct grain *grain, int64_t count) {
+    return grain->per_line ? 0 : grain->block == 0 ? count : grain->inner;
+}
+
+static bool is_bytes(const struct tensor *x) {
+    return x->dtype == DTYPE_U8 || x->dtype == DTYPE_I8;
+}
+
+/* What rounds to an even neighbour when added and taken away, below 2^22. */
+#define ROUNDING 12582912.0F
+/* Past what any byte and zero point reach. */
+#define QUOTIENT_MAX 1024.0F
+
+/* The loop of all quantised models: what the general one does, for bytes. */
+static void quantize_bytes(const float *x, int64_t count, float scale, float zero,
+                           struct range range, uint8_t *y) {
+    float low = (float)range.low, high = (float)range.high;
+    for (int64_t i = 0; i < count; i++) {
+        float value = x[i] / scale;
+        bool is_number = value == value;
+        value = value > -QUOTIENT_MAX ? value : -QUOTIENT_MAX;
+        value = value < QUOTIENT_MAX ? value : QUOTIENT_MAX;
+        value = (value + ROUNDING) - ROUNDING + zero;
+        value = value > low ? value : low;
+        value = value < high ? value : high;
+        y[i] = (uint8_t)(int32_t)(is_number ? value : 0);
+    }
+}
+
+static void dequantize_bytes(const struct tensor *x, int64_t first, int64_t count,
+                             float scale, float zero, float *y) {
+    const uint8_t *plain = (const uint8_t *)x->data + first;
+    const int8_t *with_sign = (const int8_t *)x->data + first;
+    if (x->dtype == DTYPE_U8) {
+        for (int64_t i = 0; i < count; i++) {
+            y[i] = ((float)plain[i] - zero) * scale;
+        }
+    } else {
+        for (int64_t i = 0; i < count; i++) {
+            y[i] = ((float)with_sign[i] - zero) * scale;
+        }
+    }
+}
+
 static enum status quantize_run(struct exec *exec, struct error *err) {
     const struct quantize_state *state = exec->node->state;
     const struct grain *grain = exec->memo;
@@ -172,8 +218,18 @@ static enum status quantize_run(struct exec *exec, struct error *err) {
     struct tensor *y = exec->y[0];
     const struct small_float *format = small_float_of(y->dtype);
     struct range range = range_of(y->dtype);
-    int64_t count = (int64_t)tensor_count(x);
+    int64_t count = (int64_t)tensor_count(x), step = run_length(grain, count);
     (void)err; /* cannot fail */
+    if (step > 0 && x->dtype == DTYPE_F32 && scale->dtype == DTYPE_F32 && is_bytes(y)) {
+        for (int64_t i = 0; i < count; i += step) {
+            int64_t at = scale_index(grain, i);
+            quantize_bytes((const float *)x->data + i, step,
+                           ((const float *)scale->data)[at],
+                           zero == NULL ? 0 : (float)number_real(zero, at), range,
+                           (uint8_t *)y->data + i);
+        }
+        return STATUS_OK;
+    }
     for (int64_t i = 0; i < count; i++) {
         int64_t at = scale_index(grain, i);
         float quotient = (float)number_real(x, i) / (float)number_real(scale, at);
@@ -199,8 +255,17 @@ static enum status dequantize_run(struct exec *exec, struct error *err) {
     const struct tensor *x = exec->x[0], *scale = exec->x[1];
     const struct tensor *zero = exec_has(exec, 2) ? exec->x[2] : NULL;
     struct tensor *y = exec->y[0];
-    int64_t count = (int64_t)tensor_count(x);
+    int64_t count = (int64_t)tensor_count(x), step = run_length(grain, count);
     (void)err; /* cannot fail */
+    if (step > 0 && is_bytes(x) && y->dtype == DTYPE_F32) {
+        for (int64_t i = 0; i < count; i += step) {
+            int64_t at = scale_index(grain, i);
+            dequantize_bytes(x, i, step, ((const float *)scale->data)[at],
+                             zero == NULL ? 0 : (float)number_real(zero, at),
+                             (float *)y->data + i);
+        }
+        return STATUS_OK;
+    }
     for (int64_t i = 0; i < count; i++) {
         int64_t at = scale_index(grain, i);
         double offset = zero == NULL ? 0 : (double)stored(zero, at);
@@ -252,9 +317,9 @@ static enum status dynamic_run(struct exec *exec, struct error *err) {
     }
     scale = (high - low) / 255;
     zero = scale == 0 ? 0 : nearbyint(saturate((double)(-low / scale), range));
-    for (size_t i = 0; exec_wants(exec, 0) && i < count; i++) {
-        double value = scale == 0 ? 0 : nearbyint((double)(x[i] / scale));
-        ((uint8_t *)exec->y[0]->data)[i] = (uint8_t)saturate(value + zero, range);
+    if (exec_wants(exec, 0)) { /* no range, no numbers but zeros: any scale will do */
+        quantize_bytes(x, (int64_t)count, scale == 0 ? 1 : scale, (float)zero, range,
+                       exec->y[0]->data);
     }
     if (exec_wants(exec, 1)) {
         *(float *)exec->y[1]->data = scale;
