@@ -7,19 +7,15 @@
 #include "base/size.h"
 #include "stream/internal.h"
 #include "stream/lag.h"
-#include "stream/portion.h"
 #include "stream/rebalance.h"
 #include "stream/rejoin.h"
 #include "stream/retry.h"
+#include "stream/room.h"
 #include "stream/waiting.h"
 
 /* Most records of one poll: enough to make the hand-over cheap, few enough that the
  * pipeline is not kept waiting. */
 #define POLL_RECORDS_MAX 512
-/* Pausing throws away what librdkafka has fetched ahead, so a short stall is waited out.
- */
-#define HOLD_BACK_US 300000
-#define PAUSED_WAIT_US 100000
 #define HELD_POLL_MS 5
 #define REVOKE_WAIT_MAX_US 5000000
 #define LEAVE_WAIT_US 3000000
@@ -120,73 +116,6 @@ enum status source_connect(struct stream *stream, struct error *err) {
     source->subscribed = source->spoilt = source->pauses_changed = false;
     source->last_topic = NULL;
     return STATUS_OK;
-}
-
-/* ---- pausing ---- */
-
-static void pause_all(struct stream *stream) {
-    stream->source.paused = true;
-    rebalance_apply_pauses(stream);
-    atomic_fetch_add(&stream->counters.pauses, 1);
-}
-
-static void resume_all(struct stream *stream) {
-    stream->source.paused = false;
-    rebalance_apply_pauses(stream);
-    stream->source.full_since_us = 0;
-}
-
-/* Whether records may be polled now; if not, it has waited a little for room. */
-static bool wait_for_room(struct stream *stream, int64_t timeout_us) {
-    struct source *source = &stream->source;
-    struct window *window = &stream->window;
-    size_t records, size;
-    int64_t now_us, left_us;
-    bool crowded;
-
-    if (source->drained) {
-        return false;
-    }
-    if (atomic_load(&stream->draining)) {
-        pause_all(stream);
-        source->drained = true;
-        return false;
-    }
-    if (source->paused) {
-        if (window_wait_room(window, 2,
-                             timeout_us < PAUSED_WAIT_US ? timeout_us : PAUSED_WAIT_US)) {
-            resume_all(stream);
-        }
-        return !source->paused;
-    }
-    crowded = portion_crowded(stream);
-    if (!crowded && window_room(window, &records, &size)) {
-        source->full_since_us = 0;
-        return true;
-    }
-    now_us = clock_now_us();
-    if (source->full_since_us == 0) {
-        source->full_since_us = now_us;
-    }
-    left_us = source->full_since_us + HOLD_BACK_US - now_us;
-    if (left_us <= 0) {
-        source->full_since_us = 0;
-        if (portion_hold(stream)) {
-            return window_room(window, &records, &size);
-        }
-        pause_all(stream);
-        return false;
-    }
-    left_us = timeout_us < left_us ? timeout_us : left_us;
-    if (crowded) {
-        window_wait_release(window, left_us);
-        return false;
-    }
-    if (!window_wait_room(window, 8, left_us)) {
-        return false;
-    }
-    source->full_since_us = 0;
-    return true;
 }
 
 /* ---- polling ---- */
@@ -459,7 +388,7 @@ enum status source_poll(struct stream *stream, int timeout_ms, struct record **c
     if (atomic_exchange(&source->generation_stale, false)) {
         rebalance_refresh(stream);
     }
-    if (!wait_for_room(stream, (int64_t)timeout_ms * 1000)) {
+    if (!room_wait(stream, (int64_t)timeout_ms * 1000)) {
         if (!source->paused) {
             atomic_fetch_add(&source->rounds, 1);
             return STATUS_OK; /* held back: what is fetched stays with librdkafka */
