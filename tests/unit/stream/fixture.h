@@ -13,7 +13,7 @@
 #include "stream/stream.h"
 #include "tests/unit/suite.h"
 
-#define PATIENCE_US 20000000
+#define PATIENCE_US 60000000
 #define PARTITIONS 4
 
 struct fixture {
