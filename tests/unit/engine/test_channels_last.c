@@ -337,6 +337,36 @@ START_TEST(a_convolution_of_few_channels_pools_in_either_layout) {
 }
 END_TEST
 
+/* What a session of the graph says to an image of 3 channels. */
+static void check_refused(unsigned passes, int64_t height, int64_t width,
+                          const char *text) {
+    float pixels[3 * 8 * 8] = {0};
+    const struct model *model = open_graph(passes);
+    struct session *session = open_session(model);
+    struct error err;
+    struct tensor x = {
+        .dtype = DTYPE_F32, .rank = 4, .dims = {1, height, width, 3}, .data = pixels};
+    ck_assert_uint_le(tensor_count(&x), ARRAY_COUNT(pixels));
+    ck_assert_int_eq(session_prepare(session, &x, &err), STATUS_POISON);
+    ck_assert_msg(strstr(err.text, text) != NULL, "%s", err.text);
+}
+
+/* The file leaves height and width free. */
+START_TEST(a_result_too_small_for_its_pooling_is_refused_alone_and_in_a_convolution) {
+    const int64_t x_dims[] = {-1, -1, -1, 3}, y_dims[] = {-1, CHANNELS, -1, -1};
+    const char *low = "a window of 2 does not fit in axis 2 of size 1";
+    const char *narrow = "a window of 2 does not fit in axis 3 of size 1";
+    begin_pooled();
+    put_pool("c", "y");
+    put_port(&graph, 11, "x", DTYPE_F32, x_dims, 4);
+    put_port(&graph, 12, "y", DTYPE_F32, y_dims, 4);
+    check_refused(0, 3, 6, low);
+    check_refused(0, 6, 3, narrow);
+    check_refused(PASSES_ALL, 3, 6, low);
+    check_refused(PASSES_ALL, 6, 3, narrow);
+}
+END_TEST
+
 START_TEST(a_pooling_behind_a_sum_stays) {
     static const int64_t again[] = {CHANNELS, 3, 3, 3};
     begin_pooled();
@@ -353,6 +383,7 @@ int main(void) {
     const TTest *const tests[] = {
         a_convolution_of_few_channels_pools_in_either_layout,
         a_pooling_behind_a_sum_stays,
+        a_result_too_small_for_its_pooling_is_refused_alone_and_in_a_convolution,
         a_residual_network_is_turned_once,
         tiles_of_three_by_three_are_added_to_a_residual,
         a_residual_that_spreads_is_added_as_before,

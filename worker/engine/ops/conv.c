@@ -396,6 +396,11 @@ static enum status shape(struct exec *exec, struct error *err) {
     if (!sizes_fit(&memo->conv, axes, w->rank - 2)) {
         return too_large(exec, err);
     }
+    status =
+        state->pool_2x2 ? window_check_pool_2x2(exec, axes, w->rank - 2, err) : STATUS_OK;
+    if (status != STATUS_OK) {
+        return status;
+    }
     memo->batch = exec->x[0]->dims[0];
     memo->pack_size = state->packed == NULL ? conv_pack_size(&memo->conv) : 0;
     set_output(exec, memo, w->rank - 2);

@@ -98,6 +98,13 @@ static bool fit_axis(struct window_axis *axis, bool ceil_mode) {
     return true;
 }
 
+static enum status does_not_fit(const struct exec *exec, int64_t reach, int axis,
+                                int64_t size, struct error *err) {
+    return node_error(exec->node, err, STATUS_POISON,
+                      "a window of %lld does not fit in axis %d of size %lld",
+                      (long long)reach, axis + 2, (long long)size);
+}
+
 enum status window_axes(const struct exec *exec, const struct window_spec *spec,
                         const int64_t *weight_dims, struct window_axis *axes,
                         struct error *err) {
@@ -123,10 +130,18 @@ enum status window_axes(const struct exec *exec, const struct window_spec *spec,
                      spec->auto_pad == AUTO_PAD_SAME_UPPER);
         }
         if (!fit_axis(axis, spec->ceil_mode)) {
-            return node_error(exec->node, err, STATUS_POISON,
-                              "a window of %lld does not fit in axis %d of size %lld",
-                              (long long)((axis->kernel - 1) * axis->dilation + 1), i + 2,
-                              (long long)axis->in);
+            return does_not_fit(exec, (axis->kernel - 1) * axis->dilation + 1, i,
+                                axis->in, err);
+        }
+    }
+    return STATUS_OK;
+}
+
+enum status window_check_pool_2x2(const struct exec *exec, const struct window_axis *axes,
+                                  int count, struct error *err) {
+    for (int i = 0; i < count; i++) {
+        if (axes[i].out < 2) {
+            return does_not_fit(exec, 2, i, axes[i].out, err);
         }
     }
     return STATUS_OK;

@@ -47,6 +47,12 @@ MUST_CHECK enum status window_axes(const struct exec *exec,
                                    const int64_t *weight_dims, struct window_axis *axes,
                                    struct error *err);
 
+/* The same for a pooling 2 x 2 without padding that an operator does on its own result.
+ */
+MUST_CHECK enum status window_check_pool_2x2(const struct exec *exec,
+                                             const struct window_axis *axes, int count,
+                                             struct error *err);
+
 /* One tap of the kernel as the windows pass over a channel, the last axis fastest. */
 struct window_walk {
     const struct window_axis *axis;
