@@ -52,8 +52,3 @@ void digest_text(const uint8_t digest[DIGEST_SIZE], char text[DIGEST_TEXT_SIZE])
     }
     text[2 * DIGEST_SIZE] = 0;
 }
-
-bool digest_is_text(const char *text) {
-    return strlen(text) == 2 * DIGEST_SIZE &&
-           strspn(text, "0123456789abcdefABCDEF") == 2 * DIGEST_SIZE;
-}

@@ -6,7 +6,6 @@
 #ifndef MILLRACE_APP_DIGEST_H
 #define MILLRACE_APP_DIGEST_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/status.h"
@@ -19,8 +18,5 @@ MUST_CHECK enum status digest_file(const char *path, uint8_t digest[DIGEST_SIZE]
                                    struct error *err);
 
 void digest_text(const uint8_t digest[DIGEST_SIZE], char text[DIGEST_TEXT_SIZE]);
-
-/* Is the text 64 hexadecimal digits? */
-bool digest_is_text(const char *text);
 
 #endif

@@ -1,8 +1,6 @@
 /* framing.c - see framing.h. */
 #include "codec/framing.h"
 
-#include <assert.h>
-
 #define CONFLUENT_SIZE 5      /* bytes: the mark and the id */
 #define SINGLE_OBJECT_SIZE 10 /* the mark and the fingerprint */
 
@@ -17,25 +15,6 @@ static const struct {
     {FRAMING_SINGLE_OBJECT, "single_object", SINGLE_OBJECT_SIZE, 2, {0xc3, 0x01}},
     {FRAMING_BARE, "bare", 0, 0, {0}},
 };
-
-const char *framing_name(enum framing_kind kind) {
-    for (size_t i = 0; i < ARRAY_COUNT(framings); i++) {
-        if (framings[i].kind == kind) {
-            return framings[i].name;
-        }
-    }
-    assert(!"one kind is asked for");
-    return "";
-}
-
-unsigned framing_parse(const char *name) {
-    for (size_t i = 0; i < ARRAY_COUNT(framings); i++) {
-        if (strcmp(framings[i].name, name) == 0) {
-            return framings[i].kind;
-        }
-    }
-    return 0;
-}
 
 static enum status no_framing(struct span message, unsigned allowed, struct error *err) {
     char names[64] = "";

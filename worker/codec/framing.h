@@ -40,8 +40,4 @@ MUST_CHECK enum status framing_read(struct span message, unsigned allowed,
 /* Writes what stands before the record; returns the place behind. */
 uint8_t *framing_write(uint8_t *to, const struct framing *framing);
 
-/* "bare", "single_object", "confluent"; and the kind of a name, or 0. */
-const char *framing_name(enum framing_kind kind);
-unsigned framing_parse(const char *name);
-
 #endif

@@ -20,11 +20,6 @@ static const char *const change_names[] = {
 };
 _Static_assert(ARRAY_COUNT(change_names) == CHANGE_COUNT, "every change has a name");
 
-const char *change_name(enum change_kind kind) {
-    assert((unsigned)kind < CHANGE_COUNT);
-    return change_names[kind];
-}
-
 enum change_kind change_parse(const char *name) {
     int kind = 0;
     while (kind < CHANGE_COUNT && strcmp(change_names[kind], name) != 0) {

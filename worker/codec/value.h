@@ -69,8 +69,7 @@ static inline struct value value_text(struct span text) {
     return (struct value){.kind = VALUE_TEXT, .text = text};
 }
 
-/* "scale", "one_hot", ...; and the change of a name, or CHANGE_COUNT. */
-const char *change_name(enum change_kind kind);
+/* The change of a name: "scale", "one_hot", ...; CHANGE_COUNT if none. */
 enum change_kind change_parse(const char *name);
 
 /* Can values of `kind` and `logical` pass the changes into elements of `dtype`?  Sets

@@ -115,8 +115,7 @@ static void cut_out(struct edits *edits, struct level *level, size_t length_at, 
                     size_t size) {
     struct edit edit = {
         .at = length_at, .size = at - length_at, .length = ONNX_CUT_SIZE, .cut = size};
-    if (edits != NULL && level->type == &onnx__tensor_proto__descriptor &&
-        size >= ONNX_CUT_SIZE) {
+    if (level->type == &onnx__tensor_proto__descriptor && size >= ONNX_CUT_SIZE) {
         level->less += size - ONNX_CUT_SIZE;
         edits->cut += size - ONNX_CUT_SIZE;
         edits_add(edits, edit);
@@ -144,7 +143,8 @@ static enum status scan_error(struct error *err, size_t at, const char *what) {
                      what, at);
 }
 
-/* Collects in `edits`, unless NULL, what is to be cut out. */
+/* Collects in `edits` what is to be cut out.  STATUS_INVALID with the byte offset where
+ * `bytes` is no message of type `type`. */
 static enum status scan(struct span bytes, const ProtobufCMessageDescriptor *type,
                         struct edits *edits, struct error *err) {
     struct level levels[ONNX_NESTING_MAX];
@@ -186,11 +186,6 @@ static enum status scan(struct span bytes, const ProtobufCMessageDescriptor *typ
         }
     }
     return STATUS_OK;
-}
-
-enum status onnx_scan(struct span bytes, const ProtobufCMessageDescriptor *type,
-                      struct error *err) {
-    return scan(bytes, type, NULL, err);
 }
 
 /* ---- the copy without weights ----------------------------------------------------- */

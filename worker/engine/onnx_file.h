@@ -39,12 +39,9 @@ struct onnx_cut {
 };
 #define ONNX_CUT_SIZE (1 + sizeof(struct onnx_cut))
 
-/* STATUS_INVALID with the byte offset where `bytes` is no message of type `type`. */
-MUST_CHECK enum status
-onnx_scan(struct span bytes, const ProtobufCMessageDescriptor *type, struct error *err);
-
 /* Scans and unpacks.  `file` is zeroed but for its map, and must stay where it is until
- * released. */
+ * released.  STATUS_INVALID with the byte offset where `bytes` is no message of type
+ * `type`. */
 MUST_CHECK enum status onnx_unpack(struct onnx_file *file, struct span bytes,
                                    const ProtobufCMessageDescriptor *type,
                                    struct error *err);

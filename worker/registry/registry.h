@@ -104,11 +104,6 @@ enum registry_strategy {
     REGISTRY_STRATEGY_COUNT
 };
 
-/* "topic", "record", "topic_record"; and the strategy of a name, or
- * REGISTRY_STRATEGY_COUNT. */
-const char *registry_strategy_name(enum registry_strategy strategy);
-enum registry_strategy registry_strategy_parse(const char *name);
-
 /* Writes the subject of a topic's values; STATUS_INVALID where it does not fit, or the
  * schema has no name that the strategy needs. */
 MUST_CHECK enum status registry_subject(enum registry_strategy strategy,

@@ -10,19 +10,6 @@ static const char *const names[] = {
 };
 _Static_assert(ARRAY_COUNT(names) == REGISTRY_STRATEGY_COUNT, "every strategy");
 
-const char *registry_strategy_name(enum registry_strategy strategy) {
-    assert((unsigned)strategy < REGISTRY_STRATEGY_COUNT);
-    return names[strategy];
-}
-
-enum registry_strategy registry_strategy_parse(const char *name) {
-    int i = 0;
-    while (i < REGISTRY_STRATEGY_COUNT && strcmp(names[i], name) != 0) {
-        i++;
-    }
-    return (enum registry_strategy)i;
-}
-
 enum status registry_subject(enum registry_strategy strategy, const char *topic,
                              const struct avro_schema *schema, char *to, size_t size,
                              struct error *err) {

@@ -259,8 +259,6 @@ START_TEST(the_digest_is_that_of_the_file) {
     /* FIPS 180-2, appendix B.1. */
     ck_assert_str_eq(text,
                      "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
-    ck_assert(digest_is_text(text));
-    ck_assert(!digest_is_text("ba78"));
     unlink(path);
     ck_assert_int_eq(digest_file(path, digest, &err), STATUS_INVALID);
     ck_assert_int_eq(digest_file("tests", digest, &err), STATUS_INVALID);

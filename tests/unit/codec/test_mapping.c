@@ -442,7 +442,6 @@ START_TEST(framings_are_told_by_their_first_bytes) {
                      STATUS_OK);
     ck_assert_int_eq(framing_read(span_of(NULL, 0), FRAMING_CONFLUENT, &framing, &err),
                      STATUS_POISON);
-    ck_assert_uint_eq(framing_parse("single_object"), FRAMING_SINGLE_OBJECT);
 }
 END_TEST
 

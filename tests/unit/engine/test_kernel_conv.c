@@ -332,37 +332,6 @@ START_TEST(image_has_the_same_bits_in_any_batch) {
 }
 END_TEST
 
-/* <col2im(g), x> = <g, im2col(x)>: with one output channel of weights w, the sum of
- * g times w is what x is convolved with. */
-START_TEST(col2im_is_the_adjoint_of_convolution) {
-    for (int round = 0; round < 30; round++) {
-        struct conv v = conv_random(LAYOUT_NCHW, LAYOUT_NCHW);
-        v.groups = 1;
-        v.channels_out = 1;
-        v.act.kind = ACT_NONE;
-        const struct images d = images_of(&v, 1);
-        const float *g = floats_random(d.y_count);
-        const int64_t taps = v.channels_in * v.kernel_h * v.kernel_w;
-        float *col = floats_unaligned(taps * d.y_count);
-        float *image = floats_unaligned(d.x_count);
-        double left = 0, right = 0;
-        for (int64_t i = 0; i < taps * d.y_count; i++) {
-            col[i] = d.w[i / d.y_count] * g[i % d.y_count];
-        }
-        memset(image, 0, (size_t)d.x_count * sizeof(*image));
-        conv_col2im(&v, col, image);
-        for (int64_t i = 0; i < d.x_count; i++) {
-            left += (double)image[i] * (double)d.x[i];
-        }
-        for (int64_t p = 0; p < d.y_count; p++) {
-            right += (double)g[p] *
-                     conv_reference(&v, d.x, d.w, NULL, 0, 0, p / v.out_w, p % v.out_w);
-        }
-        ck_assert_double_eq_tol(left, right, 1e-3);
-    }
-}
-END_TEST
-
 /* One output of a pooling, by the definition. */
 static double pool_reference(const struct pool *v, bool max, const float *x, int64_t c,
                              int64_t oy, int64_t ox) {
@@ -449,8 +418,8 @@ int main(void) {
         one_by_one_to_any_number_of_channels, convolution_larger_than_its_blocks,
         one_row_is_a_1d_convolution,          empty_batch_writes_nothing,
         convolution_relu_and_pool_in_one,     image_has_the_same_bits_in_any_batch,
-        col2im_is_the_adjoint_of_convolution, pooling_takes_every_window,
-        few_taps_with_pixels_innermost,       images_larger_than_a_piece,
+        pooling_takes_every_window,           few_taps_with_pixels_innermost,
+        images_larger_than_a_piece,
     };
     return suite_run_kernels("engine kernels: conv and pool", tests, ARRAY_COUNT(tests));
 }

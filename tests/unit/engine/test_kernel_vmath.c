@@ -13,10 +13,6 @@ static double sigmoid(double x) {
     return 1 / (1 + exp(-x));
 }
 
-static double rsqrt(double x) {
-    return 1 / sqrt(x);
-}
-
 /* Every function with the range it is sampled in. */
 static const struct map {
     const char *name;
@@ -34,7 +30,6 @@ static const struct map {
     {"erf", vmath_erf, erf, -6, 6},
     {"erf small", vmath_erf, erf, -0.1F, 0.1F},
     {"sqrt", vmath_sqrt, sqrt, 0, 1e6F},
-    {"rsqrt", vmath_rsqrt, rsqrt, 1e-6F, 1e6F},
 };
 
 /* 4 units in the last place, or 1e-7, or a flushed denormal. */

@@ -374,21 +374,3 @@ void conv_run(const struct conv *conv, int64_t batch, const float *x, const floa
         }
     }
 }
-
-void conv_col2im(const struct conv *conv, const float *col, float *image) {
-    const int64_t kernel = conv->kernel_h * conv->kernel_w;
-    for (int64_t k = 0; k < conv->channels_in * kernel; k++) {
-        float *plane = image + k / kernel * conv->in_h * conv->in_w;
-        const int64_t i = k % kernel / conv->kernel_w, j = k % conv->kernel_w;
-        for (int64_t oy = 0; oy < conv->out_h; oy++) {
-            const int64_t iy = oy * conv->stride_h - conv->pad_top + i * conv->dilation_h;
-            for (int64_t ox = 0; ox < conv->out_w; ox++, col++) {
-                const int64_t ix =
-                    ox * conv->stride_w - conv->pad_left + j * conv->dilation_w;
-                if (iy >= 0 && iy < conv->in_h && ix >= 0 && ix < conv->in_w) {
-                    plane[iy * conv->in_w + ix] += *col;
-                }
-            }
-        }
-    }
-}

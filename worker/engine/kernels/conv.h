@@ -72,10 +72,4 @@ size_t conv_scratch_size(const struct conv *conv);
 void conv_run(const struct conv *conv, int64_t batch, const float *x, const float *packed,
               const float *bias, float *y, void *scratch);
 
-/* Adds columns back into an image, for transposed convolution.  `conv` describes the
- * forward convolution from the image to the columns, groups and channels_out ignored:
- * col [channels_in, kernel_h, kernel_w, out_h, out_w] is summed into the image
- * [channels_in, in_h, in_w], which the caller has initialised. */
-void conv_col2im(const struct conv *conv, const float *col, float *image);
-
 #endif

@@ -164,7 +164,6 @@ struct kernels {
     void (*log)(int64_t count, const float *x, float *y);
     void (*erf)(int64_t count, const float *x, float *y);
     void (*sqrt)(int64_t count, const float *x, float *y);
-    void (*rsqrt)(int64_t count, const float *x, float *y);
     void (*softmax)(int64_t rows, int64_t cols, const float *x, float *y);
     void (*log_softmax)(int64_t rows, int64_t cols, const float *x, float *y);
     void (*layer_norm)(int64_t rows, int64_t cols, float epsilon, const float *scale,

@@ -49,10 +49,6 @@ void vmath_sqrt(int64_t count, const float *x, float *y) {
     kernels_current()->sqrt(count, x, y);
 }
 
-void vmath_rsqrt(int64_t count, const float *x, float *y) {
-    kernels_current()->rsqrt(count, x, y);
-}
-
 void vmath_lrn(const struct vmath_lrn *lrn, int64_t count, int64_t size,
                const float *squares, const float *x, float *y) {
     kernels_current()->lrn(lrn, count, size, squares, x, y);

@@ -22,7 +22,6 @@ void vmath_tanh(int64_t count, const float *x, float *y);
 void vmath_sigmoid(int64_t count, const float *x, float *y);
 void vmath_erf(int64_t count, const float *x, float *y);
 void vmath_sqrt(int64_t count, const float *x, float *y);
-void vmath_rsqrt(int64_t count, const float *x, float *y); /* 1 / sqrt(x), exact steps */
 
 /* y[i] = x[i] / (bias + scale * (sum over k < size of squares[i + k]))^beta, for
  * i < count: local response normalisation. */
