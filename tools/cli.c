@@ -181,6 +181,8 @@ static bool is_no_choice(const struct cli_flag *flag, const char *value) {
     }
 }
 
+static void print_help(const struct cli_command *command);
+
 /* Takes the flag argv[next], with its value if it has one. */
 static enum cli_outcome take_flag(struct cursor *cursor) {
     const struct cli_command *command = cursor->command;
@@ -191,7 +193,7 @@ static enum cli_outcome take_flag(struct cursor *cursor) {
         *value++ = 0;
     }
     if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {
-        cli_print_help(command);
+        print_help(command);
         return CLI_HELP;
     }
     while (index < command->flag_count && strcmp(command->flags[index].name, name) != 0) {
@@ -324,7 +326,7 @@ static void print_flag(const char *head, const struct cli_flag *flag, int width)
     fputc('\n', stdout);
 }
 
-void cli_print_help(const struct cli_command *command) {
+static void print_help(const struct cli_command *command) {
     static const struct cli_flag help = {.name = "--help", .help = "this text"};
     char head[64];
     int width = 0;
@@ -433,7 +435,7 @@ static int help(const struct cli_group *group, int argc, char **argv) {
             return no_command(group, argv[1]);
         }
         if (entry->command != NULL) {
-            cli_print_help(entry->command);
+            print_help(entry->command);
             return EXIT_FINE;
         }
         group = entry->group;

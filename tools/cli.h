@@ -91,8 +91,6 @@ int cli_fail(const struct cli_command *command, const struct error *err);
  * EXIT_WRONG_USE. */
 int cli_misuse(const struct cli_command *command, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
-void cli_print_help(const struct cli_command *command);
-
 /* A command's line in a table of commands: its last word, and either what it is or the
  * table that it heads. */
 struct cli_entry {

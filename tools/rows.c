@@ -35,7 +35,8 @@ const char *rows_kind_name(enum rows_kind kind) {
     return kind_names[kind];
 }
 
-enum rows_format rows_format_parse(const char *name) {
+/* The format of a name ("csv"); ROWS_FORMAT_COUNT if none. */
+static enum rows_format format_parse(const char *name) {
     for (int i = 0; i < ROWS_FORMAT_COUNT; i++) {
         const char *const *extension = formats[i]->extensions;
         for (; *extension != NULL; extension++) {
@@ -47,10 +48,10 @@ enum rows_format rows_format_parse(const char *name) {
     return ROWS_FORMAT_COUNT;
 }
 
-enum rows_format rows_format_of(const char *path) {
+static enum rows_format format_of(const char *path) {
     const char *dot = strrchr(path, '.');
     return dot == NULL || strchr(dot, '/') != NULL ? ROWS_FORMAT_COUNT
-                                                   : rows_format_parse(dot + 1);
+                                                   : format_parse(dot + 1);
 }
 
 bool rows_is_stream(const char *path) {
@@ -59,9 +60,9 @@ bool rows_is_stream(const char *path) {
 
 enum status rows_format_choose(const char *flag, const char *given, const char *path,
                                enum rows_format *format, struct error *err) {
-    *format = given != NULL          ? rows_format_parse(given)
+    *format = given != NULL          ? format_parse(given)
               : rows_is_stream(path) ? ROWS_CSV
-                                     : rows_format_of(path);
+                                     : format_of(path);
     return *format != ROWS_FORMAT_COUNT
                ? STATUS_OK
                : error_set(err, STATUS_INVALID,

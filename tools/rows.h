@@ -39,9 +39,6 @@
 
 enum rows_format { ROWS_AVRO, ROWS_CSV, ROWS_JSONL, ROWS_NPY, ROWS_FORMAT_COUNT };
 
-/* The format of a name ("csv"), or of a path's extension; ROWS_FORMAT_COUNT if none. */
-enum rows_format rows_format_parse(const char *name);
-enum rows_format rows_format_of(const char *path);
 const char *rows_format_name(enum rows_format format);
 /* The format that the flag gives; without it (NULL) that of the path, and CSV of "-". */
 MUST_CHECK enum status rows_format_choose(const char *flag, const char *given,

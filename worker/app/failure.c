@@ -38,11 +38,6 @@ void failure_expire(struct failure *failure, struct record *record, const char *
                    reason.text);
 }
 
-bool failure_may_pass(enum status status) {
-    assert(status < STATUS_COUNT);
-    return may_pass[status];
-}
-
 /* Puts the record off in its place; false where its route does not, or not once more. */
 static bool put_off(struct failure *failure, struct record *record) {
     const struct config_route *route = &failure->config->routes[record->route];
@@ -65,7 +60,8 @@ void failure_settle(struct failure *failure, struct record *record,
     size_t route = (size_t)record->route; /* the record is gone with its outcome */
     bool again = false;
     enum metric metric;
-    if (failure_may_pass(status)) {
+    assert(status < STATUS_COUNT);
+    if (may_pass[status]) {
         again = put_off(failure, record) ||
                 record_set_retry(record, stages[stage], model, reason);
     } else {

@@ -21,9 +21,6 @@ struct failure {
 /* What a job of several rows failed of; parts_fail is told, struct infer_sink tells. */
 enum failure_cause { FAILURE_COMPUTED, FAILURE_TOO_LATE };
 
-/* Can the reason pass by itself? */
-bool failure_may_pass(enum status status);
-
 /* Why a job is given up that is so late. */
 void failure_late(int64_t late_us, struct error *reason);
 

@@ -57,7 +57,8 @@ bool avro_path_next(const char **path, char name[AVRO_PATH_SIZE_MAX], struct err
 
 /* ---- names that do exist ----------------------------------------------------------- */
 
-const char *avro_fields_text(const struct avro_node *record, char *text, size_t size) {
+/* "id, customer, ..." of a record's fields, cut to `size` bytes; returns `text`. */
+static const char *fields_text(const struct avro_node *record, char *text, size_t size) {
     size_t used = 0;
     text[0] = 0;
     for (int i = 0; i < record->count && used + 1 < size; i++) {
@@ -87,7 +88,7 @@ static enum status unknown_field(const struct avro_node *record, const char *nam
         err, STATUS_INVALID, "the record '%s' has no field '%s'%s%s%s; it has: %s",
         record->name, utf8_show(span_text(name), shown),
         nearest == NULL ? "" : " (did you mean '", nearest == NULL ? "" : nearest,
-        nearest == NULL ? "" : "'?)", avro_fields_text(record, fields, sizeof(fields)));
+        nearest == NULL ? "" : "'?)", fields_text(record, fields, sizeof(fields)));
 }
 
 /* ---- walking ----------------------------------------------------------------------- */
@@ -156,7 +157,7 @@ static enum status find(const struct avro_node *node, const char *path,
     if (node->kind == AVRO_KIND_RECORD) {
         return error_set(err, STATUS_INVALID,
                          "the path ends at the record '%s'; go on with one of: %s",
-                         node->name, avro_fields_text(node, fields, sizeof(fields)));
+                         node->name, fields_text(node, fields, sizeof(fields)));
     }
     if (node->kind == AVRO_KIND_MAP || node->kind == AVRO_KIND_NULL) {
         return error_set(err, STATUS_INVALID, "the path ends at %s",

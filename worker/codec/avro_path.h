@@ -37,8 +37,4 @@ MUST_CHECK enum status avro_path_find(const struct avro_node *root, const char *
 void avro_path_each(const struct avro_node *root, size_t count_max,
                     void (*found)(void *opaque, const char *path), void *opaque);
 
-/* "id, customer (record), lines (array of record), ..." of a record's fields, cut to
- * `size` bytes; returns `text`. */
-const char *avro_fields_text(const struct avro_node *record, char *text, size_t size);
-
 #endif

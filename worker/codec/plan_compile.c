@@ -229,6 +229,18 @@ void compile_null(struct compiler *c, const struct want_tree *want) {
     }
 }
 
+/* Behind the entries: what of the keys that were not there. */
+static void emit_absent(struct compiler *c, const struct want_tree *want) {
+    for (const struct want_tree *key = want->children; key != NULL; key = key->next) {
+        uint32_t step = compile_emit(
+            c, (struct plan_step){.op = PLAN_ABSENT, .a = (uint32_t)key->key});
+        compile_null(c, key);
+        if (compile_going(c)) {
+            c->plan->steps[step].b = compile_here(c);
+        }
+    }
+}
+
 /* ---- unions ------------------------------------------------------------------------ */
 
 /* Each branch as if it stood alone; the last one falls through to the end. */
@@ -299,7 +311,7 @@ void compile_list(struct compiler *c, const struct avro_node *w,
         c->plan->steps[begin].a = compile_here(c);
     }
     if (map && want != NULL && compile_going(c)) {
-        compile_absent(c, want);
+        emit_absent(c, want);
     }
 }
 
@@ -338,18 +350,6 @@ static void compile_key_steps(struct compiler *c, const struct avro_node *w,
     end = compile_here(c);
     for (uint32_t i = 0; i < count && compile_going(c); i++) {
         c->plan->steps[jumps[i]].a = end;
-    }
-}
-
-/* Behind the entries: what of the keys that were not there. */
-void compile_absent(struct compiler *c, const struct want_tree *want) {
-    for (const struct want_tree *key = want->children; key != NULL; key = key->next) {
-        uint32_t step = compile_emit(
-            c, (struct plan_step){.op = PLAN_ABSENT, .a = (uint32_t)key->key});
-        compile_null(c, key);
-        if (compile_going(c)) {
-            c->plan->steps[step].b = compile_here(c);
-        }
     }
 }
 

@@ -55,7 +55,6 @@ void compile_skip(struct compiler *c, const struct avro_node *w);
 void compile_list(struct compiler *c, const struct avro_node *w,
                   const struct avro_node *r, struct want_tree *want);
 void compile_null(struct compiler *c, const struct want_tree *want);
-void compile_absent(struct compiler *c, const struct want_tree *want);
 
 /* plan_leaf.c */
 void compile_array(struct compiler *c, const struct avro_node *w,

@@ -101,8 +101,9 @@ static void load_group(struct loader *loader, const struct section *section,
 
 /* ---- lists: models, routes ------------------------------------------------------ */
 
-void section_take(struct loader *loader, const struct section *section, const char *owner,
-                  const config_setting_t *item, char *base) {
+/* Reads the members of `item` into the struct at `base`; `owner` is its name. */
+static void section_take(struct loader *loader, const struct section *section,
+                         const char *owner, const config_setting_t *item, char *base) {
     const char *where = source_where(loader, item);
     if (!config_setting_is_group(item)) {
         loader_problem(loader, "%s: %s: must be a group: { ... }", where, owner);

@@ -92,10 +92,6 @@ uint64_t changes_sum_node(const config_setting_t *node);
 /* What the file holds for a value, as text; NULL for a group, list or array. */
 const char *value_text(struct loader *loader, const config_setting_t *node);
 
-/* Reads the members of `item` into the struct at `base`; `owner` is its name. */
-void section_take(struct loader *loader, const struct section *section, const char *owner,
-                  const config_setting_t *item, char *base);
-
 /* A KEY_GROUP: a section of its own. */
 void group_take(struct loader *loader, const struct key *key, const struct given *given,
                 char *base);

@@ -151,19 +151,21 @@ static bool is_list(enum dtype dtype) {
     return dtype == DTYPE_SEQUENCE || dtype == DTYPE_OPTIONAL;
 }
 
-size_t tensor_deep_size(const struct tensor *x) {
+/* Bytes of a copy of `x` with texts and elements. */
+static size_t deep_size(const struct tensor *x) {
     size_t size = size_align(tensor_size(x), PLAN_ALIGN), texts = 0;
     size_t count = tensor_count(x);
     for (size_t i = 0; x->dtype == DTYPE_STRING && i < count; i++) {
         texts += ((const struct span *)x->data)[i].size;
     }
     for (size_t i = 0; is_list(x->dtype) && i < count; i++) {
-        size += tensor_deep_size((const struct tensor *)x->data + i);
+        size += deep_size((const struct tensor *)x->data + i);
     }
     return size + size_align(texts, PLAN_ALIGN);
 }
 
-uint8_t *tensor_deep_copy(const struct tensor *x, struct tensor *copy, uint8_t *memory) {
+/* Such a copy at `memory`, which is 64-byte aligned; returns its end. */
+static uint8_t *deep_copy(const struct tensor *x, struct tensor *copy, uint8_t *memory) {
     size_t size = tensor_size(x), count = tensor_count(x);
     uint8_t *end = memory + size_align(size, PLAN_ALIGN), *text = end;
     *copy = *x;
@@ -181,17 +183,17 @@ uint8_t *tensor_deep_copy(const struct tensor *x, struct tensor *copy, uint8_t *
     }
     end += size_align((size_t)(text - end), PLAN_ALIGN);
     for (size_t i = 0; is_list(x->dtype) && i < count; i++) {
-        end = tensor_deep_copy((const struct tensor *)x->data + i,
-                               (struct tensor *)copy->data + i, end);
+        end = deep_copy((const struct tensor *)x->data + i,
+                        (struct tensor *)copy->data + i, end);
     }
     return end;
 }
 
 enum status hold_copy(const struct exec *exec, struct hold *hold, const struct tensor *x,
                       struct tensor *copy, struct error *err) {
-    enum status status = hold_grow(exec, hold, tensor_deep_size(x), err);
+    enum status status = hold_grow(exec, hold, deep_size(x), err);
     if (status == STATUS_OK) {
-        (void)tensor_deep_copy(x, copy, hold->data); /* the end is not needed */
+        (void)deep_copy(x, copy, hold->data); /* the end is not needed */
     }
     return status;
 }

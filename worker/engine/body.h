@@ -62,9 +62,4 @@ enum status body_memo_run(struct exec *exec, struct error *err);
 /* Gives the outputs the shapes of the results. */
 void body_memo_shape(struct exec *exec);
 
-/* Bytes of a copy of `x` with texts and elements, and the copy itself at `memory`, which
- * is 64-byte aligned; returns the end. */
-size_t tensor_deep_size(const struct tensor *x);
-uint8_t *tensor_deep_copy(const struct tensor *x, struct tensor *copy, uint8_t *memory);
-
 #endif

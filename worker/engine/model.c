@@ -81,7 +81,8 @@ static struct model *create(size_t arena_max) {
     return model;
 }
 
-struct model *model_create(size_t memory_max) {
+/* An empty model; NULL where memory runs out. */
+static struct model *create_outer(size_t memory_max) {
     size_t max = memory_max == 0 ? MODEL_MEMORY_DEFAULT_MAX : memory_max;
     struct model *model = create(max);
     if (model != NULL) {
@@ -130,7 +131,7 @@ static enum status build(struct model *model, const char *external, unsigned pas
 
 /* An empty model with its file still to be read. */
 static struct model *create_for_file(const struct model_options *options) {
-    struct model *model = model_create(options->memory_max);
+    struct model *model = create_outer(options->memory_max);
     if (model == NULL) {
         return NULL;
     }

@@ -30,9 +30,7 @@ struct model {
                        node_count for outputs, -1 where none does */
 };
 
-/* An empty model, or a body in `outer`, whose budget it shares; NULL where memory runs
- * out. */
-MUST_CHECK struct model *model_create(size_t memory_max);
+/* An empty body in `outer`, whose budget it shares; NULL where memory runs out. */
 MUST_CHECK struct model *model_create_body(const struct graph *outer);
 
 /* Loads the imported graph and says when its nodes are computed. */

@@ -30,7 +30,7 @@ int64_t conv_padded_w(const struct conv *conv) {
                      (conv->kernel_w - 1) * conv->dilation_w + 1);
 }
 
-bool conv_is_padded(const struct conv *conv) {
+static bool conv_is_padded(const struct conv *conv) {
     return conv_padded_h(conv) != conv->in_h || conv_padded_w(conv) != conv->in_w;
 }
 
@@ -80,7 +80,7 @@ static bool is_winograd(const struct conv *conv) {
            conv->channels_out >= WINOGRAD_CHANNELS_MIN;
 }
 
-enum conv_way conv_way(const struct conv *conv) {
+static enum conv_way conv_way(const struct conv *conv) {
     assert(conv->x_layout == LAYOUT_NCHW || conv->y_layout == LAYOUT_NHWC);
     const bool depthwise = conv->groups > 1 && conv->groups == conv->channels_in;
     if (conv->y_layout == LAYOUT_NCHW) {

@@ -38,12 +38,9 @@ struct conv_scratch {
     size_t unpooled; /* y before pooling, where the way cannot pool itself */
 };
 
-enum conv_way conv_way(const struct conv *conv);
-
 /* The input one output pixel away from the image's origin reads, as far as it goes. */
 int64_t conv_padded_h(const struct conv *conv);
 int64_t conv_padded_w(const struct conv *conv);
-bool conv_is_padded(const struct conv *conv);
 
 /* 1x1, stride 1, no padding: the columns (rows) are the image itself. */
 bool conv_is_pointwise(const struct conv *conv);

@@ -13,7 +13,7 @@
 
 #define TURN 6.28318530717958647693
 
-uint64_t random_bits(uint64_t seed, uint64_t place) {
+static uint64_t random_bits(uint64_t seed, uint64_t place) {
     uint64_t z = seed + (place + 1) * 0x9e3779b97f4a7c15U;
     z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9U;
     z = (z ^ z >> 27) * 0x94d049bb133111ebU;

@@ -9,8 +9,6 @@
 
 #include "engine/op.h"
 
-uint64_t random_bits(uint64_t seed, uint64_t place);
-
 /* In [0, 1). */
 double random_uniform(uint64_t seed, uint64_t place);
 
