@@ -190,8 +190,9 @@ START_TEST(scales_and_shifts_go_into_what_makes_the_channels) {
 END_TEST
 
 /* Transpose of perm [0, 3, 1, 2]. */
-static void put_transpose(const char *x, const char *y) {
-    static const int64_t perm[] = {0, 3, 1, 2};
+/* The axes behind the batch change places. */
+static void put_perm(const char *x, const char *y, int64_t a, int64_t b, int64_t c) {
+    const int64_t perm[] = {0, a, b, c};
     static struct bytes node, attr;
     node.size = attr.size = 0;
     put_node_fields(&node, "Transpose", x, NULL, y);
@@ -202,6 +203,10 @@ static void put_transpose(const char *x, const char *y) {
     put_int(&attr, 20, 7);
     put_message(&node, 5, &attr);
     put_message(&graph, 1, &node);
+}
+
+static void put_transpose(const char *x, const char *y) {
+    put_perm(x, y, 3, 1, 2);
 }
 
 static void put_ints(const char *name, const int64_t *values, int64_t count) {
@@ -337,6 +342,26 @@ START_TEST(a_convolution_of_few_channels_pools_in_either_layout) {
 }
 END_TEST
 
+/* As a table of positions is: one image for all rows. */
+START_TEST(a_row_with_a_constant_image_behind_it_has_the_same_bits_alone) {
+    const int64_t x_dims[] = {-1, 10, 10, 3}, y_dims[] = {-1, 8, 8, CHANNELS};
+    const int64_t image[] = {1, 8, 8, CHANNELS};
+    begin_pooled();
+    put_random("image", image, 4);
+    put_perm("c", "d", 2, 3, 1);
+    put_node(&graph, "Add", "d", "image", "y");
+    put_port(&graph, 11, "x", DTYPE_F32, x_dims, 4);
+    put_port(&graph, 12, "y", DTYPE_F32, y_dims, 4);
+    const struct model *model = open_graph(PASSES_ALL);
+    struct session *alone = open_session(model), *batch = open_session(model);
+    const struct tensor one = make_rows(model, 3, 1), five = make_rows(model, 3, 5);
+    run_rows(alone, &one);
+    run_rows(batch, &five);
+    ck_assert_mem_eq(session_output(alone, 0)->data, session_output(batch, 0)->data,
+                     row_count(alone) * sizeof(float));
+}
+END_TEST
+
 /* What a session of the graph says to an image of 3 channels. */
 static void check_refused(unsigned passes, int64_t height, int64_t width,
                           const char *text) {
@@ -385,6 +410,7 @@ int main(void) {
         a_pooling_behind_a_sum_stays,
         a_result_too_small_for_its_pooling_is_refused_alone_and_in_a_convolution,
         a_residual_network_is_turned_once,
+        a_row_with_a_constant_image_behind_it_has_the_same_bits_alone,
         tiles_of_three_by_three_are_added_to_a_residual,
         a_residual_that_spreads_is_added_as_before,
         a_result_that_spreads_over_its_residual_is_added_as_before,
