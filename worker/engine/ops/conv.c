@@ -1,39 +1,10 @@
-/* conv.c - Conv, float32: the kernels take one or two spatial axes, and three where the
- * weights are constant and of one group; a product with the image's windows as columns
- * takes any number. */
-#include "engine/kernels/conv.h"
+/* conv.c - Conv, float32, over one or two spatial axes; conv_nd.c takes more. */
+#include "engine/ops/conv_impl.h"
 
 #include <assert.h>
-#include <stdlib.h>
 
-#include "base/size.h"
-#include "engine/kernels/conv_volume.h"
-#include "engine/kernels/gemm.h"
-#include "engine/ops/col2im.h"
 #include "engine/ops/conv_f64.h"
 #include "engine/ops/ops.h"
-#include "engine/ops/residual.h"
-#include "engine/ops/window.h"
-
-struct conv_state {
-    struct window_spec window;
-    int64_t groups;
-    bool pool_2x2;       /* the result is max-pooled; its channels are last */
-    const float *packed; /* weights, or NULL where they are not constant */
-};
-
-struct conv_memo {
-    struct conv conv;
-    int64_t batch;
-    size_t pack_size;   /* bytes at the front of scratch for weights packed by run */
-    size_t result_size; /* then for a result that is not y */
-    struct residual residual;
-    struct col2im windows;     /* of more than two spatial axes; else axes is 0 */
-    struct conv_volume volume; /* of three axes, with packed weights */
-};
-
-/* Images and weights larger than this, in elements, are refused. */
-#define CONV_COUNT_MAX ((size_t)INT32_MAX)
 
 static enum status prepare(struct load *load, struct error *err) {
     if (graph_input_dtype(load->graph, load->node, 0) == DTYPE_F64) {
@@ -92,9 +63,7 @@ static int64_t along(const struct attr_ints *list, int axes, int behind) {
                                                         : 1;
 }
 
-/* What weights and attributes tell: all by which the kernel chooses its way, and with it
- * the order of packed weights.  Sizes of the image are left at 1. */
-static void describe(const struct node *node, const struct tensor *w, struct conv *conv) {
+void conv_describe(const struct node *node, const struct tensor *w, struct conv *conv) {
     const struct conv_state *state = node->state;
     const struct attr_ints *strides = &state->window.strides;
     const struct attr_ints *dilations = &state->window.dilations;
@@ -139,36 +108,6 @@ static enum status check_weights(const struct node *node, const struct tensor *w
     return STATUS_OK;
 }
 
-static void describe_volume(const struct node *node, const struct tensor *w,
-                            struct conv_volume *volume) {
-    *volume = (struct conv_volume){.channels = w->dims[1], .kernel_d = w->dims[2]};
-    describe(node, w, &volume->plane);
-    volume->plane.channels_in = w->dims[1] * w->dims[2];
-    volume->plane.kernel_h = w->dims[3];
-    volume->plane.x_layout = volume->plane.y_layout = LAYOUT_NHWC;
-}
-
-static enum status pack_volume(struct load *load, const struct tensor *w,
-                               struct error *err) {
-    struct conv_state *state = load->node->state;
-    struct conv_volume volume;
-    size_t size;
-    float *packed, *ordered;
-    describe_volume(load->node, w, &volume);
-    size = conv_volume_pack_size(&volume);
-    packed = size == SIZE_MAX ? NULL : graph_memory(load->graph, size);
-    ordered = malloc(tensor_size(w));
-    if (packed == NULL || ordered == NULL) {
-        free(ordered);
-        return load_no_memory(load, err);
-    }
-    conv_volume_pack(&volume, w->data, ordered, packed);
-    free(ordered);
-    state->packed = packed;
-    load->consumed = 1U << 1;
-    return STATUS_OK;
-}
-
 static enum status pack(struct load *load, struct error *err) {
     struct conv_state *state = load->node->state;
     const struct tensor *w = graph_constant(load->graph, load->node, 1);
@@ -184,12 +123,12 @@ static enum status pack(struct load *load, struct error *err) {
         return status;
     }
     if (w->rank == 5 && state->groups == 1) {
-        return pack_volume(load, w, err);
+        return conv_nd_pack(load, w, err);
     }
     if (w->rank > 4) {
         return STATUS_OK; /* they are used as they are */
     }
-    describe(load->node, w, &conv);
+    conv_describe(load->node, w, &conv);
     size = conv_pack_size(&conv);
     packed = size == SIZE_MAX ? NULL : graph_memory(load->graph, size);
     if (packed == NULL) {
@@ -221,7 +160,7 @@ static enum status check_input(const struct exec *exec, const struct conv *conv,
     return STATUS_OK;
 }
 
-static void set_axes(struct conv *conv, const struct window_axis *axes, int count) {
+void conv_set_axes(struct conv *conv, const struct window_axis *axes, int count) {
     static const struct window_axis flat = {1, 1, 1, 1, 1, 0, 0};
     const struct window_axis *h = count > 1 ? &axes[0] : &flat, *w = &axes[count - 1];
     conv->in_h = h->in;
@@ -236,9 +175,7 @@ static void set_axes(struct conv *conv, const struct window_axis *axes, int coun
     conv->pad_left = w->pad_begin;
 }
 
-/* The padded image and the result, one of each, must be of a reasonable size. */
-static bool sizes_fit(const struct conv *conv, const struct window_axis *axes,
-                      int count) {
+bool conv_sizes_fit(const struct conv *conv, const struct window_axis *axes, int count) {
     struct tensor padded = {.rank = count + 1, .dims = {conv->channels_in}};
     struct tensor out = {.rank = count + 1, .dims = {conv->channels_out}};
     size_t in_count, out_count;
@@ -249,6 +186,11 @@ static bool sizes_fit(const struct conv *conv, const struct window_axis *axes,
     return tensor_dims_count(padded.dims, padded.rank, &in_count) &&
            tensor_dims_count(out.dims, out.rank, &out_count) &&
            in_count <= CONV_COUNT_MAX && out_count <= CONV_COUNT_MAX;
+}
+
+enum status conv_too_large(const struct exec *exec, struct error *err) {
+    return node_error(exec->node, err, STATUS_POISON,
+                      "an image would have more than %zu elements", CONV_COUNT_MAX);
 }
 
 static void set_output(struct exec *exec, const struct conv_memo *memo, int axes) {
@@ -265,112 +207,6 @@ static void set_output(struct exec *exec, const struct conv_memo *memo, int axes
     y->dims[nhwc ? y->rank - 2 : y->rank - 1] = conv->out_w / size;
 }
 
-/* ---- more than two axes ------------------------------------------------------------ */
-
-static enum status too_large(const struct exec *exec, struct error *err) {
-    return node_error(exec->node, err, STATUS_POISON,
-                      "an image would have more than %zu elements", CONV_COUNT_MAX);
-}
-
-static void shape_as_windows(struct exec *exec, const struct window_axis *axes) {
-    const struct tensor *x = exec->x[0], *w = exec->x[1];
-    struct tensor *y = exec->y[0];
-    y->rank = x->rank;
-    y->dims[0] = x->dims[0];
-    y->dims[1] = w->dims[0];
-    for (int i = 0; i < w->rank - 2; i++) {
-        y->dims[2 + i] = axes[i].out;
-    }
-}
-
-static enum status plan_volume(struct exec *exec, const struct window_axis *axes,
-                               struct error *err) {
-    const struct tensor *w = exec->x[1];
-    struct conv_memo *memo = exec->memo;
-    struct conv_volume *volume = &memo->volume;
-    describe_volume(exec->node, w, volume);
-    set_axes(&volume->plane, axes + 1, 2);
-    volume->in_d = axes[0].in;
-    volume->out_d = axes[0].out;
-    volume->stride_d = axes[0].stride;
-    volume->dilation_d = axes[0].dilation;
-    volume->pad_front = axes[0].pad_begin;
-    if (!sizes_fit(&memo->conv, axes, 3) || !sizes_fit(&volume->plane, axes + 1, 2)) {
-        return too_large(exec, err);
-    }
-    memo->batch = exec->x[0]->dims[0];
-    shape_as_windows(exec, axes);
-    exec->scratch_size = conv_volume_scratch_size(volume);
-    return STATUS_OK;
-}
-
-static enum status plan_columns(struct exec *exec, const struct window_axis *axes,
-                                struct error *err) {
-    const struct conv_state *state = exec->node->state;
-    const struct tensor *w = exec->x[1];
-    struct conv_memo *memo = exec->memo;
-    struct col2im *plan = &memo->windows;
-    size_t columns;
-    plan->axes = w->rank - 2;
-    shape_as_windows(exec, axes);
-    for (int i = 0; i < plan->axes; i++) {
-        plan->windows[i] = axes[i].out;
-        plan->image[i] = axes[i].in;
-        plan->kernel[i] = axes[i].kernel;
-        plan->stride[i] = axes[i].stride;
-        plan->dilation[i] = axes[i].dilation;
-        plan->pad[i] = axes[i].pad_begin;
-    }
-    if (!size_mul((size_t)(w->dims[1] * col2im_kernel(plan)),
-                  (size_t)col2im_windows(plan), &columns) ||
-        columns > CONV_COUNT_MAX) {
-        return too_large(exec, err);
-    }
-    memo->pack_size = size_align(columns * sizeof(float), GEMM_ALIGN);
-    exec->scratch_size =
-        memo->pack_size + gemm_f32_scratch_size(false, w->dims[0] / state->groups,
-                                                col2im_windows(plan),
-                                                w->dims[1] * col2im_kernel(plan));
-    return STATUS_OK;
-}
-
-/* One group of one image. */
-static void run_columns(const struct exec *exec, const float *x, const float *w,
-                        const float *bias, float *y) {
-    const struct conv_state *state = exec->node->state;
-    const struct conv_memo *memo = exec->memo;
-    const struct col2im *plan = &memo->windows;
-    int64_t channels = exec->x[1]->dims[1], m = exec->x[1]->dims[0] / state->groups;
-    int64_t kernel = col2im_kernel(plan), windows = col2im_windows(plan);
-    float *columns = exec->scratch;
-    for (int64_t c = 0; c < channels; c++) {
-        im2col_take(plan, x + c * col2im_image(plan), columns + c * kernel * windows);
-    }
-    gemm_f32(false, false, m, windows, channels * kernel, 1, w, channels * kernel,
-             columns, windows, 0, y, windows,
-             (void *)((uint8_t *)exec->scratch + memo->pack_size));
-    for (int64_t i = 0; bias != NULL && i < m * windows; i++) {
-        y[i] += bias[i / windows];
-    }
-    if (exec->node->act.kind != ACT_NONE) {
-        act_run(&exec->node->act, m * windows, y, y);
-    }
-}
-
-static void run_groups(const struct exec *exec) {
-    const struct conv_state *state = exec->node->state;
-    const struct tensor *x = exec->x[0], *w = exec->x[1], *y = exec->y[0];
-    size_t groups = (size_t)state->groups, parts = (size_t)x->dims[0] * groups;
-    const float *bias = exec_has(exec, 2) ? exec->x[2]->data : NULL;
-    for (size_t i = 0; tensor_count(y) > 0 && i < parts; i++) {
-        size_t group = i % groups;
-        run_columns(exec, (const float *)x->data + i * (tensor_count(x) / parts),
-                    (const float *)w->data + group * (tensor_count(w) / groups),
-                    bias == NULL ? NULL : bias + group * (size_t)w->dims[0] / groups,
-                    (float *)y->data + i * (tensor_count(y) / parts));
-    }
-}
-
 static enum status shape(struct exec *exec, struct error *err) {
     const struct conv_state *state = exec->node->state;
     const struct tensor *w = exec->x[1];
@@ -378,7 +214,7 @@ static enum status shape(struct exec *exec, struct error *err) {
     struct window_axis axes[WINDOW_AXES_MAX];
     enum status status = check_weights(exec->node, w, err);
     if (status == STATUS_OK) {
-        describe(exec->node, w, &memo->conv);
+        conv_describe(exec->node, w, &memo->conv);
         status = check_input(exec, &memo->conv, err);
     }
     if (status == STATUS_OK) {
@@ -389,12 +225,12 @@ static enum status shape(struct exec *exec, struct error *err) {
     }
     memo->windows.axes = 0;
     if (w->rank > 4) {
-        return state->packed != NULL ? plan_volume(exec, axes, err)
-                                     : plan_columns(exec, axes, err);
+        return state->packed != NULL ? conv_nd_plan_volume(exec, axes, err)
+                                     : conv_nd_plan_columns(exec, axes, err);
     }
-    set_axes(&memo->conv, axes, w->rank - 2);
-    if (!sizes_fit(&memo->conv, axes, w->rank - 2)) {
-        return too_large(exec, err);
+    conv_set_axes(&memo->conv, axes, w->rank - 2);
+    if (!conv_sizes_fit(&memo->conv, axes, w->rank - 2)) {
+        return conv_too_large(exec, err);
     }
     status =
         state->pool_2x2 ? window_check_pool_2x2(exec, axes, w->rank - 2, err) : STATUS_OK;
@@ -424,7 +260,7 @@ static enum status run(struct exec *exec, struct error *err) {
     float *y;
     (void)err; /* cannot fail */
     if (memo->windows.axes > 0) {
-        run_groups(exec);
+        conv_nd_run_columns(exec);
         return STATUS_OK;
     }
     if (exec->x[1]->rank > 4) {
