@@ -15,7 +15,8 @@ if [ "${1:-}" = --help ]; then
     exit 0
 fi
 
-stamp=$({ python3 --version; cat tests/kafka/requirements.txt tests/tables/*; } | sha256sum)
+stamp=$({ python3 --version; cat tests/kafka/requirements.txt \
+    tests/tables/{make_cases.py,requirements.txt}; } | sha256sum)
 if [ "$(cat build/tables/stamp 2>/dev/null)" != "$stamp" ]; then
     rm -rf build/tables
     mkdir -p build/tables
