@@ -85,6 +85,12 @@ static const struct cli_flag flags[] = {
      .help = "of that schema; TOPIC-value if not given",
      .type = CLI_TEXT,
      .offset = offsetof(struct submit_options, subject)},
+    {.name = "--schema-out",
+     .argument = "FILE",
+     .help = "write the records' schema there, for the route's record.schema,\n"
+             "before brokers are asked for",
+     .type = CLI_TEXT,
+     .offset = offsetof(struct submit_options, schema_out)},
     {.name = "--no-header",
      .help = "the first line of CSV is a row: its columns are called 1, 2, ...",
      .type = CLI_SWITCH,
@@ -405,6 +411,9 @@ static int run(int argc, char **argv) {
         return cli_misuse(&submit_cli,
                           "--model-file MODEL.onnx is needed to make jobs of "
                           "rows; --as record sends them as they are");
+    }
+    if (options.schema_out != NULL && options.as[0] != 'r') {
+        return cli_misuse(&submit_cli, "--schema-out: it is of --as record");
     }
     options.model = options.model == NULL ? "" : options.model;
     if (options.rows != NULL && rows_is_stream(options.rows) &&

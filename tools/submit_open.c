@@ -1,6 +1,8 @@
 /* submit_open.c - what sending rows needs; see submit_sender.h. */
+#include <errno.h>
 #include <jansson.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "registry/registry.h"
@@ -63,9 +65,35 @@ static enum status open_jobs(struct sender *s) {
                                    : STATUS_OK;
 }
 
+static enum status write_schema(struct sender *s, const char *path) {
+    FILE *file = fopen(path, "w");
+    bool fine = file != NULL &&
+                json_dumpf(avro_schema_json(rows_reader_schema(s->reader)), file,
+                           JSON_INDENT(2)) == 0 &&
+                fputc('\n', file) != EOF;
+    if (file != NULL && fclose(file) != 0) {
+        fine = false;
+    }
+    return fine ? STATUS_OK
+                : error_set(s->err, STATUS_INVALID, "--schema-out %s: cannot write: %s",
+                            path, strerror(errno));
+}
+
 static enum status open_records(struct sender *s) {
-    enum status status = row_mapping_types(s->reader, &s->options->types, s->err);
-    return status == STATUS_OK ? rows_reader_bind(s->reader, s->err) : status;
+    const struct submit_options *o = s->options;
+    enum status status = row_mapping_types(s->reader, &o->types, s->err);
+    if (status == STATUS_OK) {
+        status = rows_reader_bind(s->reader, s->err);
+    }
+    if (status == STATUS_OK && o->schema_out != NULL) {
+        return write_schema(s, o->schema_out);
+    }
+    if (status == STATUS_OK && o->registry.urls == NULL) {
+        fprintf(stderr,
+                "millrace submit: the records are bare Avro: the route needs their "
+                "schema (--schema-out FILE) as its record.schema\n");
+    }
+    return status;
 }
 
 enum status submit_open(struct sender *s) {

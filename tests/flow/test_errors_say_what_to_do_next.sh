@@ -55,6 +55,8 @@ wrong 'no such column' "${rows[@]}" --as record --type z=long
 wrong "there is no column 'z'" "${rows[@]}" --model-file $twofold --map x=z
 wrong 'No such configuration property' "${rows[@]}" --as record -X no=1
 wrong 'only CSV and JSON lines' "${rows[@]}" --as record --follow --from npy
+wrong 'of --as record' "${rows[@]}" --model-file $twofold --schema-out "$work/none.avsc"
+wrong 'cannot write: No such file' "${rows[@]}" --as record --schema-out "$work/none/row.avsc"
 wrong 'are of --rows' submit --bootstrap $nobody --topic x --input =x.npy --as record
 wrong 'avro|csv|jsonl|npy is needed: the name' "${answers[@]}" "$work/a.wav"
 wrong 'which schema do the records have' "${answers[@]}" "$work/a.csv" --as record
