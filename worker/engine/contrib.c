@@ -186,31 +186,57 @@ static enum status expand_skip_norm(struct expansion *x) {
                : status;
 }
 
+/* The rows of `table` for the places 0, 1, ... of [batch, places]. */
+static enum status places_in_turn(struct expansion *x, int words, int table, int *part) {
+    const struct attr second[] = {contrib_int_attr("start", 1),
+                                  contrib_int_attr("end", 2)};
+    int count = VALUE_NONE, first = VALUE_NONE;
+    enum status status = contrib_add(x, "Shape", INPUTS(words), second, 2, &count);
+    if (status == STATUS_OK) {
+        status = contrib_add_ints(x, (int64_t[]){0}, 1, &first);
+    }
+    return status == STATUS_OK
+               ? contrib_add(x, "Slice", INPUTS(table, first, count, first), NO_ATTRS,
+                             part)
+               : status;
+}
+
+/* How many of each row's words count: those whose mask is 1; without a mask, 0. */
+static enum status count_words(struct expansion *x, int words, int mask, int *counts) {
+    const struct attr to_int = contrib_int_attr("to", DTYPE_I32),
+                      flat = contrib_int_attr("keepdims", 0);
+    int one = VALUE_NONE, last = VALUE_NONE, value = VALUE_NONE;
+    enum status status = contrib_add_ints(x, (int64_t[]){1}, 1, &last);
+    if (status == STATUS_OK && mask == VALUE_NONE) {
+        status = contrib_add(x, "Sub", INPUTS(words, words), NO_ATTRS, &value);
+    } else if (status == STATUS_OK) {
+        status = contrib_add(x, "CastLike", INPUTS(last, mask), NO_ATTRS, &one);
+        if (status == STATUS_OK) {
+            status = contrib_add(x, "Equal", INPUTS(mask, one), NO_ATTRS, &value);
+        }
+        if (status == STATUS_OK) {
+            status = contrib_add(x, "Cast", INPUTS(value), &to_int, 1, &value);
+        }
+    }
+    return status == STATUS_OK ? contrib_add_node(x, "ReduceSum", INPUTS(value, last),
+                                                  &flat, 1, counts, 1)
+                               : status;
+}
+
 /* Words, segments and places, each looked up, added and normalised. */
 static enum status expand_embed_norm(struct expansion *x) {
-    enum {
-        WORDS,
-        SEGMENTS,
-        WORD_TABLE,
-        PLACE_TABLE,
-        SEGMENT_TABLE,
-        GAMMA,
-        BETA,
-        MASK,
-        PLACES
-    };
+    enum { WORDS, SEGMENTS, WORD_TABLE, PLACE_TABLE, SEGMENT_TABLE, GAMMA, BETA };
+    enum { MASK = BETA + 1, PLACES };
+    const int words = contrib_input(x, WORDS), places = contrib_input(x, PLACES);
+    const int place_table = contrib_input(x, PLACE_TABLE);
     int value = VALUE_NONE, part = VALUE_NONE;
     enum status status = contrib_add(
-        x, "Gather", INPUTS(contrib_input(x, WORD_TABLE), contrib_input(x, WORDS)),
-        NO_ATTRS, &value);
-    if (contrib_output(x, 1) != VALUE_NONE || contrib_input(x, PLACES) == VALUE_NONE) {
-        return node_error(x->node, x->err, STATUS_UNSUPPORTED,
-                          "without position_ids, or with mask_index, is not handled");
-    }
+        x, "Gather", INPUTS(contrib_input(x, WORD_TABLE), words), NO_ATTRS, &value);
     if (status == STATUS_OK) {
-        status = contrib_add(
-            x, "Gather", INPUTS(contrib_input(x, PLACE_TABLE), contrib_input(x, PLACES)),
-            NO_ATTRS, &part);
+        status =
+            places == VALUE_NONE
+                ? places_in_turn(x, words, place_table, &part)
+                : contrib_add(x, "Gather", INPUTS(place_table, places), NO_ATTRS, &part);
     }
     if (status == STATUS_OK) {
         status = contrib_add(x, "Add", INPUTS(value, part), NO_ATTRS, &value);
@@ -224,6 +250,9 @@ static enum status expand_embed_norm(struct expansion *x) {
             status = contrib_add(x, "Add", INPUTS(value, part), NO_ATTRS, &value);
         }
     }
+    if (status == STATUS_OK && contrib_output(x, 1) != VALUE_NONE) {
+        status = count_words(x, words, contrib_input(x, MASK), &x->node->outputs[1]);
+    }
     if (status == STATUS_OK && contrib_output(x, 2) != VALUE_NONE) {
         status = contrib_add_node(x, "Identity", INPUTS(value), NO_ATTRS,
                                   &x->node->outputs[2], 1);
@@ -236,32 +265,9 @@ static enum status expand_embed_norm(struct expansion *x) {
 
 /* ---- attention --------------------------------------------------------------------- */
 
-/* A mask of whole keys, [batch, keys] of 0 and 1, as [batch, 1, 1, keys] of booleans.
- * Gather makes sure that there are two axes. */
-static enum status spread_mask(struct expansion *x, int *mask) {
-    const struct attr to_bool = contrib_int_attr("to", DTYPE_BOOL),
-                      axis = contrib_int_attr("axis", 0);
-    int shape = VALUE_NONE, ones = VALUE_NONE, dims[2], places[2], wanted = VALUE_NONE;
-    enum status status = contrib_add(x, "Shape", INPUTS(*mask), NO_ATTRS, &shape);
-    for (int64_t i = 0; status == STATUS_OK && i < 2; i++) {
-        status = contrib_add_ints(x, &i, 1, &places[i]);
-        if (status == STATUS_OK) {
-            status =
-                contrib_add(x, "Gather", INPUTS(shape, places[i]), NO_ATTRS, &dims[i]);
-        }
-    }
-    if (status == STATUS_OK) {
-        status = contrib_add_ints(x, (int64_t[]){1, 1}, 2, &ones);
-    }
-    if (status == STATUS_OK) {
-        status =
-            contrib_add(x, "Concat", INPUTS(dims[0], ones, dims[1]), &axis, 1, &wanted);
-    }
-    if (status == STATUS_OK) {
-        status = contrib_add(x, "Reshape", INPUTS(*mask, wanted), NO_ATTRS, mask);
-    }
-    return status == STATUS_OK ? contrib_add(x, "Cast", INPUTS(*mask), &to_bool, 1, mask)
-                               : status;
+/* A mask of keys, in whatever form, as Attention takes it. */
+static enum status spread_mask(struct expansion *x, int keys, int *mask) {
+    return contrib_add(x, "KeyMask", INPUTS(*mask, keys), NO_ATTRS, mask);
 }
 
 static enum status attend(struct expansion *x, const int *qkv, int mask) {
@@ -326,7 +332,7 @@ static enum status expand_attention(struct expansion *x) {
         status = contrib_add_node(x, "Split", INPUTS(value), split, 2, qkv, 3);
     }
     if (status == STATUS_OK && mask != VALUE_NONE) {
-        status = spread_mask(x, &mask);
+        status = spread_mask(x, contrib_input(x, 0), &mask);
     }
     return status == STATUS_OK ? attend(x, qkv, mask) : status;
 }
@@ -354,7 +360,7 @@ static enum status expand_multi_head(struct expansion *x) {
         }
     }
     if (status == STATUS_OK && contrib_input(x, 4) != VALUE_NONE) {
-        status = spread_mask(x, &mask);
+        status = spread_mask(x, qkv[1], &mask);
     }
     return status == STATUS_OK ? attend(x, qkv, mask) : status;
 }

@@ -11,6 +11,7 @@ enum status contrib_add_node(struct expansion *x, const char *type, const int *i
                              int input_count, const struct attr *attrs, int attr_count,
                              int *outputs, int output_count) {
     int64_t opset = strcmp(type, "Clip") == 0 ? 6 : OP_OPSET_MAX; /* bounds: attributes */
+    const char *domain = strcmp(type, "KeyMask") == 0 ? "millrace" : NULL; /* our own */
     int index = graph_add_node(x->graph);
     struct node *node = index < 0 ? NULL : &x->graph->nodes[index];
     struct attr *own =
@@ -22,7 +23,7 @@ enum status contrib_add_node(struct expansion *x, const char *type, const int *i
     node->type = type;
     node->name = x->node->name;
     node->opset = opset;
-    node->op = op_find(NULL, type, opset);
+    node->op = op_find(domain, type, opset);
     node->explicit_count = input_count;
     if (attr_count > 0) {
         memcpy(own, attrs, (size_t)attr_count * sizeof(*own));

@@ -75,6 +75,7 @@ static const struct op_list *const lists[] = {
     &ops_tensor_scatter,
     &ops_text,
     &ops_tfidf,
+    &ops_key_mask,
     &ops_tokenizer,
     &ops_transpose,
     &ops_unary,
