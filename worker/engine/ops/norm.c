@@ -124,7 +124,9 @@ static enum status batch_norm_run(struct exec *exec, struct error *err) {
     const int64_t channels = exec->x[IN_SCALE]->dims[0];
     const int64_t count = (int64_t)tensor_count(exec->x[IN_X]);
     const float *x = exec->x[IN_X]->data, *factors = state->factors;
-    const bool last = exec->node->layout == NODE_CHANNELS_LAST;
+    /* Of two axes the last one is that of channels in either layout. */
+    const bool last =
+        exec->node->layout == NODE_CHANNELS_LAST || exec->x[IN_X]->rank == 2;
     float *y = exec->y[0]->data;
     int64_t rows, cols;
     (void)err; /* cannot fail */
