@@ -122,7 +122,9 @@ int cli_fail(const struct cli_command *command, const struct error *err) {
         return cli_misuse(command, "%s", err->text);
     }
     fprintf(stderr, PROGRAM " %s: %s\n", command->name, err->text);
-    return EXIT_FAILED;
+    return err->status == STATUS_INVALID || err->status == STATUS_UNSUPPORTED
+               ? EXIT_WRONG_USE
+               : EXIT_FAILED;
 }
 
 int cli_exit(enum cli_outcome outcome) {
@@ -373,7 +375,7 @@ static void print_group(FILE *out, const struct cli_group *group) {
     }
     fputs("\n'", out);
     print_path(out, group);
-    fputs(" COMMAND --help' tells more.\n", out);
+    fputs(" COMMAND --help' tells more.\n\nExit code " CLI_EXIT_CODES "\n", out);
 }
 
 static int no_command(const struct cli_group *group, const char *name) {

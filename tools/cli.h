@@ -30,6 +30,9 @@
 
 /* Exit codes of every command. */
 enum { EXIT_FINE = 0, EXIT_FAILED = 1, EXIT_WRONG_USE = 2 };
+#define CLI_EXIT_CODES                                                                 \
+    "0 if all is well, 1 if it failed on the way, 2 if what was asked for is wrong:\n" \
+    "arguments, configuration, model or file."
 
 /* What a flag's field in the options struct is. */
 enum cli_type {
@@ -83,8 +86,11 @@ MUST_CHECK enum cli_outcome cli_parse(const struct cli_command *command, int arg
 /* The exit code for an outcome other than CLI_RUN. */
 int cli_exit(enum cli_outcome outcome);
 
-/* "millrace COMMAND: text" on standard error; returns EXIT_FAILED.  What is invalid and
- * begins with one of the command's flags is wrong use, as in cli_misuse. */
+/* "millrace COMMAND: text" on standard error.  Returns EXIT_WRONG_USE where what was
+ * asked for is wrong (invalid, unsupported): arguments, configuration, model, file;
+ * EXIT_FAILED where it failed on the way.  What begins with one of the command's flags
+ * points to
+ * --help, as in cli_misuse. */
 int cli_fail(const struct cli_command *command, const struct error *err);
 
 /* The same for wrong use that only the command itself can see; returns

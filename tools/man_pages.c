@@ -6,8 +6,7 @@
 #include "tools/roff.h"
 
 static void print_exit_codes(void) {
-    puts(".SH EXIT STATUS\n"
-         "0 if all is well, 1 if something failed, 2 if the command was used wrongly.");
+    puts(".SH EXIT STATUS\n" CLI_EXIT_CODES);
 }
 
 void man_name(const struct cli_command *command, char *name, size_t size) {

@@ -47,7 +47,7 @@ const struct cli_command model_inspect_cli = {
     .operands = "MODEL.onnx",
     .summary = "Tells a model's inputs, outputs, operators, size and memory plan.",
     .details =
-        "Exit code 1 if the model cannot be loaded; its operators, and those that\n"
+        "Exit code 2 if the model cannot be loaded; its operators, and those that\n"
         "are not supported, are told all the same.",
     .operands_min = 1,
     .operands_max = 1,

@@ -95,8 +95,7 @@ enum status part_file_open(struct part_file *file, uint64_t keep, struct error *
         return fail(file->part, "cannot write", err);
     }
     if (fcntl(file->fd, F_SETLK, &lock) != 0) {
-        return error_set(err, STATUS_INVALID, "%s: another process writes it",
-                         file->part);
+        return error_set(err, STATUS_AGAIN, "%s: another process writes it", file->part);
     }
     if (fstat(file->fd, &info) != 0) {
         return fail(file->part, "cannot read", err);

@@ -100,6 +100,9 @@ static enum status open_avro(struct rows_reader *reader, struct error *err) {
     r.at += MAGIC_SIZE;
     r.field = "header";
     status = take_header(reader, &r, err);
+    if (status == STATUS_INVALID) {
+        err->status = status; /* to codec's readers all damage is a job's */
+    }
     reader->offset = (uint64_t)(r.at - r.begin);
     rows_buffer_release(&head);
     return status == STATUS_OK ? status : (error_prefix(err, "%s", reader->path), status);

@@ -222,7 +222,6 @@ static int run(int argc, char **argv) {
     enum status status = score_plan_create(&opts, plan, &err);
     if (status != STATUS_OK) {
         code = cli_fail(&score_cli, &err);
-        code = status == STATUS_INVALID ? EXIT_WRONG_USE : code;
     } else {
         fprintf(stderr, "%s\n", plan->mapping.text);
         status = score_run(plan, &result, &err);

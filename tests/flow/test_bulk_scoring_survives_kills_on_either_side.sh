@@ -87,7 +87,7 @@ jq -r '[(.name[1:] | tonumber), .amount, .age, .y[0], .y[1]] | @csv' "$work/reco
 again=("$millrace" submit --bootstrap "$bootstrap" --topic rows --rows "$work/in.csv" --as record
     --progress "$work/submitted-again")
 "${again[@]}" >"$work/submit.out"
-expect_exit 1 "${again[@]}" --no-header
+expect_exit 2 "${again[@]}" --no-header
 expect 'is of another file' "$work/out"
 
 # Again into other formats: the same answers, read from the topics' start.

@@ -34,7 +34,7 @@ done
 for ((i = 0; i < 2; i++)); do dlq show --payload 0:$i; done >"$work/payload"
 expect 'secret-key' "$work/payload"
 expect 'id         digits-000000' "$work/payload"
-expect_exit 1 dlq show 0:99
+expect_exit 2 dlq show 0:99
 expect 'no letter stands at 0:99' "$work/out"
 expect_exit 2 dlq show 99
 expect_exit 2 dlq list --offsets 5-3

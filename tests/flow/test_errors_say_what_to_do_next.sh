@@ -20,8 +20,8 @@ told 2 '2026-01-31T23:59, in UTC' dlq list --bootstrap $nobody --topic x --since
 told 2 'bash, zsh or fish is needed' completion csh
 told 2 "did you mean 'millrace-worker'?" man milrace-worker
 told 2 'a whole number from 1 to' model bench $digits --batch 0
-told 1 "$work/none.onnx: cannot open" model inspect "$work/none.onnx"
-told 1 'README.md: not an ONNX file' model inspect README.md
+told 2 "$work/none.onnx: cannot open" model inspect "$work/none.onnx"
+told 2 'README.md: not an ONNX file' model inspect README.md
 told 2 "its only one is 'image'" model run $digits --input imge=x.npy --output-dir "$work"
 told 2 '--input x.npy: NAME=FILE.npy is needed' model run $digits --input x.npy --output-dir "$work"
 told 1 "is the address right, and does one run there?" \

@@ -14,6 +14,6 @@ expect_exit 0 "$millrace" version
 expect_exit 0 "$millrace" --version
 expect_exit 2 "$millrace" no-such-command
 expect_exit 2 "$millrace"
-expect_exit 1 "$millrace" model inspect "$work/none.onnx"
+expect_exit 2 "$millrace" model inspect "$work/none.onnx"
 expect_exit 1 "$millrace" model test "$work"
 expect '0 passed, 1 failed' "$work/out"

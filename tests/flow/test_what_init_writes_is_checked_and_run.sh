@@ -102,17 +102,17 @@ expect_exit 2 "$millrace" init --model tests/data/models/twofold.onnx --labels "
 
 # What cannot be is told, and no file is touched.
 cp "$work/bare.conf" "$work/before"
-expect_exit 1 "$millrace" init --model tests/data/models/twofold.onnx --output "$work/bare.conf"
+expect_exit 2 "$millrace" init --model tests/data/models/twofold.onnx --output "$work/bare.conf"
 expect 'is not touched' "$work/out"
 cmp "$work/before" "$work/bare.conf" || fail "a file was written over"
-expect_exit 1 "$millrace" init --model "$work/none.onnx" --output "$work/x.conf"
+expect_exit 2 "$millrace" init --model "$work/none.onnx" --output "$work/x.conf"
 expect none.onnx "$work/out"
 expect_exit 1 "$millrace" init --model tests/data/models/twofold.onnx --registry "$registry" \
     --topic nothing --output "$work/x.conf"
 expect '--schema FILE' "$work/out"
 expect_exit 2 "$millrace" init --model tests/data/models/twofold.onnx --registry "$registry"
 echo '{"type": "array", "items": "int"}' >"$work/array.avsc"
-expect_exit 1 "$millrace" init --model tests/data/models/twofold.onnx \
+expect_exit 2 "$millrace" init --model tests/data/models/twofold.onnx \
     --schema "$work/array.avsc" --output "$work/x.conf"
 expect 'a record is needed' "$work/out"
 [ ! -e "$work/x.conf" ] || fail "a file was left behind"

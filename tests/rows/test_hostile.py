@@ -21,7 +21,7 @@ def start(rows=2000, codec="null"):
     return folder, open(folder.path("in.avro"), "rb").read()
 
 
-def refused(folder, data, *texts, name="bad.avro", code=1, limit_mb=None):
+def refused(folder, data, *texts, name="bad.avro", code=2, limit_mb=None):
     with open(folder.path(name), "wb") as to:
         to.write(data)
     limit = (lambda: resource.setrlimit(resource.RLIMIT_AS, (limit_mb << 20,) * 2)) \
@@ -37,7 +37,7 @@ def test_a_container_cut_anywhere_is_refused():
         folder, data = start(300, codec)
         header = data.index(data[-16:]) + 16
         for size in [0, 3, 4, 20, header - 1]:
-            refused(folder, data[:size], "no Avro container", "header", code=2)
+            refused(folder, data[:size], "no Avro container", "header")
         for size in range(header + 1, len(data), max(1, len(data) // 15)):
             if not data[:size].endswith(data[-16:]):
                 refused(folder, data[:size], "cut", "no block")
@@ -61,7 +61,7 @@ def test_a_wrong_sync_marker_a_wrong_checksum_and_wrong_counts_are_refused():
             with open(folder.path("b.avro"), "wb") as to:
                 to.write(broken)
             done = score_any(folder)
-            assert done in (0, 1)
+            assert done in (0, 1, 2)
     folder, data = start()
     head = data[:data.index(data[-16:]) + 16]
     refused(folder, head + block(head, 10**9, b"\0" * 50), "more records")
@@ -116,7 +116,7 @@ def test_schemas_that_are_none_or_too_deep_are_refused():
     def container(schema, codec=b"null"):
         return (b"Obj\x01" + zigzag(2) + zigzag(11) + b"avro.schema" + zigzag(len(schema)) + schema +
                 zigzag(10) + b"avro.codec" + zigzag(len(codec)) + codec + b"\0" + b"s" * 16)
-    refused(folder, container(b"{"), "schema", code=2)
+    refused(folder, container(b"{"), "schema")
     refused(folder, container(b'"string"'), "no records")
     refused(folder, container(b'{"type":"record","name":"r","fields":[]}'), "hold nothing")
     refused(folder, container(b'"string"', b"brotli"), "codec")
@@ -129,24 +129,24 @@ def test_schemas_that_are_none_or_too_deep_are_refused():
 
 def test_text_that_has_no_end_or_is_no_text_is_refused():
     folder, _ = start(1)
-    refused(folder, b"", "empty", name="bad.csv", code=2)
+    refused(folder, b"", "empty", name="bad.csv")
     refused(folder, b"x\n1\n" + b'"' + b"a" * (34 << 20), "longer than", "open", name="bad.csv",
             limit_mb=1500)
     refused(folder, b"x\n1\n" + b"1" * (40 << 20), "longer than", name="bad.csv", limit_mb=1500)
-    refused(folder, b"\xff\xfe\x00x\n1\n", "UTF-8", name="bad.csv", code=2)
-    refused(folder, b"x,x\n1,2\n", "two columns are called 'x'", name="bad.csv", code=2)
-    refused(folder, b"", "empty", name="bad.jsonl", code=2)
-    refused(folder, b"[1]\n", "no JSON object", name="bad.jsonl", code=2)
-    refused(folder, b'{"x":1}\n' + b'{"x":' + b"[" * 100000 + b"\n", "row 2", name="bad.jsonl")
-    refused(folder, b'{"x":1}\n' + b'{"x":1,"x":2}\n', "row 2", name="bad.jsonl")
-    refused(folder, b'{"a":' * 60 + b"1" + b"}" * 60 + b"\n", "input 'x'", name="bad.jsonl", code=2)
+    refused(folder, b"\xff\xfe\x00x\n1\n", "UTF-8", name="bad.csv")
+    refused(folder, b"x,x\n1,2\n", "two columns are called 'x'", name="bad.csv")
+    refused(folder, b"", "empty", name="bad.jsonl")
+    refused(folder, b"[1]\n", "no JSON object", name="bad.jsonl")
+    refused(folder, b'{"x":1}\n' + b'{"x":' + b"[" * 100000 + b"\n", "row 2", name="bad.jsonl", code=1)
+    refused(folder, b'{"x":1}\n' + b'{"x":1,"x":2}\n', "row 2", name="bad.jsonl", code=1)
+    refused(folder, b'{"a":' * 60 + b"1" + b"}" * 60 + b"\n", "input 'x'", name="bad.jsonl")
 
 
 def test_npy_files_whose_shape_is_not_theirs_are_refused():
     folder, _ = start(1)
     np.save(folder.path("x.npy"), np.zeros((4, 1), "f4"))
     data = open(folder.path("x.npy"), "rb").read()
-    refused(folder, data[:-1], "needs 16 bytes", name="bad.npy", code=2)
-    refused(folder, data.replace(b"(4, 1)", b"(9, 1)"), "needs 36 bytes", name="bad.npy", code=2)
-    refused(folder, data.replace(b"(4, 1)", b"()    "), "needs 4 bytes", "without rows", name="bad.npy", code=2)
-    refused(folder, data[:20], "header", "cut", name="bad.npy", code=2)
+    refused(folder, data[:-1], "needs 16 bytes", name="bad.npy")
+    refused(folder, data.replace(b"(4, 1)", b"(9, 1)"), "needs 36 bytes", name="bad.npy")
+    refused(folder, data.replace(b"(4, 1)", b"()    "), "needs 4 bytes", "without rows", name="bad.npy")
+    refused(folder, data[:20], "header", "cut", name="bad.npy")

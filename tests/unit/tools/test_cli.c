@@ -150,7 +150,7 @@ START_TEST(one_of_the_choices_is_taken_and_a_file_may_have_any_name) {
 }
 END_TEST
 
-START_TEST(what_is_invalid_of_a_flag_is_wrong_use) {
+START_TEST(what_was_asked_for_wrongly_is_told_from_what_failed) {
     static const struct {
         const char *text;
         enum status status;
@@ -159,8 +159,12 @@ START_TEST(what_is_invalid_of_a_flag_is_wrong_use) {
         {"--as record: it takes a schema", STATUS_INVALID, EXIT_WRONG_USE},
         {"-X a=b: no such property", STATUS_INVALID, EXIT_WRONG_USE},
         {"--as: the disk is full", STATUS_FATAL, EXIT_FAILED},
-        {"--asp: no flag of ours", STATUS_INVALID, EXIT_FAILED},
-        {"in.csv: it is empty", STATUS_INVALID, EXIT_FAILED},
+        {"--asp: no flag of ours", STATUS_INVALID, EXIT_WRONG_USE},
+        {"in.csv: it is empty", STATUS_INVALID, EXIT_WRONG_USE},
+        {"m.onnx: no such operator", STATUS_UNSUPPORTED, EXIT_WRONG_USE},
+        {"in.csv: row 4 is bad", STATUS_POISON, EXIT_FAILED},
+        {"no memory", STATUS_NO_MEMORY, EXIT_FAILED},
+        {"no broker answers", STATUS_AGAIN, EXIT_FAILED},
     };
     struct error err;
     for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
@@ -228,7 +232,7 @@ int main(void) {
         operands_are_gathered_in_order_from_between_the_flags,
         wrong_use_is_refused,
         one_of_the_choices_is_taken_and_a_file_may_have_any_name,
-        what_is_invalid_of_a_flag_is_wrong_use,
+        what_was_asked_for_wrongly_is_told_from_what_failed,
         a_list_has_a_limit,
         help_wins_over_what_is_missing,
         dispatch_hands_on_the_command_and_its_arguments,
