@@ -50,6 +50,16 @@ struct gemm_strip {
     float floor, ceil;     /* clamps; infinite for none */
 };
 
+/* Up to GEMM_PANEL columns of gemm_i16.h's product. */
+struct gemm_pairs {
+    int64_t rows, cols, pairs; /* pairs: of k */
+    const int16_t *a;          /* [rows, pairs, 2] */
+    int64_t lda;
+    const int16_t *b; /* [pairs, GEMM_PANEL, 2] */
+    int32_t *c;
+    int64_t ldc;
+};
+
 /* Rows of pixels by up to GEMM_PANEL output channels, channels innermost. */
 struct conv_strip {
     const float *x;       /* the first tap of the first pixel */
@@ -128,6 +138,7 @@ struct kernels {
     void (*gemm_strip)(const struct gemm_strip *s);
     /* m <= GEMM_FEW_ROWS rows by all of packed B, in one go. */
     void (*gemm_few)(const struct gemm_strip *s, int64_t n);
+    void (*gemm_pairs)(const struct gemm_pairs *s);
     float (*dot)(int64_t count, const float *a, const float *b);
     void (*conv_strip)(const struct conv_strip *s);
     void (*conv_shift)(const struct conv_shift *s);

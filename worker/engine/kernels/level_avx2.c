@@ -16,6 +16,7 @@
 #include "engine/kernels/loops.inc"
 #include "engine/kernels/transpose.inc"
 #include "engine/kernels/gemm.inc"
+#include "engine/kernels/gemm_pairs.inc"
 #include "engine/kernels/conv.inc"
 #include "engine/kernels/winograd.inc"
 #include "engine/kernels/forest.inc"

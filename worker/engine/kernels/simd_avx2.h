@@ -158,6 +158,15 @@ typedef __m256i vb;
 ALWAYS_INLINE vi vi_set1(int x) {
     return _mm256_set1_epi32(x);
 }
+ALWAYS_INLINE vi vi_load(const void *x) {
+    return _mm256_loadu_si256((const __m256i *)x);
+}
+ALWAYS_INLINE void vi_store(int32_t *y, vi x) {
+    _mm256_storeu_si256((__m256i *)(void *)y, x);
+}
+ALWAYS_INLINE vi vi_add_products(vi sums, vi a, vi b) {
+    return _mm256_add_epi32(sums, _mm256_madd_epi16(a, b));
+}
 ALWAYS_INLINE vf vf_gather(const float *x, vi index) {
     return _mm256_i32gather_ps(x, index, 4);
 }

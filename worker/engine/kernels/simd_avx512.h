@@ -15,6 +15,7 @@
  *     vi_add_where_lt(i, n, a, b)   a < b ? i + n : i
  *     vi_where_nan(x, n, i)         n where x is NaN, else i
  *     vi_store_codes(y, i)          VL bytes: i - 128, 0 <= i < 256
+ *     vi_add_products(s, a, b)      s + the products of a's and b's two halves of 16 bits
  *     vb                            VB bytes
  *     vb_fill(four)                 the four bytes of a number, again and again
  *     vb_strike_above(v, x, c, s)   v without the bits of s where x > c (signed)
@@ -152,6 +153,15 @@ typedef __m512i vb;
 
 ALWAYS_INLINE vi vi_set1(int x) {
     return _mm512_set1_epi32(x);
+}
+ALWAYS_INLINE vi vi_load(const void *x) {
+    return _mm512_loadu_si512((const __m512i *)x);
+}
+ALWAYS_INLINE void vi_store(int32_t *y, vi x) {
+    _mm512_storeu_si512((__m512i *)(void *)y, x);
+}
+ALWAYS_INLINE vi vi_add_products(vi sums, vi a, vi b) {
+    return _mm512_add_epi32(sums, _mm512_madd_epi16(a, b));
 }
 ALWAYS_INLINE vf vf_gather(const float *x, vi index) {
     return _mm512_i32gather_ps(index, x, 4);

@@ -5,12 +5,11 @@
  *     QLinearConv:  y = saturate(round((sums + bias) * x_scale * w_scale / y_scale) +
  * zero)
  *
- * An image becomes its windows, [channels * kernel, windows], and the weights multiply
- * them: col2im.h's layout, of int32. */
-#include <math.h>
-
+ * An image becomes its windows, [channels * kernel, windows], packed two rows at a time,
+ * and the weights multiply them. */
 #include "base/size.h"
-#include "engine/kernels/gemm.h"
+#include "engine/kernels/gemm_i16.h"
+#include "engine/ops/bytes.h"
 #include "engine/ops/number.h"
 #include "engine/ops/ops.h"
 #include "engine/ops/window.h"
@@ -32,7 +31,9 @@ struct conv_memo {
     int axes;
     struct window_axis axis[WINDOW_AXES_MAX];
     int64_t image, kernel, windows; /* products over the axes */
-    size_t weights_at, sums_at;     /* in scratch, in int32, behind the windows */
+    int64_t lda;                    /* of the weights: their k, rounded up to pairs */
+    /* In scratch, in bytes, behind the sums. */
+    size_t windows_at, rows_at, weights_at;
 };
 
 static enum status prepare(struct load *load, struct error *err) {
@@ -85,12 +86,24 @@ static bool inputs_fit(const struct exec *exec) {
                 w->dims[0] % state->groups == 0 && w->dims[1] <= INT32_MAX &&
                 x->dims[1] == w->dims[1] * state->groups;
     fits = fits && is_line(exec, places->x_zero, 1) &&
+           (!exec_has(exec, places->w_zero) || bytes_in(exec->x[places->w_zero])) &&
            is_line(exec, places->w_zero, w->dims[0]) &&
            is_line(exec, places->x_scale, 1) &&
            is_line(exec, places->w_scale, w->dims[0]) &&
            is_line(exec, places->y_scale, 1) && is_line(exec, places->y_zero, 1);
     return fits && (places->bias == 0 || !exec_has(exec, places->bias) ||
                     (int64_t)tensor_count(exec->x[places->bias]) == w->dims[0]);
+}
+
+static void plan_scratch(struct exec *exec, const struct tensor *w, size_t sums_count) {
+    struct conv_memo *memo = exec->memo;
+    const int64_t k = w->dims[1] * memo->kernel;
+    memo->lda = k + k % 2;
+    memo->windows_at = sums_count * sizeof(int32_t);
+    memo->rows_at = memo->windows_at + gemm_i16_pack_size(k, memo->windows);
+    memo->weights_at = memo->rows_at + 2 * (size_t)memo->windows * sizeof(int16_t);
+    exec->scratch_size =
+        memo->weights_at + (size_t)(w->dims[0] * memo->lda) * sizeof(int16_t);
 }
 
 static enum status shape(struct exec *exec, struct error *err) {
@@ -127,9 +140,7 @@ static enum status shape(struct exec *exec, struct error *err) {
         windows_count > CONV_COUNT_MAX || sums_count > CONV_COUNT_MAX) {
         return misfit(exec, err);
     }
-    memo->weights_at = windows_count;
-    memo->sums_at = memo->weights_at + tensor_count(w);
-    exec->scratch_size = (memo->sums_at + sums_count) * sizeof(int32_t);
+    plan_scratch(exec, w, sums_count);
     return STATUS_OK;
 }
 
@@ -141,15 +152,41 @@ static int32_t zero_of(const struct exec *exec, int input, int64_t line) {
                                    tensor_count(exec->x[input]) == 1 ? 0 : line);
 }
 
+/* A row of windows along the last axis, of the image's row at `from`: what lies inside
+ * the image follows each other in steps, what lies beside it is padding. */
+static void take_row(const struct window_axis *axis, const struct tensor *x, int64_t from,
+                     int64_t shift, int32_t zero, int16_t *row) {
+    int64_t begin = shift < 0 ? (-shift + axis->stride - 1) / axis->stride : 0, end;
+    begin = begin < axis->out ? begin : axis->out;
+    end = shift < axis->in ? (axis->in - shift - 1) / axis->stride + 1 : 0;
+    end = end < axis->out ? end : axis->out;
+    end = end > begin ? end : begin;
+    memset(row, 0, (size_t)begin * sizeof(*row));
+    if (end > begin) {
+        bytes_widen(x, from + begin * axis->stride + shift, end - begin, axis->stride,
+                    zero, row + begin);
+    }
+    memset(row + end, 0, (size_t)(axis->out - end) * sizeof(*row));
+}
+
 /* One row of the windows' matrix: what tap `tap` of the kernel sees of a channel that
  * begins at `from`. */
 static void take_tap(const struct conv_memo *memo, const struct tensor *x, int64_t from,
-                     int32_t zero, int64_t tap, int32_t *row) {
-    struct window_walk walk;
-    window_walk_start(&walk, memo->axis, memo->axes, tap);
-    for (int64_t w = 0; w < memo->windows; w++) {
-        int64_t at = window_walk_next(&walk);
-        row[w] = at >= 0 ? (int32_t)number_integer(x, from + at) - zero : 0;
+                     int32_t zero, int64_t tap, int16_t *to) {
+    const int last = memo->axes - 1;
+    const struct window_axis *axis = &memo->axis[last];
+    struct window_walk outer;
+    int64_t shift;
+    window_walk_start(&outer, memo->axis, memo->axes, tap);
+    shift = outer.shift[last];
+    outer.axes = last;
+    for (int64_t w = 0; w < memo->windows; w += axis->out) {
+        int64_t at = window_walk_next(&outer);
+        if (at < 0) {
+            memset(to + w, 0, (size_t)axis->out * sizeof(*to));
+        } else {
+            take_row(axis, x, from + at * axis->in, shift, zero, to + w);
+        }
     }
 }
 
@@ -159,6 +196,7 @@ static void store(const struct exec *exec, const struct places *places, int64_t 
     double low = y->dtype == DTYPE_I8 ? -128 : 0, scale, zero;
     int32_t bias = zero_of(exec, places->bias, channel);
     const struct tensor *w_scale;
+    uint8_t *to;
     if (places->y_scale == 0) {
         memcpy((int32_t *)y->data + at, sums, (size_t)count * sizeof(*sums));
         return;
@@ -168,32 +206,36 @@ static void store(const struct exec *exec, const struct places *places, int64_t 
             number_real(w_scale, tensor_count(w_scale) == 1 ? 0 : channel) /
             number_real(exec->x[places->y_scale], 0);
     zero = number_real(exec->x[places->y_zero], 0);
+    to = (uint8_t *)y->data + at;
     for (int64_t i = 0; i < count; i++) {
-        double value = nearbyint(((double)sums[i] + bias) * scale) + zero;
-        number_set_real(y, at + i,
-                        value > low + 255 ? low + 255
-                        : value > low     ? value
-                                          : low);
+        to[i] = bytes_of(((double)sums[i] + bias) * scale, zero, low);
     }
 }
 
 static void run_group(const struct exec *exec, int64_t item, int64_t group,
-                      const int32_t *weights) {
+                      const int16_t *weights) {
     const struct places *places = exec->node->op->param;
     const struct conv_state *state = exec->node->state;
     const struct conv_memo *memo = exec->memo;
     const struct tensor *x = exec->x[0], *w = exec->x[places->w];
     int64_t channels = w->dims[1], made = w->dims[0] / state->groups;
     int64_t k = channels * memo->kernel;
-    int32_t *windows = exec->scratch, *sums = windows + memo->sums_at;
+    unsigned char *scratch = exec->scratch;
+    int32_t *sums = exec->scratch;
+    int16_t *windows = (int16_t *)(void *)(scratch + memo->windows_at);
+    int16_t *rows = (int16_t *)(void *)(scratch + memo->rows_at);
     int32_t zero = zero_of(exec, places->x_zero, 0);
     for (int64_t row = 0; row < k; row++) {
         int64_t channel = item * x->dims[1] + group * channels + row / memo->kernel;
         take_tap(memo, x, channel * memo->image, zero, row % memo->kernel,
-                 windows + row * memo->windows);
+                 rows + row % 2 * memo->windows);
+        if (row % 2 == 1 || row == k - 1) {
+            gemm_i16_pack(k, memo->windows, row / 2, rows,
+                          row % 2 == 1 ? rows + memo->windows : NULL, windows);
+        }
     }
-    gemm_i32(made, memo->windows, k, weights + group * made * k, k, windows,
-             memo->windows, sums, memo->windows);
+    gemm_i16(made, memo->windows, k, weights + group * made * memo->lda, memo->lda,
+             windows, sums, memo->windows);
     for (int64_t c = 0; c < made; c++) {
         store(exec, places, group * made + c, sums + c * memo->windows, memo->windows,
               (item * w->dims[0] + group * made + c) * memo->windows);
@@ -205,12 +247,16 @@ static enum status run(struct exec *exec, struct error *err) {
     const struct conv_state *state = exec->node->state;
     const struct conv_memo *memo = exec->memo;
     const struct tensor *w = exec->x[places->w];
-    int64_t count = (int64_t)tensor_count(w), each = count / w->dims[0];
-    int32_t *weights = (int32_t *)exec->scratch + memo->weights_at;
+    int64_t k = (int64_t)tensor_count(w) / w->dims[0];
+    int16_t *weights =
+        (int16_t *)(void *)((unsigned char *)exec->scratch + memo->weights_at);
     (void)err; /* cannot fail */
-    for (int64_t i = 0; i < count; i++) {
-        weights[i] =
-            (int32_t)number_integer(w, i) - zero_of(exec, places->w_zero, i / each);
+    for (int64_t i = 0; i < w->dims[0]; i++) {
+        bytes_widen(w, i * k, k, 1, zero_of(exec, places->w_zero, i),
+                    weights + i * memo->lda);
+        if (memo->lda > k) {
+            weights[i * memo->lda + k] = 0;
+        }
     }
     for (int64_t i = 0; memo->windows > 0 && i < exec->x[0]->dims[0] * state->groups;
          i++) {

@@ -1,9 +1,8 @@
 /* matmul_integer.c - MatMulInteger and QLinearMatMul: products of 8-bit integers, summed
  * exactly in 32 bits. */
-#include <math.h>
-
 #include "base/size.h"
-#include "engine/kernels/gemm.h"
+#include "engine/kernels/gemm_i16.h"
+#include "engine/ops/bytes.h"
 #include "engine/ops/number.h"
 #include "engine/ops/ops.h"
 
@@ -16,6 +15,8 @@ struct places {
 /* Sizes of the product and of what is multiplied in turn. */
 struct product {
     int64_t m, n, k;
+    int64_t lda;                     /* k, rounded up to pairs */
+    size_t packed_at, rows_at, a_at; /* in scratch, in bytes, behind the sums */
     int batch_rank;
     int64_t batch[TENSOR_RANK_MAX];
     int64_t a_steps[TENSOR_RANK_MAX], b_steps[TENSOR_RANK_MAX]; /* in matrices */
@@ -63,9 +64,22 @@ static bool fits_lines(const struct exec *exec, int input, int64_t lines) {
 
 static bool factors_fit(const struct exec *exec, const struct places *places, int64_t m,
                         int64_t n) {
-    return fits_lines(exec, places->a_zero, m) && fits_lines(exec, places->a_scale, m) &&
+    return (!exec_has(exec, places->b_zero) || bytes_in(exec->x[places->b_zero])) &&
+           fits_lines(exec, places->a_zero, m) && fits_lines(exec, places->a_scale, m) &&
            fits_lines(exec, places->b_zero, n) && fits_lines(exec, places->b_scale, n) &&
            fits_lines(exec, places->y_scale, 1) && fits_lines(exec, places->y_zero, 1);
+}
+
+static bool plan_scratch(struct product *product, size_t *size) {
+    const size_t packed = gemm_i16_pack_size(product->k, product->n);
+    product->lda = product->k + product->k % 2;
+    product->packed_at = (size_t)(product->m * product->n) * sizeof(int32_t);
+    if (!size_add(product->packed_at, packed, &product->rows_at)) {
+        return false;
+    }
+    product->a_at = product->rows_at + 2 * (size_t)product->n * sizeof(int16_t);
+    return size_add(product->a_at, (size_t)(product->m * product->lda) * sizeof(int16_t),
+                    size);
 }
 
 static enum status shape(struct exec *exec, struct error *err) {
@@ -83,16 +97,15 @@ static enum status shape(struct exec *exec, struct error *err) {
     if (!factors_fit(exec, places, product->m, product->n)) {
         return node_error(exec->node, err, STATUS_POISON,
                           "a scale or zero point is neither one number nor one for each "
-                          "row or column");
+                          "row or column, or a zero point is no byte");
     }
     y->rank = product->batch_rank + 2;
     memcpy(y->dims, product->batch, sizeof(y->dims));
     y->dims[y->rank - 2] = product->m;
     y->dims[y->rank - 1] = product->n;
-    exec->scratch_size =
-        ((size_t)(product->m * product->k) + (size_t)(product->k * product->n) +
-         (size_t)(product->m * product->n)) *
-        sizeof(int32_t);
+    if (!plan_scratch(product, &exec->scratch_size)) {
+        return misfit(exec, b, err);
+    }
     return STATUS_OK;
 }
 
@@ -108,31 +121,32 @@ static double scale_at(const struct tensor *scale, int64_t line) {
     return number_real(scale, tensor_count(scale) == 1 ? 0 : line);
 }
 
-static void widen_bytes(const struct tensor *x, int64_t first, int64_t count,
-                        int32_t zero, int32_t *to) {
-    const uint8_t *plain = (const uint8_t *)x->data + first;
-    const int8_t *with_sign = (const int8_t *)x->data + first;
-    if (x->dtype == DTYPE_U8) {
-        for (int64_t i = 0; i < count; i++) {
-            to[i] = plain[i] - zero;
-        }
-    } else {
-        for (int64_t i = 0; i < count; i++) {
-            to[i] = with_sign[i] - zero;
+/* A's rows, without their zero points, [m, k rounded up to pairs]. */
+static void widen_rows(const struct tensor *x, int64_t first,
+                       const struct product *product, const struct tensor *zero,
+                       int16_t *to) {
+    for (int64_t i = 0; i < product->m; i++) {
+        int16_t *row = to + i * product->lda;
+        bytes_widen(x, first + i * product->k, product->k, 1, zero_at(zero, i), row);
+        if (product->lda > product->k) {
+            row[product->k] = 0;
         }
     }
 }
 
-/* A matrix as int32 without its zero points, which are of rows or of columns. */
-static void widen(const struct tensor *x, int64_t first, int64_t rows, int64_t columns,
-                  const struct tensor *zero, bool by_column, int32_t *to) {
-    by_column = by_column && zero != NULL && tensor_count(zero) > 1;
-    for (int64_t i = 0; i < rows; i++) {
-        int32_t *row = to + i * columns;
-        widen_bytes(x, first + i * columns, columns, by_column ? 0 : zero_at(zero, i),
-                    row);
-        for (int64_t k = 0; by_column && k < columns; k++) {
-            row[k] -= zero_at(zero, k);
+/* B packed, without the zero points of its columns; `rows` has room for two. */
+static void pack(const struct tensor *x, int64_t first, const struct product *product,
+                 const struct tensor *zero, int16_t *rows, int16_t *packed) {
+    const bool by_column = zero != NULL && tensor_count(zero) > 1;
+    const int64_t k = product->k, n = product->n;
+    for (int64_t i = 0; i < k; i++) {
+        int16_t *row = rows + i % 2 * n;
+        bytes_widen(x, first + i * n, n, 1, by_column ? 0 : zero_at(zero, 0), row);
+        for (int64_t j = 0; by_column && j < n; j++) {
+            row[j] = (int16_t)(row[j] - zero_at(zero, j));
+        }
+        if (i % 2 == 1 || i == k - 1) {
+            gemm_i16_pack(k, n, i / 2, rows, i % 2 == 1 ? rows + n : NULL, packed);
         }
     }
 }
@@ -140,20 +154,30 @@ static void widen(const struct tensor *x, int64_t first, int64_t rows, int64_t c
 static void store(const struct exec *exec, const struct places *places,
                   const struct product *product, const int32_t *sums, int64_t first) {
     struct tensor *y = exec->y[0];
-    double low = y->dtype == DTYPE_I8 ? -128 : 0, high = low + 255, scale, zero;
+    const struct tensor *a_scale, *b_scale;
+    double low = y->dtype == DTYPE_I8 ? -128 : 0, zero;
+    const int64_t n = product->n;
     if (places->y_scale == 0) {
         memcpy((int32_t *)y->data + first, sums,
                (size_t)(product->m * product->n) * sizeof(*sums));
         return;
     }
+    a_scale = exec->x[places->a_scale];
+    b_scale = exec->x[places->b_scale];
     zero = number_real(exec->x[places->y_zero], 0);
-    for (int64_t i = 0; i < product->m * product->n; i++) {
-        double value;
-        scale = scale_at(exec->x[places->a_scale], i / product->n) *
-                scale_at(exec->x[places->b_scale], i % product->n) /
-                number_real(exec->x[places->y_scale], 0);
-        value = nearbyint((double)sums[i] * scale) + zero;
-        number_set_real(y, first + i, value < low ? low : value > high ? high : value);
+    for (int64_t i = 0; i < product->m; i++) {
+        uint8_t *row = (uint8_t *)y->data + first + i * n;
+        const double left = scale_at(a_scale, i);
+        const double by = number_real(exec->x[places->y_scale], 0);
+        const bool one = tensor_count(b_scale) == 1;
+        const double scale = left * scale_at(b_scale, 0) / by;
+        for (int64_t j = 0; one && j < n; j++) {
+            row[j] = bytes_of((double)sums[i * n + j] * scale, zero, low);
+        }
+        for (int64_t j = 0; !one && j < n; j++) {
+            row[j] = bytes_of(
+                (double)sums[i * n + j] * (left * scale_at(b_scale, j) / by), zero, low);
+        }
     }
 }
 
@@ -165,7 +189,12 @@ static enum status run(struct exec *exec, struct error *err) {
     const struct tensor *b_zero =
         exec_has(exec, places->b_zero) ? exec->x[places->b_zero] : NULL;
     int64_t m = product->m, n = product->n, k = product->k, count = 1;
-    int32_t *a = exec->scratch, *b = a + m * k, *sums = b + k * n;
+    int64_t packed_from = -1;
+    unsigned char *scratch = exec->scratch;
+    int32_t *sums = exec->scratch;
+    int16_t *packed = (int16_t *)(void *)(scratch + product->packed_at);
+    int16_t *rows = (int16_t *)(void *)(scratch + product->rows_at);
+    int16_t *a = (int16_t *)(void *)(scratch + product->a_at);
     (void)err; /* cannot fail */
     for (int i = 0; i < product->batch_rank; i++) {
         count *= product->batch[i];
@@ -177,9 +206,12 @@ static enum status run(struct exec *exec, struct error *err) {
             b_at += left % product->batch[d] * product->b_steps[d];
             left /= product->batch[d];
         }
-        widen(exec->x[0], a_at * m * k, m, k, a_zero, false, a);
-        widen(exec->x[places->b], b_at * k * n, k, n, b_zero, true, b);
-        gemm_i32(m, n, k, a, k, b, n, sums, n);
+        widen_rows(exec->x[0], a_at * m * k, product, a_zero, a);
+        if (b_at != packed_from) { /* most often there is one B for all */
+            pack(exec->x[places->b], b_at * k * n, product, b_zero, rows, packed);
+            packed_from = b_at;
+        }
+        gemm_i16(m, n, k, a, product->lda, packed, sums, n);
         store(exec, places, product, sums, i * m * n);
     }
     return STATUS_OK;
