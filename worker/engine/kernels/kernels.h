@@ -204,6 +204,13 @@ struct kernels {
                          int8_t *codes);
     void (*forest_sums)(const struct forest *forest, int64_t rows, const int8_t *codes,
                         float *sums);
+    /* See quantize.h. */
+    void (*widen_u8)(int64_t count, const uint8_t *x, int32_t zero, int16_t *y);
+    void (*widen_i8)(int64_t count, const uint8_t *x, int32_t zero, int16_t *y);
+    void (*quantize_f32)(int64_t count, const float *x, float scale, float zero,
+                         float low, uint8_t *y);
+    void (*quantize_sums)(int64_t count, const int32_t *sums, int32_t bias, double scale,
+                          double zero, double low, uint8_t *y);
     float (*sum)(int64_t count, const float *x);
     float (*max)(int64_t count, const float *x);
 };

@@ -14,6 +14,7 @@
 #include "engine/kernels/vmath.inc"
 #include "engine/kernels/cells.inc"
 #include "engine/kernels/loops.inc"
+#include "engine/kernels/quantize.inc"
 #include "engine/kernels/transpose.inc"
 #include "engine/kernels/gemm.inc"
 #include "engine/kernels/gemm_pairs.inc"

@@ -13,6 +13,7 @@
 #include "engine/kernels/vmath.inc"
 #include "engine/kernels/cells.inc"
 #include "engine/kernels/loops.inc"
+#include "engine/kernels/quantize.inc"
 
 static float clamped(float x, float floor, float ceil) {
     x = x < floor ? floor : x;

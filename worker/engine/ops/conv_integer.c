@@ -31,7 +31,8 @@ struct conv_memo {
     int axes;
     struct window_axis axis[WINDOW_AXES_MAX];
     int64_t image, kernel, windows; /* products over the axes */
-    int64_t lda;                    /* of the weights: their k, rounded up to pairs */
+    bool plain;  /* no strides and no padding: a kernel of 1 sees the image as it is */
+    int64_t lda; /* of the weights: their k, rounded up to pairs */
     /* In scratch, in bytes, behind the sums. */
     size_t windows_at, rows_at, weights_at;
 };
@@ -122,12 +123,15 @@ static enum status shape(struct exec *exec, struct error *err) {
     }
     memo->axes = x->rank - 2;
     memo->image = memo->kernel = memo->windows = 1;
+    memo->plain = true;
     exec_same_shape(exec, 0, 0);
     exec->y[0]->dims[1] = w->dims[0];
     for (int i = 0; i < memo->axes; i++) {
         const struct window_axis *axis = &memo->axis[i];
         exec->y[0]->dims[2 + i] = axis->out;
         memo->image *= axis->in;
+        memo->plain = memo->plain && axis->stride == 1 && axis->pad_begin == 0 &&
+                      axis->out == axis->in;
         memo->kernel *= axis->kernel; /* the weights have as many elements */
         if (!size_mul(windows_count, (size_t)axis->out, &windows_count)) {
             return misfit(exec, err);
@@ -177,6 +181,10 @@ static void take_tap(const struct conv_memo *memo, const struct tensor *x, int64
     const struct window_axis *axis = &memo->axis[last];
     struct window_walk outer;
     int64_t shift;
+    if (memo->kernel == 1 && memo->plain) {
+        bytes_widen(x, from, memo->windows, 1, zero, to);
+        return;
+    }
     window_walk_start(&outer, memo->axis, memo->axes, tap);
     shift = outer.shift[last];
     outer.axes = last;
@@ -193,10 +201,9 @@ static void take_tap(const struct conv_memo *memo, const struct tensor *x, int64
 static void store(const struct exec *exec, const struct places *places, int64_t channel,
                   const int32_t *sums, int64_t count, int64_t at) {
     struct tensor *y = exec->y[0];
-    double low = y->dtype == DTYPE_I8 ? -128 : 0, scale, zero;
+    double scale, zero;
     int32_t bias = zero_of(exec, places->bias, channel);
     const struct tensor *w_scale;
-    uint8_t *to;
     if (places->y_scale == 0) {
         memcpy((int32_t *)y->data + at, sums, (size_t)count * sizeof(*sums));
         return;
@@ -206,10 +213,7 @@ static void store(const struct exec *exec, const struct places *places, int64_t 
             number_real(w_scale, tensor_count(w_scale) == 1 ? 0 : channel) /
             number_real(exec->x[places->y_scale], 0);
     zero = number_real(exec->x[places->y_zero], 0);
-    to = (uint8_t *)y->data + at;
-    for (int64_t i = 0; i < count; i++) {
-        to[i] = bytes_of(((double)sums[i] + bias) * scale, zero, low);
-    }
+    quantize_sums(count, sums, bias, scale, zero, bytes_low(y), (uint8_t *)y->data + at);
 }
 
 static void run_group(const struct exec *exec, int64_t item, int64_t group,

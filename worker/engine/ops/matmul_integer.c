@@ -155,7 +155,7 @@ static void store(const struct exec *exec, const struct places *places,
                   const struct product *product, const int32_t *sums, int64_t first) {
     struct tensor *y = exec->y[0];
     const struct tensor *a_scale, *b_scale;
-    double low = y->dtype == DTYPE_I8 ? -128 : 0, zero;
+    double zero;
     const int64_t n = product->n;
     if (places->y_scale == 0) {
         memcpy((int32_t *)y->data + first, sums,
@@ -171,12 +171,12 @@ static void store(const struct exec *exec, const struct places *places,
         const double by = number_real(exec->x[places->y_scale], 0);
         const bool one = tensor_count(b_scale) == 1;
         const double scale = left * scale_at(b_scale, 0) / by;
-        for (int64_t j = 0; one && j < n; j++) {
-            row[j] = bytes_of((double)sums[i * n + j] * scale, zero, low);
+        if (one) {
+            quantize_sums(n, sums + i * n, 0, scale, zero, bytes_low(y), row);
         }
         for (int64_t j = 0; !one && j < n; j++) {
-            row[j] = bytes_of(
-                (double)sums[i * n + j] * (left * scale_at(b_scale, j) / by), zero, low);
+            quantize_sums(1, sums + i * n + j, 0, left * scale_at(b_scale, j) / by, zero,
+                          bytes_low(y), row + j);
         }
     }
 }

@@ -8,6 +8,7 @@
 
 #include "base/small_float.h"
 #include "engine/onnx_tensor.h"
+#include "engine/ops/bytes.h"
 #include "engine/ops/number.h"
 #include "engine/ops/ops.h"
 
@@ -170,31 +171,6 @@ static int64_t run_length(const struct grain *grain, int64_t count) {
     return grain->per_line ? 0 : grain->block == 0 ? count : grain->inner;
 }
 
-static bool is_bytes(const struct tensor *x) {
-    return x->dtype == DTYPE_U8 || x->dtype == DTYPE_I8;
-}
-
-/* What rounds to an even neighbour when added and taken away, below 2^22. */
-#define ROUNDING 12582912.0F
-/* Past what any byte and zero point reach. */
-#define QUOTIENT_MAX 1024.0F
-
-/* The loop of all quantised models: what the general one does, for bytes. */
-static void quantize_bytes(const float *x, int64_t count, float scale, float zero,
-                           struct range range, uint8_t *y) {
-    float low = (float)range.low, high = (float)range.high;
-    for (int64_t i = 0; i < count; i++) {
-        float value = x[i] / scale;
-        bool is_number = value == value;
-        value = value > -QUOTIENT_MAX ? value : -QUOTIENT_MAX;
-        value = value < QUOTIENT_MAX ? value : QUOTIENT_MAX;
-        value = (value + ROUNDING) - ROUNDING + zero;
-        value = value > low ? value : low;
-        value = value < high ? value : high;
-        y[i] = (uint8_t)(int32_t)(is_number ? value : 0);
-    }
-}
-
 static void dequantize_bytes(const struct tensor *x, int64_t first, int64_t count,
                              float scale, float zero, float *y) {
     const uint8_t *plain = (const uint8_t *)x->data + first;
@@ -220,13 +196,13 @@ static enum status quantize_run(struct exec *exec, struct error *err) {
     struct range range = range_of(y->dtype);
     int64_t count = (int64_t)tensor_count(x), step = run_length(grain, count);
     (void)err; /* cannot fail */
-    if (step > 0 && x->dtype == DTYPE_F32 && scale->dtype == DTYPE_F32 && is_bytes(y)) {
+    if (step > 0 && x->dtype == DTYPE_F32 && scale->dtype == DTYPE_F32 && bytes_in(y)) {
         for (int64_t i = 0; i < count; i += step) {
             int64_t at = scale_index(grain, i);
-            quantize_bytes((const float *)x->data + i, step,
-                           ((const float *)scale->data)[at],
-                           zero == NULL ? 0 : (float)number_real(zero, at), range,
-                           (uint8_t *)y->data + i);
+            quantize_f32(step, (const float *)x->data + i,
+                         ((const float *)scale->data)[at],
+                         zero == NULL ? 0 : (float)number_real(zero, at), bytes_low(y),
+                         (uint8_t *)y->data + i);
         }
         return STATUS_OK;
     }
@@ -257,7 +233,7 @@ static enum status dequantize_run(struct exec *exec, struct error *err) {
     struct tensor *y = exec->y[0];
     int64_t count = (int64_t)tensor_count(x), step = run_length(grain, count);
     (void)err; /* cannot fail */
-    if (step > 0 && is_bytes(x) && y->dtype == DTYPE_F32) {
+    if (step > 0 && bytes_in(x) && y->dtype == DTYPE_F32) {
         for (int64_t i = 0; i < count; i += step) {
             int64_t at = scale_index(grain, i);
             dequantize_bytes(x, i, step, ((const float *)scale->data)[at],
@@ -318,8 +294,8 @@ static enum status dynamic_run(struct exec *exec, struct error *err) {
     scale = (high - low) / 255;
     zero = scale == 0 ? 0 : nearbyint(saturate((double)(-low / scale), range));
     if (exec_wants(exec, 0)) { /* no range, no numbers but zeros: any scale will do */
-        quantize_bytes(x, (int64_t)count, scale == 0 ? 1 : scale, (float)zero, range,
-                       exec->y[0]->data);
+        quantize_f32((int64_t)count, x, scale == 0 ? 1 : scale, (float)zero, 0,
+                     exec->y[0]->data);
     }
     if (exec_wants(exec, 1)) {
         *(float *)exec->y[1]->data = scale;
