@@ -26,10 +26,14 @@ static inline void bytes_widen(const struct tensor *x, int64_t first, int64_t co
         quantize_widen(count, from, bytes_low(x), zero, to);
         return;
     }
-    for (int64_t i = 0; i < count; i++) {
-        int32_t value = from[i * step];
-        value = x->dtype == DTYPE_I8 ? (int8_t)value : value;
-        to[i] = (int16_t)(value - zero);
+    if (x->dtype == DTYPE_U8) {
+        for (int64_t i = 0; i < count; i++) {
+            to[i] = (int16_t)(from[i * step] - zero);
+        }
+    } else {
+        for (int64_t i = 0; i < count; i++) {
+            to[i] = (int16_t)((int8_t)from[i * step] - zero);
+        }
     }
 }
 

@@ -156,21 +156,30 @@ static int32_t zero_of(const struct exec *exec, int input, int64_t line) {
                                    tensor_count(exec->x[input]) == 1 ? 0 : line);
 }
 
-/* A row of windows along the last axis, of the image's row at `from`: what lies inside
- * the image follows each other in steps, what lies beside it is padding. */
-static void take_row(const struct window_axis *axis, const struct tensor *x, int64_t from,
-                     int64_t shift, int32_t zero, int16_t *row) {
-    int64_t begin = shift < 0 ? (-shift + axis->stride - 1) / axis->stride : 0, end;
-    begin = begin < axis->out ? begin : axis->out;
-    end = shift < axis->in ? (axis->in - shift - 1) / axis->stride + 1 : 0;
-    end = end < axis->out ? end : axis->out;
-    end = end > begin ? end : begin;
-    memset(row, 0, (size_t)begin * sizeof(*row));
-    if (end > begin) {
-        bytes_widen(x, from + begin * axis->stride + shift, end - begin, axis->stride,
-                    zero, row + begin);
+/* Windows along the last axis whose tap lies inside the image; beside them is padding. */
+struct inside {
+    int64_t begin, end, shift;
+};
+
+static struct inside inside_of(const struct window_axis *axis, int64_t shift) {
+    struct inside in = {.shift = shift};
+    in.begin = shift < 0 ? (-shift + axis->stride - 1) / axis->stride : 0;
+    in.begin = in.begin < axis->out ? in.begin : axis->out;
+    in.end = shift < axis->in ? (axis->in - shift - 1) / axis->stride + 1 : 0;
+    in.end = in.end < axis->out ? in.end : axis->out;
+    in.end = in.end > in.begin ? in.end : in.begin;
+    return in;
+}
+
+/* Windows along the last axis, of the image's row at `from`. */
+static void take_row(const struct window_axis *axis, const struct inside *in,
+                     const struct tensor *x, int64_t from, int32_t zero, int16_t *row) {
+    memset(row, 0, (size_t)in->begin * sizeof(*row));
+    if (in->end > in->begin) {
+        bytes_widen(x, from + in->begin * axis->stride + in->shift, in->end - in->begin,
+                    axis->stride, zero, row + in->begin);
     }
-    memset(row + end, 0, (size_t)(axis->out - end) * sizeof(*row));
+    memset(row + in->end, 0, (size_t)(axis->out - in->end) * sizeof(*row));
 }
 
 /* One row of the windows' matrix: what tap `tap` of the kernel sees of a channel that
@@ -180,20 +189,20 @@ static void take_tap(const struct conv_memo *memo, const struct tensor *x, int64
     const int last = memo->axes - 1;
     const struct window_axis *axis = &memo->axis[last];
     struct window_walk outer;
-    int64_t shift;
+    struct inside in;
     if (memo->kernel == 1 && memo->plain) {
         bytes_widen(x, from, memo->windows, 1, zero, to);
         return;
     }
     window_walk_start(&outer, memo->axis, memo->axes, tap);
-    shift = outer.shift[last];
+    in = inside_of(axis, outer.shift[last]);
     outer.axes = last;
     for (int64_t w = 0; w < memo->windows; w += axis->out) {
         int64_t at = window_walk_next(&outer);
         if (at < 0) {
             memset(to + w, 0, (size_t)axis->out * sizeof(*to));
         } else {
-            take_row(axis, x, from + at * axis->in, shift, zero, to + w);
+            take_row(axis, &in, x, from + at * axis->in, zero, to + w);
         }
     }
 }
