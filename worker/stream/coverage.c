@@ -5,17 +5,11 @@
 #include "stream/internal.h"
 
 #define SOON_US 5000000
-#define INTERVAL_US 30000000
-#define TIMEOUT_MS 5000
-#define METADATA_TIMEOUT_MS 1000
-#define WHY_TEXT_MAX 256
+#define INTERVAL_US 300000000
+#define TIMEOUT_MS 1000
 /* Brokers tell each other of a new topic, and cooperative members hand over in two steps:
  * a gap counts once it was seen so often in a row. */
 #define GAPS_MIN 2
-
-/* The embedded broker does not know the request, and librdkafka 2.0.2 aborts where a
- * coordinator does not; its clusters are known by their name. */
-#define EMBEDDED_PREFIX "mockCluster"
 
 /* What one answer of the coordinator says. */
 struct view {
@@ -29,143 +23,146 @@ void coverage_suspect(struct coverage *coverage) {
     coverage->gaps = 0;
 }
 
-void coverage_release(struct coverage *coverage) {
-    if (coverage->answers != NULL) {
-        rd_kafka_queue_destroy(coverage->answers);
-        coverage->answers = NULL;
+/* ---- a member's assignment: big-endian numbers, and names with their lengths ---- */
+
+struct bytes {
+    const uint8_t *at, *end;
+    bool short_of; /* there were fewer than was said */
+};
+
+static const uint8_t *take(struct bytes *bytes, size_t size) {
+    const uint8_t *at = bytes->at;
+
+    if ((size_t)(bytes->end - bytes->at) < size) {
+        bytes->short_of = true;
+        return NULL;
     }
-    coverage->due_us = 0; /* not before there is an assignment */
+    bytes->at += size;
+    return at;
 }
 
-static bool is_embedded(rd_kafka_t *consumer) {
-    char *id = rd_kafka_clusterid(consumer, 0);
-    bool is = id == NULL || strncmp(id, EMBEDDED_PREFIX, strlen(EMBEDDED_PREFIX)) == 0;
+static int32_t take_number(struct bytes *bytes, size_t size) {
+    const uint8_t *at = take(bytes, size);
+    uint32_t number = 0;
 
-    if (id != NULL) {
-        rd_kafka_mem_free(consumer, id);
+    for (size_t i = 0; at != NULL && i < size; i++) {
+        number = number << 8 | at[i];
     }
-    return is; /* or nobody knows yet: it is asked again */
+    return (int32_t)number;
 }
 
-static void ask(struct stream *stream) {
-    struct coverage *coverage = &stream->source.coverage;
-    rd_kafka_t *consumer = stream->source.consumer;
-    rd_kafka_AdminOptions_t *options =
-        rd_kafka_AdminOptions_new(consumer, RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS);
-    char why[WHY_TEXT_MAX];
+int32_t coverage_count(const void *assignment, size_t size, const char *topic) {
+    struct bytes bytes = {.at = assignment, .end = (const uint8_t *)assignment + size};
+    int32_t held = 0, topics;
 
-    coverage->answers = rd_kafka_queue_new(consumer);
-    if (options != NULL && coverage->answers != NULL) {
-        const char *group = stream->opts.group;
-        (void)rd_kafka_AdminOptions_set_request_timeout(options, TIMEOUT_MS, why,
-                                                        sizeof why);
-        rd_kafka_DescribeConsumerGroups(consumer, &group, 1, options, coverage->answers);
+    if (size == 0) {
+        return 0; /* a member that holds nothing */
     }
-    if (options != NULL) {
-        rd_kafka_AdminOptions_destroy(options);
+    (void)take_number(&bytes, 2); /* version */
+    topics = take_number(&bytes, 4);
+    for (int32_t t = 0; t < topics && !bytes.short_of; t++) {
+        size_t length = (size_t)take_number(&bytes, 2);
+        const uint8_t *name = take(&bytes, length);
+        int32_t count = take_number(&bytes, 4);
+
+        if (count < 0 || take(&bytes, (size_t)count * sizeof(int32_t)) == NULL) {
+            return -1;
+        }
+        if (strlen(topic) == length && memcmp(name, topic, length) == 0) {
+            held += count;
+        }
     }
+    return bytes.short_of ? -1 : held;
 }
 
-/* Partitions of the topic that members hold. */
-static int32_t held_of(const rd_kafka_ConsumerGroupDescription_t *group,
-                       const char *topic) {
+/* ---- the group ---- */
+
+/* Partitions of the topic that members hold; -1 where one's assignment cannot be read. */
+static int32_t held_of(const struct rd_kafka_group_info *group, const char *topic) {
     int32_t held = 0;
 
-    for (size_t m = 0; m < rd_kafka_ConsumerGroupDescription_member_count(group); m++) {
-        const rd_kafka_topic_partition_list_t *list =
-            rd_kafka_MemberAssignment_partitions(rd_kafka_MemberDescription_assignment(
-                rd_kafka_ConsumerGroupDescription_member(group, m)));
-        for (int i = 0; list != NULL && i < list->cnt; i++) {
-            held += strcmp(list->elems[i].topic, topic) == 0;
-        }
+    for (int m = 0; m < group->member_cnt && held >= 0; m++) {
+        const struct rd_kafka_group_member_info *member = &group->members[m];
+        int32_t count = coverage_count(member->member_assignment,
+                                       (size_t)member->member_assignment_size, topic);
+        held = count < 0 ? -1 : held + count;
     }
     return held;
 }
 
-static int rank_of(const rd_kafka_ConsumerGroupDescription_t *group, const char *name) {
+static int rank_of(const struct rd_kafka_group_info *group, const char *name) {
     int rank = 0;
 
-    for (size_t m = 0; m < rd_kafka_ConsumerGroupDescription_member_count(group); m++) {
-        const char *other = rd_kafka_MemberDescription_consumer_id(
-            rd_kafka_ConsumerGroupDescription_member(group, m));
-        rank += strcmp(other, name) < 0;
+    for (int m = 0; m < group->member_cnt; m++) {
+        rank += strcmp(group->members[m].member_id, name) < 0;
     }
     return rank;
 }
 
-static void compare(struct stream *stream,
-                    const rd_kafka_ConsumerGroupDescription_t *group,
+static void compare(struct stream *stream, const struct rd_kafka_group_info *group,
                     const struct rd_kafka_metadata *metadata, struct view *view) {
     for (size_t i = 0; i < stream->input_count && view->topic == NULL; i++) {
         const char *name = stream->inputs[i].topic;
+        int32_t held = held_of(group, name);
         for (int t = 0; t < metadata->topic_cnt; t++) {
             const rd_kafka_metadata_topic_t *topic = &metadata->topics[t];
-            if (strcmp(topic->topic, name) == 0 &&
-                held_of(group, name) < topic->partition_cnt) {
-                view->topic = name;
-                view->held = held_of(group, name);
-                view->partitions = topic->partition_cnt;
+            if (strcmp(topic->topic, name) == 0 && held >= 0 &&
+                held < topic->partition_cnt) {
+                *view = (struct view){
+                    .topic = name, .held = held, .partitions = topic->partition_cnt};
             }
         }
     }
 }
 
-/* Says of a group at rest what nobody holds; false where the answer says nothing. */
-static bool look(struct stream *stream, rd_kafka_event_t *event, struct view *view) {
+/* Says what of a group at rest nobody holds. */
+static void look_at(struct stream *stream, const struct rd_kafka_group_info *group,
+                    struct view *view) {
     rd_kafka_t *consumer = stream->source.consumer;
-    const rd_kafka_DescribeConsumerGroups_result_t *result =
-        rd_kafka_event_DescribeConsumerGroups_result(event);
-    const rd_kafka_ConsumerGroupDescription_t **groups;
     const struct rd_kafka_metadata *metadata = NULL;
-    size_t count = 0;
     char *name;
 
-    *view = (struct view){0};
-    if (rd_kafka_event_error(event) != RD_KAFKA_RESP_ERR_NO_ERROR || result == NULL) {
-        return false;
-    }
-    groups = rd_kafka_DescribeConsumerGroups_result_groups(result, &count);
-    if (count != 1 || rd_kafka_ConsumerGroupDescription_error(groups[0]) != NULL ||
-        rd_kafka_ConsumerGroupDescription_state(groups[0]) !=
-            RD_KAFKA_CONSUMER_GROUP_STATE_STABLE ||
-        rd_kafka_metadata(consumer, 0, NULL, &metadata, METADATA_TIMEOUT_MS) !=
+    if (group->err != RD_KAFKA_RESP_ERR_NO_ERROR || strcmp(group->state, "Stable") != 0 ||
+        rd_kafka_metadata(consumer, 0, NULL, &metadata, TIMEOUT_MS) !=
             RD_KAFKA_RESP_ERR_NO_ERROR) {
-        return false;
+        return;
     }
-    compare(stream, groups[0], metadata, view);
+    compare(stream, group, metadata, view);
     rd_kafka_metadata_destroy(metadata);
     name = rd_kafka_memberid(consumer);
-    view->rank = name != NULL ? rank_of(groups[0], name) : 0;
     if (name != NULL) {
+        view->rank = rank_of(group, name);
         rd_kafka_mem_free(consumer, name);
     }
-    return true;
+}
+
+/* An answer that does not come, as from the embedded broker, which does not know the
+ * request, says of no gap. */
+static void look(struct stream *stream, struct view *view) {
+    const struct rd_kafka_group_list *groups = NULL;
+    rd_kafka_resp_err_t code = rd_kafka_list_groups(
+        stream->source.consumer, stream->opts.group, &groups, TIMEOUT_MS);
+
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR && code != RD_KAFKA_RESP_ERR__PARTIAL) {
+        return;
+    }
+    if (groups->group_cnt == 1) {
+        look_at(stream, &groups->groups[0], view);
+    }
+    rd_kafka_group_list_destroy(groups);
 }
 
 bool coverage_has_gap(struct stream *stream) {
     struct coverage *coverage = &stream->source.coverage;
-    rd_kafka_event_t *event;
     struct view view = {0};
-    bool known;
 
     if (coverage->due_us == 0 || clock_now_us() < coverage->due_us) {
         return false;
     }
-    if (coverage->answers == NULL) {
-        if (is_embedded(stream->source.consumer)) {
-            coverage->due_us = clock_now_us() + INTERVAL_US;
-            return false;
-        }
-        ask(stream);
+    if (problems_is_clear(&stream->problems, PROBLEM_BROKER)) {
+        look(stream, &view);
     }
-    event = rd_kafka_queue_poll(coverage->answers, 0);
-    if (event == NULL) {
-        return false; /* it comes: the request has a timeout */
-    }
-    known = look(stream, event, &view);
-    rd_kafka_event_destroy(event);
-    coverage_release(coverage);
-    coverage->gaps = known && view.topic != NULL ? coverage->gaps + 1 : 0;
+    coverage->gaps = view.topic != NULL ? coverage->gaps + 1 : 0;
     coverage->due_us = clock_now_us() + (coverage->gaps > 0 ? SOON_US : INTERVAL_US);
     if (coverage->gaps < GAPS_MIN + view.rank) {
         return false;

@@ -25,7 +25,7 @@ enum status rejoin_begin(struct stream *stream, struct error *err) {
     }
     source->rejoins++;
     rebalance_lose_all(stream);
-    coverage_release(&source->coverage);
+    source->coverage = (struct coverage){0}; /* not before there is an assignment */
     source->fenced_us = now_us;
     atomic_store(&source->fenced, true);
     return STATUS_OK;

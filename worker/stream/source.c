@@ -444,7 +444,6 @@ void source_close(struct stream *stream) {
     if (source->consumer == NULL) {
         return;
     }
-    coverage_release(&source->coverage);
     if (!stream->opts.is_static && !source->spoilt) {
         leave_group(stream);
     }
