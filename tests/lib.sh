@@ -153,6 +153,27 @@ routes = ( ${routes[*]} );
 END
 }
 
+# COUNT rows for the model twofold: $work/in.csv, row.avsc of them, and scored.avsc of them
+# with its answer behind.
+write_rows() { # COUNT
+    local fields
+    awk -v rows="$1" 'BEGIN { print "name,amount,age"
+        for (i = 0; i < rows; i++) printf "c%d,%d.25,%d\n", i, i % 1000, i % 60 }' >"$work/in.csv"
+    field() { echo '{"name":"'"$1"'","type":["null","'"$2"'"],"default":null}'; }
+    fields="$(field name string),$(field amount double),$(field age long)"
+    echo '{"type":"record","name":"Row","fields":['"$fields"']}' >"$work/row.avsc"
+    echo '{"type":"record","name":"Row","fields":['"$fields"',
+        {"name":"y","type":{"type":"array","items":"float"}}]}' >"$work/scored.avsc"
+}
+
+# Whether each of write_rows' COUNT records stands once in FILE, whole, with its own answer.
+each_came_back() { # FILE COUNT
+    jq -r '[(.name[1:] | tonumber), .amount, .age, .y[0], .y[1]] | @csv' "$1" |
+        awk -F, -v rows="$2" '{ n = $1; a = n % 1000 + 0.25; b = n % 60
+            if (seen[n]++ || $2 != a || $3 != b || $4 != a || $5 != b) exit 1 }
+        END { if (NR != rows) exit 1 }'
+}
+
 model_path() {
     if [ -f "conf/models/$1/model.onnx" ]; then
         echo "$PWD/conf/models/$1/model.onnx"

@@ -72,10 +72,10 @@ struct trial {
     struct tensor alone[MODEL_OUTPUTS_MAX]; /* owned: what the row alone came to */
 };
 
-/* Values that no model should take for padding, nor masks for a no: those of floats
- * differ from step to step, and integers are in every vocabulary. */
 enum made_up { ABOVE_ZERO, BELOW_ZERO, ONES };
 
+/* Values that no model should take for padding, nor masks for a no: those of floats
+ * differ from step to step, and integers are in every vocabulary. */
 static void make_up(enum dtype dtype, enum made_up kind, void *data, size_t count) {
     for (size_t i = 0; i < count; i++) {
         uint32_t varied = (uint32_t)i * UINT32_C(2654435761) >> 16; /* Knuth's hash */

@@ -99,18 +99,24 @@ static int rank_of(const struct rd_kafka_group_info *group, const char *name) {
     return rank;
 }
 
+static int32_t partitions_of(const struct rd_kafka_metadata *metadata,
+                             const char *topic) {
+    for (int t = 0; t < metadata->topic_cnt; t++) {
+        if (strcmp(metadata->topics[t].topic, topic) == 0) {
+            return metadata->topics[t].partition_cnt;
+        }
+    }
+    return 0;
+}
+
 static void compare(struct stream *stream, const struct rd_kafka_group_info *group,
                     const struct rd_kafka_metadata *metadata, struct view *view) {
     for (size_t i = 0; i < stream->input_count && view->topic == NULL; i++) {
         const char *name = stream->inputs[i].topic;
-        int32_t held = held_of(group, name);
-        for (int t = 0; t < metadata->topic_cnt; t++) {
-            const rd_kafka_metadata_topic_t *topic = &metadata->topics[t];
-            if (strcmp(topic->topic, name) == 0 && held >= 0 &&
-                held < topic->partition_cnt) {
-                *view = (struct view){
-                    .topic = name, .held = held, .partitions = topic->partition_cnt};
-            }
+        int32_t partitions = partitions_of(metadata, name), held = held_of(group, name);
+
+        if (held >= 0 && held < partitions) {
+            *view = (struct view){.topic = name, .held = held, .partitions = partitions};
         }
     }
 }

@@ -40,10 +40,10 @@ static enum status subscribe(struct stream *stream, struct error *err) {
     return STATUS_OK;
 }
 
-/* Leaves the group and joins it again, so that its partitions are shared out anew. */
+/* Leaves the group and joins it again, so that its partitions are shared out anew; where
+ * that fails, the next look tries again. */
 static enum status join_anew(struct stream *stream, struct error *err) {
-    (void)rd_kafka_unsubscribe(
-        stream->source.consumer); /* or the next look tries again */
+    (void)rd_kafka_unsubscribe(stream->source.consumer);
     return subscribe(stream, err);
 }
 
