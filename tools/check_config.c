@@ -77,7 +77,8 @@ static void print_models(const struct config *config, const struct models *model
             puts("    cannot be served");
             continue;
         }
-        printf("    batches of %d at most, %d ms of waiting\n", item->rows_max,
+        printf("    batches of %d at most%s, %d ms of waiting\n", item->rows_max,
+               item->learn != NULL ? ", their cost learned from the jobs" : "",
                from->linger_ms);
         print_ports("input", item->model, model_input_count(item->model), model_input);
         print_ports("output", item->model, model_output_count(item->model), model_output);
@@ -160,6 +161,8 @@ static json_t *model_facts(const struct config_model *from,
                   "path", from->path, "loaded", (int)(item != NULL));
     if (item != NULL) {
         json_object_set_new(facts, "batch_max", json_integer(item->rows_max));
+        json_object_set_new(facts, "cost",
+                            json_string(item->learn != NULL ? "learned" : "measured"));
         json_object_set_new(
             facts, "inputs",
             ports(item->model, model_input_count(item->model), model_input));

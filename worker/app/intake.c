@@ -46,9 +46,8 @@ static struct batch *on_take(void *opaque, int model_index) {
 }
 
 static int64_t expected_us(const struct intake *intake, const struct batch *batch) {
-    const struct cost *cost = batch_cost_of(batch);
-    return cost->count > 0 ? cost_ns(cost, batch->count) / 1000
-                           : atomic_load(&intake->costs_us[batch->model_index]);
+    int64_t ns = batch_cost_ns(batch, batch->count);
+    return ns > 0 ? ns / 1000 : atomic_load(&intake->costs_us[batch->model_index]);
 }
 
 static void on_emit(void *opaque, struct batch *batch) {
@@ -98,13 +97,15 @@ static enum status create_batches(struct intake *intake, struct error *err) {
         return error_set(err, STATUS_NO_MEMORY, "no memory for batches");
     }
     for (int m = 0; m < models->count; m++) {
+        const struct batch_model *item = &models->items[m]->item;
+        atomic_store(&intake->costs_us[m], cost_ns(&item->cost, item->aim.rows) / 1000);
         if (!queue_init(&intake->unused[m], (size_t)each)) {
             return error_set(err, STATUS_NO_MEMORY, "no memory for a queue");
         }
         intake->queue_count++;
         for (int i = 0; i < each; i++) {
             struct batch **batch = &intake->all[intake->all_count];
-            enum status status = batch_create(&models->items[m]->item, m, batch, err);
+            enum status status = batch_create(item, m, batch, err);
             if (status != STATUS_OK) {
                 return status;
             }
@@ -286,12 +287,20 @@ static int64_t deadline_us(struct record *record, const struct job *job, int64_t
     return now_us + left_ms * 1000;
 }
 
-/* When a job with that deadline has to be run: early enough for the batch to be computed,
- * after one that may be under way. */
-static int64_t run_us(struct intake *intake, int model, int64_t row_deadline_us) {
-    return row_deadline_us == INT64_MAX
-               ? INT64_MAX
-               : row_deadline_us - 2 * atomic_load(&intake->costs_us[model]);
+/* When a job with that deadline has to be run, but for what its batch takes: after one
+ * that may be under way, of its model or of another. */
+static int64_t run_us(const struct intake *intake, int model, int64_t row_deadline_us) {
+    int64_t before_us = atomic_load(&intake->costs_us[model]);
+    if (row_deadline_us == INT64_MAX) {
+        return INT64_MAX;
+    }
+    for (int m = 0; m < intake->opts.models->count; m++) {
+        int64_t cost_us = atomic_load(&intake->costs_us[m]);
+        if (cost_us > before_us && ready_runs(intake->opts.ready, m)) {
+            before_us = cost_us;
+        }
+    }
+    return row_deadline_us - before_us;
 }
 
 void intake_note_cost(struct intake *intake, int model, int64_t compute_us) {

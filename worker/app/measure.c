@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "base/log.h"
+#include "batch/learn.h"
 
 #define CURVE_TEXT_MAX 512
 
@@ -28,12 +29,15 @@ static bool run(void *opaque, int rows) {
            session_run(m->session, inputs, &ignored) == STATUS_OK;
 }
 
-/* Of this thread alone: a busy machine does not make the model slower. */
-static int64_t now_us(void *opaque) {
+int64_t measure_now_ns(void) {
     struct timespec used = {.tv_sec = 0};
-    (void)opaque;
     (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used); /* cannot fail on Linux */
-    return (int64_t)used.tv_sec * 1000000 + used.tv_nsec / 1000;
+    return (int64_t)used.tv_sec * 1000000000 + used.tv_nsec;
+}
+
+static int64_t now_us(void *opaque) {
+    (void)opaque;
+    return measure_now_ns() / 1000;
 }
 
 void measure_cost(struct cost *cost, struct session *session, const struct batch *zeros,
@@ -47,28 +51,10 @@ void measure_cost(struct cost *cost, struct session *session, const struct batch
     cost_measure(cost, &probe);
 }
 
-static int clamp(int rows, int rows_max) {
-    return rows < 1 || rows > rows_max ? rows_max : rows;
-}
-
-void measure_aim(struct batch_aim *aim, const struct cost *cost, int rows_max,
-                 int batch_size, int slice_ms) {
-    aim->reason = BATCH_FULL;
-    aim->rows = clamp(batch_size > 0 ? batch_size : cost_best_throughput(cost), rows_max);
-    aim->early_rows =
-        clamp(batch_size > 0 ? batch_size : cost_best_latency(cost), aim->rows);
-    if (batch_size == 0 && slice_ms > 0 && cost->count > 0) {
-        int most = cost_rows_within(cost, rows_max, (int64_t)slice_ms * 1000000);
-        if (most < aim->rows) {
-            aim->rows = most;
-            aim->early_rows = clamp(aim->early_rows, most);
-            aim->reason = BATCH_SLICE;
-        }
-    }
-}
-
-static void log_curve(const struct batch_model *model, int64_t length,
-                      const struct cost *cost, const struct batch_aim *aim) {
+/* `of` is what the rows have in common besides their model. */
+static void log_curve(const struct batch_model *model, const char *event,
+                      struct log_field of, const struct cost *cost,
+                      const struct batch_aim *aim) {
     char curve[CURVE_TEXT_MAX] = "";
     size_t used = 0;
     if (cost->count == 0) {
@@ -79,37 +65,60 @@ static void log_curve(const struct batch_model *model, int64_t length,
                             i == 0 ? "" : " ", cost->rows[i], (double)cost->ns[i] / 1e6);
         used += size > 0 ? (size_t)size : sizeof(curve);
     }
-    log_event(LOG_INFO, "model_measured", LOG_TEXT("model", model->name),
-              LOG_INT("length", length), LOG_TEXT("ms_by_rows", curve),
-              LOG_INT("busy_rows", aim->rows), LOG_INT("idle_rows", aim->early_rows));
+    log_event(LOG_INFO, event, LOG_TEXT("model", model->name), of,
+              LOG_TEXT("ms_by_rows", curve), LOG_INT("busy_rows", aim->rows),
+              LOG_INT("idle_rows", aim->early_rows));
 }
 
 void measure_log(const struct batch_model *model) {
     for (int i = 0; i < model->pad.count; i++) {
         const struct batch_length *padded = &model->pad.lengths[i];
-        log_curve(model, padded->length, &padded->cost, &padded->aim);
+        log_curve(model, "model_measured", LOG_INT("length", padded->length),
+                  &padded->cost, &padded->aim);
     }
     if (model->pad.count == 0) {
-        log_curve(model, 0, &model->cost, &model->aim);
+        log_curve(model, "model_measured", LOG_INT("length", 0), &model->cost,
+                  &model->aim);
     }
 }
 
-void measure_show(const struct batch_model *model, struct metrics *metrics,
-                  size_t index) {
+static void show(struct metrics *metrics, size_t index, const struct cost *cost,
+                 const struct batch_aim *aim) {
     const int aims[METRIC_AIM_COUNT] = {
-        [METRIC_AIM_BUSY] = model->aim.rows,
-        [METRIC_AIM_IDLE] = model->aim.early_rows,
+        [METRIC_AIM_BUSY] = aim->rows,
+        [METRIC_AIM_IDLE] = aim->early_rows,
     };
+    int last = cost->count - 1;
     for (size_t i = 0; i < METRIC_AIM_COUNT; i++) {
         metrics_set(metrics, METRIC_MODEL_AIM,
                     metrics_label(metrics, METRIC_MODEL_AIM, index, i), aims[i]);
     }
     for (size_t size = 0; size < METRIC_SIZE_COUNT; size++) {
-        int64_t ns = -1;
-        for (int i = 0; i < model->cost.count; i++) {
-            ns = model->cost.rows[i] == 1 << size ? model->cost.ns[i] : ns;
-        }
+        int rows = 1 << size;
+        bool known = last >= 0 && rows >= cost->rows[0] && rows <= cost->rows[last];
         metrics_set(metrics, METRIC_MODEL_COST,
-                    metrics_label(metrics, METRIC_MODEL_COST, index, size), ns);
+                    metrics_label(metrics, METRIC_MODEL_COST, index, size),
+                    known ? cost_ns(cost, rows) : -1);
+    }
+}
+
+void measure_show(const struct batch_model *model, struct metrics *metrics,
+                  size_t index) {
+    static const struct batch_aim unknown = {.rows = -1, .early_rows = -1};
+    show(metrics, index, &model->cost, model->learn == NULL ? &model->aim : &unknown);
+}
+
+void measure_learn(const struct batch *batch, int64_t ns, struct metrics *metrics) {
+    const struct batch_model *model = batch->model;
+    struct learned learned;
+    if (!learn_note(model->learn, batch->kind, batch->count, ns, &learned)) {
+        return;
+    }
+    if (learned.complete) {
+        log_curve(model, "model_learned", LOG_INT("row_bytes_below", learned.row_size),
+                  &learned.cost, &learned.aim);
+    }
+    if (learned.usual) {
+        show(metrics, (size_t)batch->model_index, &learned.cost, &learned.aim);
     }
 }

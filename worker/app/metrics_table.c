@@ -198,7 +198,7 @@ const struct metric_entry metrics_table[] = {
                            .labels = {LABEL_MODEL, LABEL_ROWS},
                            .help =
                                "What a batch of so many rows took when it was measured "
-                               "at start."},
+                               "at start, or takes as learned from those that were run."},
     [METRIC_MODEL_AIM] = {.name = "millrace_model_batch_rows",
                           .type = TYPE_GAUGE,
                           .labels = {LABEL_MODEL, LABEL_AIM},

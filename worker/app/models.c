@@ -6,6 +6,7 @@
 #include "app/measure.h"
 #include "app/padding.h"
 #include "base/clock.h"
+#include "batch/learn.h"
 #include "batch/pad.h"
 
 #define MEASURE_US 500000
@@ -226,8 +227,8 @@ static void measure(struct loaded *loaded, const struct loaded_source *source,
     if (zeros != NULL) {
         measure_cost(cost, loaded->sessions[0], zeros, MEASURE_US / lengths);
     }
-    measure_aim(aim, cost, loaded->item.rows_max, source->config->batch_size,
-                source->slice_ms);
+    batch_aim_by(aim, cost, loaded->item.rows_max, source->config->batch_size,
+                 source->slice_ms);
     warn_of_long(source, cost, aim);
 }
 
@@ -257,6 +258,15 @@ static enum status measure_all(struct loaded *loaded, const struct loaded_source
     return STATUS_OK;
 }
 
+/* What could not be measured is learned. */
+static enum status learn(struct loaded *loaded, const struct loaded_source *source,
+                         struct error *err) {
+    const struct learn_opts opts = {.rows_max = loaded->item.rows_max,
+                                    .batch_size = source->config->batch_size,
+                                    .slice_ms = source->slice_ms};
+    return learn_create(&opts, &loaded->item.learn, err);
+}
+
 /* Makes it fit to run. */
 static enum status make_ready(struct loaded *loaded, const struct loaded_source *source,
                               struct error *err) {
@@ -275,6 +285,9 @@ static enum status make_ready(struct loaded *loaded, const struct loaded_source 
     }
     if (status == STATUS_OK) {
         status = measure_all(loaded, source, zeros, err);
+    }
+    if (status == STATUS_OK && source->threads > 0 && item->cost.count == 0) {
+        status = learn(loaded, source, err);
     }
     if (status == STATUS_OK && zeros != NULL) {
         status = session_prepare(loaded->sessions[0], zeros->inputs, err);
@@ -347,6 +360,7 @@ void loaded_close(struct loaded *loaded) {
         session_destroy(loaded->sessions[i]);
     }
     free(loaded->sessions);
+    learn_destroy(loaded->item.learn);
     model.borrowed = loaded->item.model;
     model_close(model.owned);
     free(loaded->path);

@@ -3,7 +3,8 @@
  * A model serves jobs row by row: the first dimension of every input and output is the
  * batch, free in the file, or 1, in which case its jobs are run one at a time.  Each is
  * run once with its largest batch before it serves, so that what does not fit shows then,
- * and is measured, so that batches are as large as is worth it.
+ * and is measured, so that batches are as large as is worth it; what has no shape before
+ * jobs come is learned from them (batch/learn.h).
  *
  * A model may be loaded again, from another file or the same one: struct loaded is one
  * such version, with sessions of its own, and is kept for as long as a batch is made for

@@ -7,6 +7,7 @@
 
 #include "app/failure.h"
 #include "app/intake.h"
+#include "app/measure.h"
 #include "app/ready.h"
 #include "base/clock.h"
 #include "base/fail_job.h"
@@ -222,7 +223,7 @@ static void count_batch(struct pipeline *pipeline, const struct batch *batch,
     metrics_add(metrics, METRIC_BATCHES, model, 1);
     metrics_add(metrics, METRIC_BATCH_FLUSHES,
                 metrics_label(metrics, METRIC_BATCH_FLUSHES, model, batch->reason), 1);
-    metrics_add(metrics, METRIC_BATCH_ROOM, model, (uint64_t)batch->aim);
+    metrics_add(metrics, METRIC_BATCH_ROOM, model, (uint64_t)batch->aim.rows);
     metrics_observe(metrics, METRIC_BATCH_ROWS, model, batch->count, 1);
     metrics_observe(metrics, METRIC_BATCH_DURATION, model, times->compute_us, 1);
     metrics_observe(metrics, METRIC_STAGE_DURATION, METRIC_STAGE_WAIT, wait_us, 1);
@@ -258,32 +259,50 @@ static void expire_rows(struct pipeline *pipeline, struct batch *batch, int64_t 
     }
 }
 
-static void compute_batch(struct compute *compute, struct batch *batch) {
+/* What batches of its model take, for those that come. */
+static void note_cost(struct pipeline *pipeline, const struct batch *batch,
+                      const struct infer_times *times, int64_t used_ns) {
+    intake_note_cost(pipeline->intake, batch->model_index, times->compute_us);
+    if (batch->model->learn != NULL && times->runs == 1) {
+        measure_learn(batch, used_ns, pipeline->opts.metrics);
+    }
+}
+
+/* Microseconds that it took. */
+static int64_t run_batch(struct compute *compute, const struct batch *batch) {
     struct pipeline *pipeline = compute->pipeline;
     struct sink opaque = {.pipeline = pipeline, .model = batch->model->name};
     struct infer_sink sink = {
         .answered = on_answered, .failed = on_failed, .opaque = &opaque};
     struct session *session = loaded_of(batch)->sessions[compute->index];
+    int64_t wait_us = clock_now_us() - batch->rows[0].received_us, from_ns;
     struct shadow_slot *shadow;
     struct infer_times times;
+    if (fail_job_is_set()) {
+        fail_if_asked(batch);
+    }
+    shadow = shadow_take(pipeline->opts.shadows, batch);
+    from_ns = batch->model->learn == NULL ? 0 : measure_now_ns();
+    infer_run(session, batch, &pipeline->answers, &sink, clock_now_us, &times);
+    stream_wake(pipeline->opts.stream);
+    note_cost(pipeline, batch, &times,
+              batch->model->learn == NULL ? 0 : measure_now_ns() - from_ns);
+    shadow_give(pipeline->opts.shadows, shadow, batch, session, &times);
+    count_batch(pipeline, batch, &times, wait_us);
+    return times.compute_us + times.encode_us;
+}
+
+static void compute_batch(struct compute *compute, struct batch *batch) {
+    struct pipeline *pipeline = compute->pipeline;
+    int64_t taken_us = 0;
     if (batch->deadline_us <= clock_now_us()) {
         expire_rows(pipeline, batch, clock_now_us());
         stream_wake(pipeline->opts.stream);
     }
     if (batch->count > 0) {
-        int64_t wait_us = clock_now_us() - batch->rows[0].received_us;
-        if (fail_job_is_set()) {
-            fail_if_asked(batch);
-        }
-        shadow = shadow_take(pipeline->opts.shadows, batch);
-        infer_run(session, batch, &pipeline->answers, &sink, clock_now_us, &times);
-        stream_wake(pipeline->opts.stream);
-        shadow_give(pipeline->opts.shadows, shadow, batch, session, &times);
-        ready_charge(&pipeline->ready, batch->model_index, batch->cost_us,
-                     times.compute_us + times.encode_us);
-        intake_note_cost(pipeline->intake, batch->model_index, times.compute_us);
-        count_batch(pipeline, batch, &times, wait_us);
+        taken_us = run_batch(compute, batch);
     }
+    ready_done(&pipeline->ready, batch, taken_us);
     intake_give_back(pipeline->intake, batch);
     if (intake_has_backlog(pipeline->intake)) {
         pipeline_nudge(pipeline);

@@ -56,14 +56,17 @@ static struct batch *take_first(struct ready_line *line) {
     return batch;
 }
 
+static bool passes_others(const struct batch *batch) {
+    return batch->reason == BATCH_PRIORITY || batch->reason == BATCH_DEADLINE;
+}
+
 bool ready_push(struct ready *ready, struct batch *batch) {
     struct ready_model *model = &ready->models[batch->model_index];
     bool taken;
     (void)pthread_mutex_lock(&ready->lock); /* fails only on misuse */
     taken = !ready->closed;
     if (taken) {
-        append(batch->reason == BATCH_PRIORITY ? &model->urgent : &model->ordinary,
-               batch);
+        append(passes_others(batch) ? &model->urgent : &model->ordinary, batch);
         share_add(&ready->shares, batch->model_index);
         atomic_fetch_add(&ready->waiting, 1);
         if (ready->poppers > 0) {
@@ -88,6 +91,7 @@ static struct batch *take_next(struct ready *ready) {
                            ? &model->urgent
                            : &model->ordinary);
     share_charge(&ready->shares, index, batch->cost_us);
+    atomic_fetch_add(&model->running, 1);
     atomic_fetch_sub(&ready->waiting, 1);
     return batch;
 }
@@ -112,11 +116,16 @@ struct batch *ready_pop(struct ready *ready, int64_t timeout_us) {
     return batch;
 }
 
-void ready_charge(struct ready *ready, int model_index, int64_t expected_us,
-                  int64_t taken_us) {
+void ready_done(struct ready *ready, const struct batch *batch, int64_t taken_us) {
+    int index = batch->model_index;
     (void)pthread_mutex_lock(&ready->lock); /* fails only on misuse */
-    share_charge(&ready->shares, model_index, taken_us - expected_us);
+    share_charge(&ready->shares, index, taken_us - batch->cost_us);
+    atomic_fetch_sub(&ready->models[index].running, 1);
     (void)pthread_mutex_unlock(&ready->lock);
+}
+
+bool ready_runs(const struct ready *ready, int model_index) {
+    return atomic_load(&ready->models[model_index].running) > 0;
 }
 
 int ready_waiting(struct ready *ready) {

@@ -1,8 +1,8 @@
 /* ready.h - batches that can be run, and whose turn it is.
  *
- * First in, first out within a model, urgent ones before others (batch/share.h bounds how
- * often); among models by weight and by what their batches cost.  Pushing never waits: a
- * model has only so many batches.
+ * First in, first out within a model, urgent ones and those with a deadline before others
+ * (batch/share.h bounds how often); among models by weight and by what their batches
+ * cost.  Pushing never waits: a model has only so many batches.
  *
  * Depends on: batch/share.h, app/models.h.
  * Ownership: batches pass from the pusher to the popper.
@@ -22,7 +22,8 @@ struct ready_line {
 
 struct ready_model {
     struct ready_line urgent, ordinary;
-    int passed; /* urgent ones in a row while others waited */
+    int passed;         /* urgent ones in a row while others waited */
+    atomic_int running; /* batches that are being run; written under lock */
 };
 
 struct ready {
@@ -49,9 +50,11 @@ MUST_CHECK bool ready_push(struct ready *ready, struct batch *batch);
 /* The next batch, waiting up to timeout_us for one; NULL: none, or closed. */
 MUST_CHECK struct batch *ready_pop(struct ready *ready, int64_t timeout_us);
 
-/* What the batch took, after it was popped with another expectation. */
-void ready_charge(struct ready *ready, int model_index, int64_t expected_us,
-                  int64_t taken_us);
+/* A batch that was popped has been run and took so long, whatever was expected. */
+void ready_done(struct ready *ready, const struct batch *batch, int64_t taken_us);
+
+/* Is a batch of the model being run? */
+bool ready_runs(const struct ready *ready, int model_index);
 
 /* Batches inside at this moment, and whether a thread has nothing to do but for them. */
 int ready_waiting(struct ready *ready);

@@ -4,6 +4,7 @@
 #include <assert.h>
 
 #include "base/size.h"
+#include "batch/learn.h"
 
 enum { TENSOR_ALIGN = 64 }; /* what the kernels like best */
 
@@ -72,8 +73,17 @@ static enum status reserve(struct batch *batch, int i, struct error *err) {
     return STATUS_OK;
 }
 
+static bool is_free(const struct tensor *type) {
+    bool found = false;
+    for (int i = 1; i < type->rank; i++) {
+        found = found || type->dims[i] < 0;
+    }
+    return found;
+}
+
 enum status batch_shape(struct batch *batch, const struct row_shape *shapes,
                         int length_index, struct error *err) {
+    size_t free_size = 0;
     int count = model_input_count(batch->model->model);
     batch->count = 0;
     batch->length_index = length_index;
@@ -98,20 +108,48 @@ enum status batch_shape(struct batch *batch, const struct row_shape *shapes,
         if (status != STATUS_OK) {
             return status;
         }
+        free_size += is_free(type) ? batch->row_size[i] : 0;
     }
+    batch->kind = learn_kind(free_size);
     return STATUS_OK;
 }
 
-const struct batch_aim *batch_aim_of(const struct batch *batch) {
+struct batch_aim batch_aim_of(const struct batch *batch) {
     const struct batch_model *model = batch->model;
     int i = batch->length_index;
-    return i < 0 ? &model->aim : &model->pad.lengths[i].aim;
+    if (model->learn != NULL) {
+        return learn_aim(model->learn, batch->kind);
+    }
+    return i < 0 ? model->aim : model->pad.lengths[i].aim;
 }
 
-const struct cost *batch_cost_of(const struct batch *batch) {
+int64_t batch_cost_ns(const struct batch *batch, int rows) {
     const struct batch_model *model = batch->model;
     int i = batch->length_index;
-    return i < 0 ? &model->cost : &model->pad.lengths[i].cost;
+    if (model->learn != NULL) {
+        return learn_ns(model->learn, batch->kind, rows);
+    }
+    return cost_ns(i < 0 ? &model->cost : &model->pad.lengths[i].cost, rows);
+}
+
+static int clamp(int rows, int rows_max) {
+    return rows < 1 || rows > rows_max ? rows_max : rows;
+}
+
+void batch_aim_by(struct batch_aim *aim, const struct cost *cost, int rows_max,
+                  int batch_size, int slice_ms) {
+    aim->reason = BATCH_FULL;
+    aim->rows = clamp(batch_size > 0 ? batch_size : cost_best_throughput(cost), rows_max);
+    aim->early_rows =
+        clamp(batch_size > 0 ? batch_size : cost_best_latency(cost), aim->rows);
+    if (batch_size == 0 && slice_ms > 0 && cost->count > 0) {
+        int most = cost_rows_within(cost, rows_max, (int64_t)slice_ms * 1000000);
+        if (most < aim->rows) {
+            aim->rows = most;
+            aim->early_rows = clamp(aim->early_rows, most);
+            aim->reason = BATCH_SLICE;
+        }
+    }
 }
 
 bool batch_fits(const struct batch *batch, const struct row_shape *shapes) {

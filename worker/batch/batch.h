@@ -59,6 +59,8 @@ struct batch_pad {
     int input_axis[MODEL_INPUTS_MAX], output_axis[MODEL_OUTPUTS_MAX];
 };
 
+struct learn;
+
 /* How one model is batched; made at start, read-only afterwards. */
 struct batch_model {
     const struct model *model;
@@ -68,7 +70,8 @@ struct batch_model {
     const char *sha256_text; /* the same in hexadecimal */
     int rows_max;            /* 1 .. BATCH_ROWS_MAX */
     struct batch_aim aim;
-    struct cost cost; /* as measured at start; of no points if it was not */
+    struct cost cost;    /* as measured at start; of no points if it was not */
+    struct learn *learn; /* what batches cost where it was not; may be NULL */
     struct batch_pad pad;
     int weight;        /* of its share of the threads */
     int64_t linger_us; /* longest wait of a batch's oldest job while others compute */
@@ -100,7 +103,7 @@ struct batch_row {
     int64_t timestamp_ms;
     int64_t received_us;
     int64_t deadline_us; /* by clock_now_us; INT64_MAX for none */
-    int64_t run_us;      /* when it has to be run for that, INT64_MAX for its turn */
+    int64_t run_us;      /* when its batch has to be done for that, INT64_MAX for none */
     bool urgent;         /* it waits for no company */
     struct parts *parts; /* of a job that has several rows; otherwise NULL */
     int part;            /* which of them this is */
@@ -112,11 +115,13 @@ struct batch {
     const struct batch_model *model;
     int count;
     int length_index; /* of the model's pad: what its rows are padded to; -1: nothing */
+    int kind;         /* of its rows, as batch/learn.h tells them apart */
     int64_t due_us;   /* when it must be run, by clock_now_us */
     enum batch_reason due_reason;           /* what due_us comes of */
     enum batch_reason reason;               /* why it was emitted */
-    int aim;                                /* rows it would have been full with */
+    struct batch_aim aim;                   /* what it was begun with */
     int64_t cost_us;                        /* what it is expected to take */
+    int64_t full_us;                        /* the same of as many rows as it may get */
     struct batch *next;                     /* in a queue */
     int64_t deadline_us;                    /* the first of its rows */
     struct batch_row *rows;                 /* rows_max of them */
@@ -136,9 +141,16 @@ void batch_destroy(struct batch *batch);
 MUST_CHECK enum status batch_shape(struct batch *batch, const struct row_shape *shapes,
                                    int length_index, struct error *err);
 
-/* How large it is to be, and what it costs. */
-const struct batch_aim *batch_aim_of(const struct batch *batch);
-const struct cost *batch_cost_of(const struct batch *batch);
+/* How large it is to be, begun now, and nanoseconds that so many rows in it are expected
+ * to take, 0 where that is not known. */
+struct batch_aim batch_aim_of(const struct batch *batch);
+int64_t batch_cost_ns(const struct batch *batch, int rows);
+
+/* Sets *aim: to batch_size, or if that is 0 to the best sizes by the cost, or to
+ * rows_max; not beyond what takes slice_ms, unless that is 0 or
+ * batch_size says how large. */
+void batch_aim_by(struct batch_aim *aim, const struct cost *cost, int rows_max,
+                  int batch_size, int slice_ms);
 
 /* Are its rows of these dimensions? */
 bool batch_fits(const struct batch *batch, const struct row_shape *shapes);

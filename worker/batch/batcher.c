@@ -17,6 +17,7 @@ static void close_lane(struct batcher *batcher, int lane) {
             sizeof(batcher->lanes[0]) * (size_t)(batcher->lane_count - lane));
 }
 
+/* What has an urgent row is run as such, also where it would have left anyway. */
 static void emit_lane(struct batcher *batcher, int lane, enum batch_reason reason) {
     struct batch *batch = batcher->lanes[lane];
     int inputs = model_input_count(batch->model->model);
@@ -24,7 +25,7 @@ static void emit_lane(struct batcher *batcher, int lane, enum batch_reason reaso
     for (int i = 0; i < inputs; i++) {
         batch->inputs[i].dims[0] = batch->count;
     }
-    batch->reason = reason;
+    batch->reason = batch->due_reason == BATCH_PRIORITY ? BATCH_PRIORITY : reason;
     batcher->opts.emit(batcher->opts.opaque, batch);
 }
 
@@ -75,7 +76,8 @@ static enum status open_lane(struct batcher *batcher, int model_index,
         batcher->opts.give_back(batcher->opts.opaque, batch);
         return status;
     }
-    batch->aim = batch_aim_of(batch)->rows;
+    batch->aim = batch_aim_of(batch);
+    batch->full_us = batch_cost_ns(batch, batch->aim.rows) / 1000;
     *lane = batcher->lane_count++;
     batcher->lanes[*lane] = batch;
     return STATUS_OK;
@@ -97,8 +99,8 @@ static enum status find_lane(struct batcher *batcher, int model_index,
 static void count_row(struct batch *batch, const struct batch_row *row, int64_t now_us) {
     int64_t due_us = now_us + batch->model->linger_us;
     enum batch_reason reason = BATCH_LINGER;
-    if (row->run_us < due_us) {
-        due_us = row->run_us;
+    if (row->run_us - batch->full_us < due_us) {
+        due_us = row->run_us - batch->full_us;
         reason = BATCH_DEADLINE;
     }
     if (row->urgent) {
@@ -116,15 +118,15 @@ static void count_row(struct batch *batch, const struct batch_row *row, int64_t 
 }
 
 /* Emits the batch if it has the rows that are aimed at now. */
-static void emit_full(struct batcher *batcher, int lane) {
+static void emit_full(struct batcher *batcher, int lane, int64_t now_us) {
     struct batch *batch = batcher->lanes[lane];
-    const struct batch_aim *aim = batch_aim_of(batch);
-    if (batch->count >= aim->rows) {
-        emit_lane(batcher, lane, aim->reason);
-    } else if (batch->count >= aim->early_rows &&
+    bool late = batch->due_reason == BATCH_DEADLINE && batch->due_us <= now_us;
+    if (batch->count >= batch->aim.rows) {
+        emit_lane(batcher, lane, late ? BATCH_DEADLINE : batch->aim.reason);
+    } else if (batch->count >= batch->aim.early_rows &&
                batcher->opts.idle(batcher->opts.opaque)) {
-        batch->aim = batch->count;
-        emit_lane(batcher, lane, BATCH_FULL);
+        batch->aim.rows = batch->count;
+        emit_lane(batcher, lane, late ? BATCH_DEADLINE : BATCH_FULL);
     }
 }
 
@@ -141,8 +143,8 @@ static enum status place(struct batcher *batcher, int model_index,
     }
     batch = batcher->lanes[lane];
     count = fill->rows - first;
-    if (count > batch->aim - batch->count) {
-        count = batch->aim - batch->count;
+    if (count > batch->aim.rows - batch->count) {
+        count = batch->aim.rows - batch->count;
     }
     status = fill_rows(fill, first, count, batch, err);
     if (status != STATUS_OK) {
@@ -153,7 +155,7 @@ static enum status place(struct batcher *batcher, int model_index,
         count_row(batch, row, now_us);
     }
     *placed = first + count; /* before it is emitted: others may end the job then */
-    emit_full(batcher, lane);
+    emit_full(batcher, lane, now_us);
     return STATUS_OK;
 }
 

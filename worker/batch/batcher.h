@@ -57,7 +57,8 @@ struct batcher_progress {
 };
 
 /* Puts a parsed job into batches of its model, which may emit some.  `row` has tag
- * and times; the batch is run at latest at row->run_us, at once if row->urgent.
+ * and times; the batch is run early enough to be done at row->run_us, as far as its cost
+ * is known, and at once if row->urgent.
  * STATUS_POISON: the job does not fit the model, nothing was changed for others;
  * STATUS_AGAIN: no batch is free; call again with the same job and progress. */
 MUST_CHECK enum status batcher_add(struct batcher *batcher, int model_index,

@@ -68,7 +68,8 @@ static const struct key model_keys[] = {
         .fallback = "0",
         .help = "Rows that make a batch full. 0: measured at start, one size for most "
                 "rows a second while all threads are busy and one for the soonest "
-                "answer while one is not; both up to batch_max.",
+                "answer while one is not; both up to batch_max. Where rows have a free "
+                "dimension and no `pad_to`, it is learned from the first batches.",
     },
     {
         .name = "weight",

@@ -120,8 +120,8 @@ static const struct key worker_keys[] = {
         .fallback = "100",
         .help =
             "With several models, batches are made no larger than what takes about so "
-            "long, as measured at start: the others wait for them. A model's "
-            "batch_size goes before it. 0: no limit.",
+            "long, as measured at start or learned: the others wait for them. A "
+            "model's batch_size goes before it. 0: no limit.",
     },
     {
         .name = "drain_timeout_s",

@@ -1,6 +1,8 @@
-/* test_intake.c - the rows of a job are all computed by one version of its model. */
+/* test_intake.c - the rows of a job are all computed by one version of its model, and a
+ * deadline is kept beside whatever is under way. */
 #include "app/intake.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "batch/parts.h"
 #include "tests/unit/suite.h"
@@ -8,15 +10,22 @@
 #define TWOFOLD "tests/data/models/twofold.onnx" /* x [batch,2] */
 #define BATCH 4
 #define ROWS 60 /* of a job: more than all batches of the model hold */
+#define SLOW_US INT64_C(80000000)
+#define LATER_MS 1000000
 
-static const struct config_model config_model = {.name = "m",
-                                                 .path = TWOFOLD,
-                                                 .version = "1",
-                                                 .batch_max = BATCH,
-                                                 .batch_size = BATCH};
+enum { MODELS = 2 };
+
+static const struct config_model config_models[MODELS] = {
+    {.name = "m",
+     .path = TWOFOLD,
+     .version = "1",
+     .batch_max = BATCH,
+     .batch_size = BATCH,
+     .linger_ms = 2 * LATER_MS},
+    {.name = "slow", .path = TWOFOLD, .version = "1", .batch_max = 1}};
 static const struct config_route route = {.input = "in", .job_bytes_max = 1 << 20};
-static const struct config config = {.models = &config_model,
-                                     .model_count = 1,
+static const struct config config = {.models = config_models,
+                                     .model_count = MODELS,
                                      .routes = &route,
                                      .route_count = 1,
                                      .worker = {.threads = 1}};
@@ -29,18 +38,22 @@ static struct error err;
 
 static void start(void) {
     const char *const routes[] = {"r"};
-    const struct metrics_model name = {"m", "", "", ""};
-    const struct metrics_opts figures = {.models = &name,
-                                         .model_count = 1,
+    const struct metrics_model names[MODELS] = {{"m", "", "", ""}, {"slow", "", "", ""}};
+    const struct metrics_opts figures = {.models = names,
+                                         .model_count = MODELS,
                                          .routes = routes,
                                          .route_count = 1,
                                          .version = ""};
-    const int weight = 1;
+    const int weights[MODELS] = {1, 1};
+    struct cost *slow;
     struct intake_opts opts = {
         .config = &config, .models = &models, .parts = &parts, .ready = &ready};
     ck_assert_msg(models_open(&config, 1, &models, &err) == STATUS_OK, "%s", err.text);
+    slow = &models.items[1]->item.cost;
+    *slow = (struct cost){.count = 0};
+    cost_add(slow, 1, SLOW_US * 1000);
     ck_assert_int_eq(metrics_create(&figures, &metrics, &err), STATUS_OK);
-    ck_assert_int_eq(ready_init(&ready, &weight, 1, &err), STATUS_OK);
+    ck_assert_int_eq(ready_init(&ready, weights, MODELS, &err), STATUS_OK);
     ck_assert(parts_pool_init(&parts));
     opts.metrics = metrics;
     ck_assert_int_eq(intake_create(&opts, &intake, &err), STATUS_OK);
@@ -65,7 +78,7 @@ static struct span job(void) {
 
 static void offer(const char *version) {
     const struct loaded_source source = {
-        .config = &config_model, .path = TWOFOLD, .version = version, .threads = 1};
+        .config = &config_models[0], .path = TWOFOLD, .version = version, .threads = 1};
     struct loaded *loaded;
     ck_assert_msg(loaded_open(&source, &loaded, &err) == STATUS_OK, "%s", err.text);
     intake_offer(intake, loaded);
@@ -114,6 +127,47 @@ START_TEST(a_job_that_was_begun_is_finished_by_the_version_that_began_it) {
 }
 END_TEST
 
+/* A job of one row with a deadline, in Avro by hand. */
+static struct span job_until(int64_t deadline_ms) {
+    static uint8_t bytes[64];
+    static const uint8_t head[] = {2, 'j', 0, 0, 2};
+    static const uint8_t tail[] = {0, 2, 0, 0, 2, 4, 0, 0, 16, 0, 0, 0, 0, 0, 0, 0, 0, 0};
+    uint64_t left = (uint64_t)deadline_ms * 2; /* zigzag */
+    size_t size = sizeof(head);
+    memcpy(bytes, head, sizeof(head));
+    for (; left > 127; left >>= 7) {
+        bytes[size++] = (uint8_t)(left | 128);
+    }
+    bytes[size++] = (uint8_t)left;
+    memcpy(bytes + size, tail, sizeof(tail));
+    return span_of(bytes, size + sizeof(tail));
+}
+
+/* When the open batch with a job of that deadline has to leave. */
+static int64_t due_us(struct record *record, int64_t deadline_ms) {
+    *record = (struct record){
+        .value = job_until(deadline_ms), .has_no_headers = true, .attempt = 1};
+    intake_chain(intake, record);
+    return intake_wait_us(intake, 0);
+}
+
+START_TEST(a_deadline_leaves_time_for_a_batch_of_another_model_that_is_under_way) {
+    struct record records[2];
+    struct batch slow = {.model_index = 1};
+    int64_t deadline_ms = clock_wall_ms() + LATER_MS, idle_us, busy_us;
+    start();
+    idle_us = due_us(&records[0], deadline_ms) - clock_now_us();
+    ck_assert_int_le(idle_us, (int64_t)LATER_MS * 1000);
+    ck_assert_int_gt(idle_us, (int64_t)LATER_MS * 1000 - SLOW_US / 2);
+    ck_assert(ready_push(&ready, &slow));
+    ck_assert_ptr_eq(ready_pop(&ready, 0), &slow);
+    busy_us = due_us(&records[1], deadline_ms) - clock_now_us();
+    ck_assert_int_le(busy_us, (int64_t)LATER_MS * 1000 - SLOW_US);
+    ck_assert_int_gt(busy_us, (int64_t)LATER_MS * 1000 - SLOW_US * 3 / 2);
+    stop();
+}
+END_TEST
+
 static void be_quiet(void) {
     log_setup(LOG_ERROR + 1, LOG_FORMAT_JSON);
 }
@@ -121,6 +175,7 @@ static void be_quiet(void) {
 int main(void) {
     const TTest *const tests[] = {
         a_job_that_was_begun_is_finished_by_the_version_that_began_it,
+        a_deadline_leaves_time_for_a_batch_of_another_model_that_is_under_way,
     };
     return suite_run_with("intake", tests, ARRAY_COUNT(tests), be_quiet, NULL);
 }

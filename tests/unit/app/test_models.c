@@ -3,8 +3,6 @@
 
 #include <unistd.h>
 
-#include "app/measure.h"
-
 #include "tests/unit/suite.h"
 
 #define LOOKUP "tests/data/models/lookup.onnx"
@@ -87,8 +85,9 @@ START_TEST(models_are_measured_and_batches_sized_by_it) {
     ck_assert_int_eq(b->aim.rows, 3);
     ck_assert_int_eq(b->aim.early_rows, 3);
     ck_assert_int_eq(c->cost.count, 0);
-    ck_assert_int_eq(c->aim.rows, 8);
-    ck_assert_int_eq(c->aim.early_rows, 8);
+    ck_assert_ptr_nonnull(c->learn); /* it is learned while it serves */
+    ck_assert_ptr_null(a->learn);
+    ck_assert_ptr_null(b->learn);
     models_close(&models);
     threads = 0;
 }
@@ -99,14 +98,14 @@ START_TEST(a_slice_is_as_long_as_the_others_have_to_wait) {
     for (int rows = 1; rows <= 64; rows *= 2) { /* ever cheaper */
         cost_add(&model.cost, rows, 1000000 + (int64_t)rows * 4000000);
     }
-    measure_aim(&model.aim, &model.cost, 64, 0, 0);
+    batch_aim_by(&model.aim, &model.cost, 64, 0, 0);
     ck_assert_int_eq(model.aim.rows, 8);
     ck_assert_int_eq(model.aim.early_rows, 2);
     ck_assert_int_eq(model.aim.reason, BATCH_FULL);
-    measure_aim(&model.aim, &model.cost, 64, 0, 20);
+    batch_aim_by(&model.aim, &model.cost, 64, 0, 20);
     ck_assert_int_eq(model.aim.rows, 4);
     ck_assert_int_eq(model.aim.reason, BATCH_SLICE);
-    measure_aim(&model.aim, &model.cost, 64, 0, 2);
+    batch_aim_by(&model.aim, &model.cost, 64, 0, 2);
     ck_assert_int_eq(model.aim.rows, 1);
     ck_assert_int_eq(model.aim.early_rows, 1);
     ck_assert_int_eq(model.aim.reason, BATCH_SLICE);
@@ -116,7 +115,7 @@ END_TEST
 START_TEST(a_batch_size_in_the_file_goes_before_the_slice) {
     struct batch_model model = {.rows_max = 64};
     cost_add(&model.cost, 1, 5000000);
-    measure_aim(&model.aim, &model.cost, 64, 32, 2);
+    batch_aim_by(&model.aim, &model.cost, 64, 32, 2);
     ck_assert_int_eq(model.aim.rows, 32);
     ck_assert_int_eq(model.aim.early_rows, 32);
     ck_assert_int_eq(model.aim.reason, BATCH_FULL);

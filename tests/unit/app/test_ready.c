@@ -51,7 +51,10 @@ START_TEST(a_batch_that_took_longer_counts_as_what_it_took) {
     push(2, 1, 1000, BATCH_FULL);
     push(3, 1, 1000, BATCH_FULL);
     ck_assert_ptr_eq(ready_pop(&ready, 0), &batches[0]);
-    ready_charge(&ready, 0, 1, 1000000);
+    ck_assert(ready_runs(&ready, 0));
+    ck_assert(!ready_runs(&ready, 1));
+    ready_done(&ready, &batches[0], 1000000);
+    ck_assert(!ready_runs(&ready, 0));
     ck_assert_ptr_eq(ready_pop(&ready, 0), &batches[2]);
     ck_assert_ptr_eq(ready_pop(&ready, 0), &batches[3]);
     ck_assert_ptr_eq(ready_pop(&ready, 0), &batches[1]);
@@ -62,7 +65,7 @@ END_TEST
 START_TEST(urgent_batches_pass_others_a_few_times_only) {
     int before = 0;
     for (int i = 0; i < 20; i++) {
-        push(i, 0, 10, i < 2 ? BATCH_FULL : BATCH_PRIORITY);
+        push(i, 0, 10, i < 2 ? BATCH_FULL : i % 2 > 0 ? BATCH_PRIORITY : BATCH_DEADLINE);
     }
     while (ready_pop(&ready, 0) != &batches[0]) {
         before++;

@@ -3,7 +3,9 @@
 
 #include <math.h>
 
+#include "batch/learn.h"
 #include "tests/unit/batch/fixture.h"
+#include "tests/unit/suite.h"
 
 enum { SPARE = 3, EMITTED_MAX = 32 };
 
@@ -120,14 +122,14 @@ START_TEST(batch_is_as_large_as_is_aimed_at) {
     }
     ck_assert_int_eq(world.emitted_count, 1); /* all threads were busy */
     ck_assert_int_eq(world.emitted[0]->count, 3);
-    ck_assert_int_eq(world.emitted[0]->aim, 3);
+    ck_assert_int_eq(world.emitted[0]->aim.rows, 3);
     ck_assert_int_eq(world.emitted[0]->reason, BATCH_SLICE);
     add_lookup(&world, 0);
     world.idle = true;
     add_lookup(&world, 0);
     ck_assert_int_eq(world.emitted_count, 2); /* one is idle: two rows are enough */
     ck_assert_int_eq(world.emitted[1]->count, 2);
-    ck_assert_int_eq(world.emitted[1]->aim, 2);
+    ck_assert_int_eq(world.emitted[1]->aim.rows, 2);
     ck_assert_int_eq(world.emitted[1]->reason, BATCH_FULL);
     world_release(&world);
 }
@@ -197,6 +199,79 @@ START_TEST(batch_is_not_held_past_a_deadline) {
     fixture_lookup_job(&job, "hurry", 1, 2, 3);
     ck_assert_int_eq(add(&world, 0, &job, 200, 300, &err), STATUS_OK);
     ck_assert_int_eq(batcher_due_us(&world.batcher), 300);
+    world_release(&world);
+    world_init(&world); /* as large as it may become it takes 400 us */
+    cost_add(&world.models[0].cost, 1, 100000);
+    ck_assert_int_eq(add(&world, 0, &job, 200, 900, &err), STATUS_OK);
+    ck_assert_int_eq(batcher_due_us(&world.batcher), 500);
+    world_release(&world);
+}
+END_TEST
+
+/* Whoever runs batches lets those pass others that have an urgent row or a near deadline;
+ * that they are full as well is no reason to wait. */
+START_TEST(a_full_batch_that_is_in_a_hurry_says_so) {
+    struct world world;
+    struct batch_row urgent = {
+        .urgent = true, .run_us = INT64_MAX, .deadline_us = INT64_MAX};
+    struct batcher_progress progress = {.parts = NULL};
+    struct job job;
+    struct error err;
+    world_init(&world);
+    world.models[0].aim = (struct batch_aim){.rows = 1, .early_rows = 1};
+    fixture_lookup_job(&job, "hurry", 1, 2, 3);
+    ck_assert_int_eq(batcher_add(&world.batcher, 0, &job, &urgent, &progress, 0, &err),
+                     STATUS_OK);
+    ck_assert_int_eq(world.emitted[0]->reason, BATCH_PRIORITY);
+    ck_assert_int_eq(add(&world, 0, &job, 500, 500, &err), STATUS_OK);
+    ck_assert_int_eq(world.emitted[1]->reason, BATCH_DEADLINE);
+    ck_assert_int_eq(add(&world, 0, &job, 500, 501, &err), STATUS_OK);
+    ck_assert_int_eq(world.emitted[2]->reason, BATCH_FULL);
+    world_release(&world);
+    world_init(&world);
+    world.idle = true;
+    world.models[0].aim = (struct batch_aim){.rows = 4, .early_rows = 1};
+    ck_assert_int_eq(add(&world, 0, &job, 500, 500, &err), STATUS_OK);
+    ck_assert_int_eq(world.emitted[0]->reason, BATCH_DEADLINE);
+    world_release(&world);
+}
+END_TEST
+
+/* A batch of the model of free shapes, as large as it is begun to be. */
+static const struct batch *learned_batch(struct world *world, int length) {
+    int before = world->emitted_count;
+    while (world->emitted_count == before) {
+        struct job job;
+        struct error err;
+        fixture_pair_job(&job, "j", length, 1.0F);
+        ck_assert_int_eq(add(world, 1, &job, 0, INT64_MAX, &err), STATUS_OK);
+    }
+    return world->emitted[before];
+}
+
+START_TEST(batches_of_free_shapes_are_as_large_as_was_learned_of_them) {
+    const struct learn_opts opts = {.rows_max = 4};
+    struct world world;
+    struct learned learned;
+    struct error err;
+    const struct batch *batch;
+    world_init(&world);
+    ck_assert_int_eq(learn_create(&opts, &world.models[1].learn, &err), STATUS_OK);
+    for (int i = 0; i < 6; i++) {
+        batch = learned_batch(&world, 8);
+        ck_assert_int_eq(batch->count, i < 2 ? 1 : i < 4 ? 2 : 4);
+        ck_assert_int_eq(batch->count, batch->aim.rows);
+        (void)!learn_note(world.models[1].learn, batch->kind, batch->count, 1000000,
+                          &learned);
+        give_back(&world, world.emitted[--world.emitted_count]);
+    }
+    batch = learned_batch(&world, 9); /* of the same kind */
+    ck_assert_int_eq(batch->count, 4);
+    ck_assert_int_eq(batch_cost_ns(batch, 3), 1000000);
+    batch = learned_batch(&world, 40);
+    ck_assert_int_eq(batch->count, 1);
+    ck_assert_int_eq(batch_cost_ns(batch, 1), 0);
+    learn_destroy(world.models[1].learn);
     world_release(&world);
 }
 END_TEST
@@ -384,28 +459,22 @@ START_TEST(a_model_is_exchanged_between_two_batches) {
 END_TEST
 
 int main(void) {
-    Suite *suite = suite_create("batcher");
-    TCase *tests = tcase_create("all");
-    SRunner *runner;
-    int failed;
-    tcase_add_test(tests, batch_leaves_when_it_is_full);
-    tcase_add_test(tests, batch_is_as_large_as_is_aimed_at);
-    tcase_add_test(tests, batch_leaves_when_its_oldest_job_is_due);
-    tcase_add_test(tests, batch_leaves_at_once_when_nothing_more_is_waiting);
-    tcase_add_test(tests, a_row_that_is_dropped_leaves_the_others_as_they_were);
-    tcase_add_test(tests, batch_is_not_held_past_a_deadline);
-    tcase_add_test(tests, every_batch_says_why_it_was_run);
-    tcase_add_test(tests, jobs_of_other_models_and_shapes_do_not_mix);
-    tcase_add_test(tests, more_shapes_than_batches_send_off_the_oldest);
-    tcase_add_test(tests,
-                   an_open_batch_is_left_to_fill_while_enough_others_are_under_way);
-    tcase_add_test(tests, a_job_that_does_not_fit_leaves_its_neighbours_alone);
-    tcase_add_test(tests, nan_is_refused_only_where_the_model_says_so);
-    tcase_add_test(tests, a_model_is_exchanged_between_two_batches);
-    suite_add_tcase(suite, tests);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    const TTest *const tests[] = {
+        batch_leaves_when_it_is_full,
+        batch_is_as_large_as_is_aimed_at,
+        batch_leaves_when_its_oldest_job_is_due,
+        batch_leaves_at_once_when_nothing_more_is_waiting,
+        a_row_that_is_dropped_leaves_the_others_as_they_were,
+        batch_is_not_held_past_a_deadline,
+        a_full_batch_that_is_in_a_hurry_says_so,
+        batches_of_free_shapes_are_as_large_as_was_learned_of_them,
+        every_batch_says_why_it_was_run,
+        jobs_of_other_models_and_shapes_do_not_mix,
+        more_shapes_than_batches_send_off_the_oldest,
+        an_open_batch_is_left_to_fill_while_enough_others_are_under_way,
+        a_job_that_does_not_fit_leaves_its_neighbours_alone,
+        nan_is_refused_only_where_the_model_says_so,
+        a_model_is_exchanged_between_two_batches,
+    };
+    return suite_run("batcher", tests, ARRAY_COUNT(tests));
 }
