@@ -65,7 +65,8 @@ int32_t coverage_count(const void *assignment, size_t size, const char *topic) {
         const uint8_t *name = take(&bytes, length);
         int32_t count = take_number(&bytes, 4);
 
-        if (count < 0 || take(&bytes, (size_t)count * sizeof(int32_t)) == NULL) {
+        if (bytes.short_of || count < 0 ||
+            take(&bytes, (size_t)count * sizeof(int32_t)) == NULL) {
             return -1;
         }
         if (strlen(topic) == length && memcmp(name, topic, length) == 0) {
