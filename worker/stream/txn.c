@@ -410,18 +410,34 @@ static enum status commit(struct stream *stream, size_t *committed, struct error
     return STATUS_OK;
 }
 
+static enum status abort_transaction(struct stream *stream, struct error *err) {
+    enum status status;
+
+    watchdog_enter(&stream->watchdog, "abort_transaction");
+    status = judge(stream, "abort_transaction",
+                   rd_kafka_abort_transaction(stream->producer.client,
+                                              stream->txn.call_timeout_ms),
+                   err);
+    watchdog_leave(&stream->watchdog);
+    return status;
+}
+
+/* Without a transaction what is queued goes out all the same, and a report that came
+ * later would count for the next attempt. */
+static enum status await_reports(struct stream *stream, struct error *err) {
+    rd_kafka_resp_err_t code =
+        rd_kafka_flush(stream->producer.client, stream->txn.call_timeout_ms);
+
+    return code == RD_KAFKA_RESP_ERR_NO_ERROR
+               ? STATUS_OK
+               : error_set(err, STATUS_AGAIN, "delivery: %s", rd_kafka_err2str(code));
+}
+
 static enum status abort_it(struct stream *stream, size_t *committed, struct error *err) {
-    enum status status = STATUS_OK;
+    enum status status = exactly_once(stream) ? abort_transaction(stream, err)
+                                              : await_reports(stream, err);
 
     (void)committed;
-    if (exactly_once(stream)) {
-        watchdog_enter(&stream->watchdog, "abort_transaction");
-        status = judge(stream, "abort_transaction",
-                       rd_kafka_abort_transaction(stream->producer.client,
-                                                  stream->txn.call_timeout_ms),
-                       err);
-        watchdog_leave(&stream->watchdog);
-    }
     if (status != STATUS_OK) {
         return fail(stream, status, err);
     }

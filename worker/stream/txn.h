@@ -15,7 +15,7 @@
  * a replay is from memory.
  *
  * With at-least-once there is no transaction: PUBLISH queues, OFFSETS waits for all
- * delivery reports, COMMIT commits the offsets, ABORT only forgets.
+ * delivery reports, COMMIT commits the offsets, ABORT waits for what reports are left.
  *
  * Depends on: stream/internal.h's parts.
  * Ownership: holds a generation while a transaction is open.

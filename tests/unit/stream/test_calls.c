@@ -1,0 +1,166 @@
+/* What the stream's calls carry to the brokers when the group or the brokers move between
+ * two of them. */
+#include "stream/internal.h"
+#include "tests/unit/stream/calls.h"
+#include "tests/unit/stream/fixture.h"
+
+enum { PRODUCE = 0, ADD_OFFSETS_TO_TXN = 25 };
+#define COUNT 200
+
+static size_t kept_count;
+
+static void keep(struct fixture *f, struct record *record) {
+    record->next = f->kept;
+    f->kept = record;
+    kept_count++;
+}
+
+/* All records have their outcomes before the next round, so that they are committed
+ * together. */
+static void keep_and_answer(size_t count) {
+    int64_t deadline_us = clock_now_us() + PATIENCE_US;
+    kept_count = 0;
+    fixture.answer = keep;
+    while (kept_count < count) {
+        fixture_round();
+        ck_assert(clock_now_us() < deadline_us);
+    }
+    while (fixture.kept != NULL) {
+        struct record *record = fixture.kept;
+        fixture.kept = record->next;
+        fixture_echo(&fixture, record);
+    }
+}
+
+static void round_until(bool (*is_so)(void)) {
+    int64_t deadline_us = clock_now_us() + PATIENCE_US;
+    while (!is_so()) {
+        fixture_round();
+        ck_assert(clock_now_us() < deadline_us);
+    }
+}
+
+/* ---- runs of results ---- */
+
+static int runs;        /* queued so far */
+static int refused_run; /* the one that is refused; 0 for none */
+
+int rd_kafka_produce_batch(rd_kafka_topic_t *topic, int32_t partition, int flags,
+                           rd_kafka_message_t *messages, int count) {
+    int (*real)(rd_kafka_topic_t *, int32_t, int, rd_kafka_message_t *, int);
+    if (++runs != refused_run) {
+        CALLS_REAL(real, "rd_kafka_produce_batch");
+        return real(topic, partition, flags, messages, count);
+    }
+    for (int i = 0; i < count; i++) {
+        messages[i].err = RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION;
+    }
+    return 0;
+}
+
+static bool an_attempt_failed(void) {
+    return fixture_stats().transactions_aborted > 0;
+}
+
+/* The first run of the attempt is on its way when the second is refused: its report must
+ * be in before the next attempt, which would count it as its own. */
+START_TEST(at_least_once_counts_no_report_of_an_attempt_before) {
+    fixture_start(STREAM_AT_LEAST_ONCE);
+    fixture_send_numbers(0, COUNT);
+    fixture_open();
+    fixture.stream->txn.call_timeout_ms = 100;
+    keep_and_answer(COUNT);
+    rd_kafka_mock_broker_push_request_error_rtts(fixture.cluster, 1, PRODUCE, 1,
+                                                 RD_KAFKA_RESP_ERR_NO_ERROR, 1500);
+    refused_run = 2;
+    round_until(an_attempt_failed);
+    ck_assert_int_eq(runs, 2);
+    ck_assert_int_eq(rd_kafka_outq_len(fixture.stream->producer.client), 0);
+    fixture_run_until_committed(COUNT);
+    ck_assert_uint_eq(fixture_stats().results_out, COUNT);
+    fixture_stop();
+}
+END_TEST
+
+/* ---- the generation that offsets go with ---- */
+
+#define SENDS_MAX 64
+
+static struct {
+    void *bytes[SENDS_MAX]; /* of the group's metadata in each call */
+    size_t sizes[SENDS_MAX];
+    size_t count;
+} sent;
+
+rd_kafka_error_t *rd_kafka_send_offsets_to_transaction(
+    rd_kafka_t *client, const rd_kafka_topic_partition_list_t *offsets,
+    const rd_kafka_consumer_group_metadata_t *metadata, int timeout_ms) {
+    rd_kafka_error_t *(*real)(rd_kafka_t *, const rd_kafka_topic_partition_list_t *,
+                              const rd_kafka_consumer_group_metadata_t *, int);
+    ck_assert_uint_lt(sent.count, SENDS_MAX);
+    ck_assert_ptr_null(rd_kafka_consumer_group_metadata_write(
+        metadata, &sent.bytes[sent.count], &sent.sizes[sent.count]));
+    sent.count++;
+    CALLS_REAL(real, "rd_kafka_send_offsets_to_transaction");
+    return real(client, offsets, metadata, timeout_ms);
+}
+
+static bool offsets_were_sent(void) {
+    return sent.count > 0;
+}
+
+static bool the_transaction_ended(void) {
+    return fixture_stats().transactions_committed + fixture_stats().transactions_aborted >
+           0;
+}
+
+/* What the poll thread does when the group has moved on. */
+static void move_on(void) {
+    struct generation *old = fixture.stream->source.generation;
+    struct generation *moved = malloc(sizeof *moved);
+    ck_assert_ptr_nonnull(moved);
+    *moved =
+        (struct generation){.metadata = rd_kafka_consumer_group_metadata_new_with_genid(
+                                "group", 1000, "somebody", NULL),
+                            .references = 1};
+    fixture.stream->source.generation = moved;
+    source_generation_drop(fixture.stream, old);
+}
+
+/* A call that was not answered is resumed as it was: with a later generation the broker
+ * would take the offsets of whoever held the partitions before. */
+START_TEST(offsets_go_with_the_generation_of_their_transaction) {
+    fixture_start(STREAM_EXACTLY_ONCE);
+    log_setup(LOG_LEVEL_COUNT, LOG_FORMAT_TEXT); /* librdkafka's errors are meant */
+    fixture_send_numbers(0, COUNT);
+    fixture_open();
+    fixture.stream->txn.call_timeout_ms = 200;
+    keep_and_answer(COUNT);
+    for (int i = 0; i < 1000; i++) {
+        rd_kafka_mock_push_request_errors(fixture.cluster, ADD_OFFSETS_TO_TXN, 1,
+                                          RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS);
+    }
+    round_until(offsets_were_sent);
+    ck_assert_int_eq(fixture.stream->txn.phase, TXN_OFFSETS);
+    move_on();
+    rd_kafka_mock_clear_request_errors(fixture.cluster, ADD_OFFSETS_TO_TXN);
+    round_until(the_transaction_ended);
+    ck_assert_uint_ge(sent.count, 2);
+    for (size_t i = 0; i < sent.count; i++) {
+        ck_assert_uint_eq(sent.sizes[i], sent.sizes[0]);
+        ck_assert_mem_eq(sent.bytes[i], sent.bytes[0], sent.sizes[0]);
+    }
+    for (size_t i = 0; i < sent.count; i++) {
+        free(sent.bytes[i]);
+    }
+    fixture_stop();
+}
+END_TEST
+
+int main(void) {
+    const TTest *const tests[] = {
+        offsets_go_with_the_generation_of_their_transaction,
+        at_least_once_counts_no_report_of_an_attempt_before,
+    };
+    return suite_run("calls", tests, ARRAY_COUNT(tests));
+}
