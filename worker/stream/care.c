@@ -7,6 +7,7 @@
 #include "stream/fence.h"
 #include "stream/internal.h"
 #include "stream/mark.h"
+#include "stream/offsets.h"
 
 #define ALONE_MAX 2 /* ends with a record alone, before it is condemned */
 #define RETRY_US 200000
@@ -90,9 +91,10 @@ static bool all_fine(rd_kafka_event_t *event) {
     return fine;
 }
 
-/* Commits the list by itself and waits for the answer; false where none came, or no. */
+/* Commits the list by itself and waits for the answer; false where none came, or no, or
+ * where a lease was lost since `losses`. */
 static bool commit_marks(struct stream *stream, rd_kafka_topic_partition_list_t *list,
-                         int timeout_ms) {
+                         uint64_t losses, int timeout_ms) {
     rd_kafka_queue_t *queue = rd_kafka_queue_new(stream->source.consumer);
     rd_kafka_event_t *event = NULL;
     bool fine = false;
@@ -100,8 +102,7 @@ static bool commit_marks(struct stream *stream, rd_kafka_topic_partition_list_t 
     if (queue == NULL) {
         return false;
     }
-    if (rd_kafka_commit_queue(stream->source.consumer, list, queue, NULL, NULL) ==
-        RD_KAFKA_RESP_ERR_NO_ERROR) {
+    if (offsets_send(stream, list, losses, queue, NULL) == RD_KAFKA_RESP_ERR_NO_ERROR) {
         event = rd_kafka_queue_poll(queue, timeout_ms);
     }
     if (event != NULL) {
@@ -116,11 +117,13 @@ static bool commit_marks(struct stream *stream, rd_kafka_topic_partition_list_t 
 /* Commits one lease's offset again, with a mark. */
 static bool mark_one(struct stream *stream, const struct lease *lease, char state,
                      int timeout_ms) {
+    uint64_t losses = window_losses(&stream->window);
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
     bool fine;
 
     mark_again(stream, lease, state, list_add(stream, list, lease));
-    fine = commit_marks(stream, list, timeout_ms);
+    fine = !window_is_lost(&stream->window, lease) &&
+           commit_marks(stream, list, losses, timeout_ms);
     rd_kafka_topic_partition_list_destroy(list);
     if (!fine) {
         stream->care_retry_us = clock_now_us() + RETRY_US;
@@ -244,14 +247,15 @@ static bool look(struct stream *stream, rd_kafka_topic_partition_list_t *found) 
 }
 
 static void learn(struct stream *stream) {
+    uint64_t losses = window_losses(&stream->window);
     rd_kafka_topic_partition_list_t *found = list_unknown(stream);
     rd_kafka_topic_partition_list_t *marks = rd_kafka_topic_partition_list_new(16);
     bool fine = found->cnt == 0 || look(stream, found);
 
     if (found->cnt > 0 && fine) {
         judge_all(stream, found, marks);
-        fine =
-            marks->cnt == 0 || commit_marks(stream, marks, stream->txn.call_timeout_ms);
+        fine = marks->cnt == 0 ||
+               commit_marks(stream, marks, losses, stream->txn.call_timeout_ms);
     }
     if (fine) {
         take_up(stream, marks);
@@ -428,8 +432,10 @@ void care_close_add(struct stream *stream, rd_kafka_topic_partition_list_t *list
 
 void care_close(struct stream *stream, rd_kafka_topic_partition_list_t *list) {
     if (list->cnt > 0) {
-        /* Where it fails, the next holder takes care without need. */
-        (void)commit_marks(stream, list, CLOSE_TIMEOUT_MS);
+        /* The leases are lost, but the group does not know yet.  Where it fails, the next
+         * holder takes care without need. */
+        (void)commit_marks(stream, list, window_losses(&stream->window),
+                           CLOSE_TIMEOUT_MS);
     }
     rd_kafka_topic_partition_list_destroy(list);
 }

@@ -48,6 +48,24 @@ int64_t offsets_find(struct stream *stream, rd_kafka_topic_partition_list_t *off
     return found->offset;
 }
 
+rd_kafka_resp_err_t offsets_send(struct stream *stream,
+                                 const rd_kafka_topic_partition_list_t *offsets,
+                                 uint64_t losses, rd_kafka_queue_t *queue, void *opaque) {
+    struct window *window = &stream->window;
+    rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR__ASSIGNMENT_LOST;
+
+    /* Under the lock by which leases are lost: librdkafka's thread then meets the commit
+     * before it hears that the partitions are given up, and goes on to another
+     * generation.  The call only leaves the list to that thread. */
+    pthread_mutex_lock(&window->lock);
+    if (window->losses == losses) {
+        code =
+            rd_kafka_commit_queue(stream->source.consumer, offsets, queue, NULL, opaque);
+    }
+    pthread_mutex_unlock(&window->lock);
+    return code;
+}
+
 /* The answer to the commit that was sent last; STATUS_AGAIN while there is none. */
 static enum status read_reply(struct stream *stream, struct error *err) {
     struct txn *txn = &stream->txn;
@@ -74,6 +92,7 @@ static enum status read_reply(struct stream *stream, struct error *err) {
 
 enum status offsets_commit(struct stream *stream, struct error *err) {
     struct txn *txn = &stream->txn;
+    uint64_t losses = window_losses(&stream->window);
     rd_kafka_topic_partition_list_t *offsets;
     rd_kafka_resp_err_t code;
 
@@ -84,8 +103,8 @@ enum status offsets_commit(struct stream *stream, struct error *err) {
         return error_set(err, STATUS_ABORT_TXN, "partitions were taken away");
     }
     offsets = offsets_of_taken(stream);
-    code = rd_kafka_commit_queue(stream->source.consumer, offsets, txn->offset_replies,
-                                 NULL, (void *)++txn->offset_serial);
+    code = offsets_send(stream, offsets, losses, txn->offset_replies,
+                        (void *)++txn->offset_serial);
     rd_kafka_topic_partition_list_destroy(offsets);
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
         return error_set(err, STATUS_ABORT_TXN, "committing offsets: %s",

@@ -414,10 +414,10 @@ static enum status abort_transaction(struct stream *stream, struct error *err) {
     enum status status;
 
     watchdog_enter(&stream->watchdog, "abort_transaction");
-    status = judge(stream, "abort_transaction",
-                   rd_kafka_abort_transaction(stream->producer.client,
-                                              stream->txn.call_timeout_ms),
-                   err);
+    status = judge(
+        stream, "abort_transaction",
+        rd_kafka_abort_transaction(stream->producer.client, stream->txn.call_timeout_ms),
+        err);
     watchdog_leave(&stream->watchdog);
     return status;
 }

@@ -229,10 +229,20 @@ void window_lose(struct window *window, struct lease *lease) {
     pthread_mutex_lock(&window->lock);
     assert(lease->state != LEASE_LOST);
     lease->state = LEASE_LOST;
+    window->losses++;
     window->leases_held -= lease->input < window->inputs_counted;
     window->woken = true;
     pthread_cond_signal(&window->outcome);
     pthread_mutex_unlock(&window->lock);
+}
+
+uint64_t window_losses(struct window *window) {
+    uint64_t losses;
+
+    pthread_mutex_lock(&window->lock);
+    losses = window->losses;
+    pthread_mutex_unlock(&window->lock);
+    return losses;
 }
 
 /* ---- the commit thread's side ---- */

@@ -105,6 +105,7 @@ struct window {
     pthread_cond_t outcome; /* the commit thread waits for outcomes */
     /* Under lock. */
     bool woken;
+    uint64_t losses;      /* leases lost so far */
     size_t records, size; /* in flight */
     size_t leases_held;   /* of the first inputs_counted inputs */
     struct slot *incoming, *incoming_last;
@@ -160,6 +161,9 @@ bool window_wait_drained(struct window *window, const struct lease *lease,
 
 /* The lease is over; it must not be touched after.  Runs on: poll thread. */
 void window_lose(struct window *window, struct lease *lease);
+
+/* How many leases were lost so far: where it is still the same, what was ours is. */
+uint64_t window_losses(struct window *window);
 
 /* Any thread: there are outcomes. */
 void window_wake(struct window *window);

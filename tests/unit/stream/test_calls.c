@@ -1,6 +1,7 @@
 /* What the stream's calls carry to the brokers when the group or the brokers move between
  * two of them. */
 #include "stream/internal.h"
+#include "stream/rebalance.h"
 #include "tests/unit/stream/calls.h"
 #include "tests/unit/stream/fixture.h"
 
@@ -157,9 +158,79 @@ START_TEST(offsets_go_with_the_generation_of_their_transaction) {
 }
 END_TEST
 
+/* ---- marks ---- */
+
+static rd_kafka_topic_partition_list_t *first_partition(int64_t offset) {
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(list, "in", 0)->offset = offset;
+    return list;
+}
+
+static void commit_by(rd_kafka_t *member, int64_t offset) {
+    rd_kafka_topic_partition_list_t *list = first_partition(offset);
+    ck_assert_int_eq(rd_kafka_commit(member, list, 0), 0);
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
+typedef rd_kafka_resp_err_t (*committed_fn)(rd_kafka_t *,
+                                            rd_kafka_topic_partition_list_t *, int);
+
+static committed_fn real_committed(void) {
+    committed_fn real;
+    CALLS_REAL(real, "rd_kafka_committed");
+    return real;
+}
+
+static bool is_to_go, is_taken_away; /* during a look */
+
+/* Whether the partition's first record has come, so that it is marked after the look. */
+static bool has_record(void) {
+    for (const struct lease *lease = fixture.stream->window.leases; lease != NULL;
+         lease = lease->next) {
+        if (lease->partition == 0) {
+            return atomic_load(&lease->first_offset) >= 0;
+        }
+    }
+    return false;
+}
+
+/* The partitions go to another worker after the brokers have answered the look, and that
+ * one commits; the mock takes it from members alone, so it is this one under its name. */
+rd_kafka_resp_err_t rd_kafka_committed(rd_kafka_t *client,
+                                       rd_kafka_topic_partition_list_t *list,
+                                       int timeout_ms) {
+    rd_kafka_resp_err_t code = real_committed()(client, list, timeout_ms);
+    if (is_to_go && !is_taken_away && has_record()) {
+        is_taken_away = true;
+        rebalance_cb(client, RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS, list,
+                     &fixture.stream->context);
+        commit_by(client, 40);
+    }
+    return code;
+}
+
+static bool it_was_taken_away(void) {
+    return is_taken_away;
+}
+
+START_TEST(a_mark_does_not_take_a_partition_back_that_was_taken_away) {
+    rd_kafka_topic_partition_list_t *list = first_partition(0);
+    fixture_start(STREAM_AT_LEAST_ONCE); /* the mock keeps offsets committed so */
+    fixture_send_numbers(0, COUNT);
+    fixture_open();
+    is_to_go = true;
+    round_until(it_was_taken_away);
+    ck_assert_int_eq(real_committed()(fixture.stream->source.consumer, list, 10000), 0);
+    ck_assert_int_eq(list->elems[0].offset, 40);
+    rd_kafka_topic_partition_list_destroy(list);
+    fixture_stop();
+}
+END_TEST
+
 int main(void) {
     const TTest *const tests[] = {
         offsets_go_with_the_generation_of_their_transaction,
+        a_mark_does_not_take_a_partition_back_that_was_taken_away,
         at_least_once_counts_no_report_of_an_attempt_before,
     };
     return suite_run("calls", tests, ARRAY_COUNT(tests));
