@@ -1,6 +1,7 @@
 #include "stream/client.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdatomic.h>
 
 #include "base/clock.h"
@@ -14,6 +15,7 @@
 /* Cooperative rebalancing is sound from this librdkafka on. */
 #define COOPERATIVE_SINCE 0x020601ff
 #define LOG_LINES_PER_SECOND 20
+#define POLL_INTERVAL_MS 45000 /* as in consumer_defaults */
 
 struct default_property {
     const char *name;
@@ -40,6 +42,9 @@ static const struct default_property consumer_defaults[] = {
      * how long its partitions stand still. */
     {"session.timeout.ms", "10000"},
     {"heartbeat.interval.ms", "2000"},
+    /* librdkafka waits so long for an answer to JoinGroup, and for nothing else: one that
+     * is lost on the way costs that much.  We poll all the time. */
+    {"max.poll.interval.ms", "45000"},
     /* Large fetches, enough of them ahead to last through a commit, memory bounded. */
     {"fetch.message.max.bytes", "4194304"},
     {"fetch.wait.max.ms", "50"},
@@ -273,6 +278,20 @@ int64_t client_number(const rd_kafka_conf_t *conf, const char *name, int64_t oth
     return (int64_t)strtoll(text, NULL, 10);
 }
 
+/* librdkafka refuses an interval below the session: where the user chose a longer one,
+ * our default follows. */
+static enum status fit_poll_interval(rd_kafka_conf_t *conf, struct error *err) {
+    int64_t session_ms = client_number(conf, "session.timeout.ms", 0);
+    char text[VALUE_TEXT_MAX];
+
+    if (session_ms <= POLL_INTERVAL_MS ||
+        client_number(conf, "max.poll.interval.ms", 0) != POLL_INTERVAL_MS) {
+        return STATUS_OK;
+    }
+    snprintf(text, sizeof text, "%" PRId64, session_ms);
+    return set_property(conf, "max.poll.interval.ms", text, err);
+}
+
 static enum status fill_consumer(const struct stream_opts *opts, const char *member,
                                  rd_kafka_conf_t *conf, struct error *err) {
     enum status status =
@@ -286,6 +305,9 @@ static enum status fill_consumer(const struct stream_opts *opts, const char *mem
     }
     if (status == STATUS_OK) {
         status = set_properties(conf, opts->consumer, opts->consumer_count, err);
+    }
+    if (status == STATUS_OK) {
+        status = fit_poll_interval(conf, err);
     }
     if (status == STATUS_OK) {
         status = set_defaults(conf, consumer_fixed, ARRAY_COUNT(consumer_fixed), err);

@@ -64,6 +64,25 @@ START_TEST(the_users_properties_win_over_defaults) {
 }
 END_TEST
 
+static int64_t poll_interval_with(const char *name, const char *value) {
+    rd_kafka_conf_t *conf;
+    int64_t interval;
+    property[1] = (struct stream_property){name, value};
+    ck_assert_int_eq(client_conf(CLIENT_CONSUMER, &opts, "name", &context, &conf, &err),
+                     STATUS_OK);
+    interval = client_number(conf, "max.poll.interval.ms", 0);
+    rd_kafka_conf_destroy(conf);
+    return interval;
+}
+
+/* So long it waits for an answer to its wish to join the group. */
+START_TEST(a_join_that_is_not_answered_is_given_up_within_a_minute) {
+    ck_assert_int_eq(poll_interval_with("session.timeout.ms", "7000"), 45000);
+    ck_assert_int_eq(poll_interval_with("session.timeout.ms", "60000"), 60000);
+    ck_assert_int_eq(poll_interval_with("max.poll.interval.ms", "12000"), 12000);
+}
+END_TEST
+
 START_TEST(a_member_has_its_name_and_a_static_one_a_longer_session) {
     char name[32];
     size_t size = sizeof name;
@@ -111,6 +130,7 @@ int main(void) {
         an_unknown_property_is_named,
         a_value_that_is_refused_is_told_unless_it_is_a_secret,
         the_users_properties_win_over_defaults,
+        a_join_that_is_not_answered_is_given_up_within_a_minute,
         a_member_has_its_name_and_a_static_one_a_longer_session,
         cooperative_rebalancing_needs_a_librdkafka_in_which_it_works,
         without_brokers_there_is_nothing_to_open,
