@@ -3,6 +3,9 @@
 
 #include <sched.h>
 #include <stddef.h>
+#if defined(__x86_64__)
+#include <xmmintrin.h>
+#endif
 
 #include "base/compiler.h"
 
@@ -48,6 +51,24 @@ enum cpu_level cpu_level(void) {
 
 const char *cpu_level_name(enum cpu_level level) {
     return level_names[level];
+}
+
+unsigned cpu_flush_tiny(void) {
+#if defined(__x86_64__)
+    const unsigned state = _mm_getcsr();
+    _mm_setcsr(state | _MM_FLUSH_ZERO_ON);
+    return state;
+#else
+    return 0;
+#endif
+}
+
+void cpu_restore(unsigned state) {
+#if defined(__x86_64__)
+    _mm_setcsr(state);
+#else
+    (void)state;
+#endif
 }
 
 int cpu_count(void) {

@@ -19,6 +19,13 @@ enum cpu_level cpu_level(void);
 /* "portable", "avx2", "avx512". */
 const char *cpu_level_name(enum cpu_level level);
 
+/* From here on this thread's floating-point results that are too small for a normal
+ * number are 0: each costs Intel's processors a hundred steps, and what multiplies it a
+ * hundred more.  Returns what cpu_restore takes; does nothing on processors that do not
+ * mind. */
+unsigned cpu_flush_tiny(void);
+void cpu_restore(unsigned state);
+
 /* Processors this process may run on, at least 1 (the affinity mask counts). */
 int cpu_count(void);
 

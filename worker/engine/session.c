@@ -14,6 +14,7 @@
 
 #include <assert.h>
 
+#include "base/cpu.h"
 #include "base/size.h"
 #include "engine/session_impl.h"
 
@@ -445,19 +446,8 @@ enum status session_run_node(struct session *session, int n, struct error *err) 
     return status;
 }
 
-enum status session_run(struct session *session, const struct tensor *inputs,
-                        struct error *err) {
-    const struct graph *graph = session->graph;
-    bool same = session->ready;
-    for (int i = 0; same && i < graph->input_count; i++) {
-        same = same_dims(&session->dims[i], &inputs[i]);
-    }
-    if (!same) {
-        return error_set(err, STATUS_INVALID, "run without prepare for these shapes");
-    }
-    session->own.iterations = 0;
-    set_inputs(session, inputs);
-    for (int n = 0; n < graph->node_count; n++) {
+static enum status run_nodes(struct session *session, struct error *err) {
+    for (int n = 0; n < session->graph->node_count; n++) {
         const struct slice *slice = session_slice(session, n);
         enum status status = slice != NULL ? session_run_slice(session, slice, err)
                                            : session_run_node(session, n, err);
@@ -467,6 +457,26 @@ enum status session_run(struct session *session, const struct tensor *inputs,
         }
     }
     return STATUS_OK;
+}
+
+enum status session_run(struct session *session, const struct tensor *inputs,
+                        struct error *err) {
+    const struct graph *graph = session->graph;
+    bool same = session->ready;
+    unsigned state;
+    enum status status;
+    for (int i = 0; same && i < graph->input_count; i++) {
+        same = same_dims(&session->dims[i], &inputs[i]);
+    }
+    if (!same) {
+        return error_set(err, STATUS_INVALID, "run without prepare for these shapes");
+    }
+    session->own.iterations = 0;
+    set_inputs(session, inputs);
+    state = cpu_flush_tiny();
+    status = run_nodes(session, err);
+    cpu_restore(state);
+    return status;
 }
 
 const struct tensor *session_output(const struct session *session, int index) {
