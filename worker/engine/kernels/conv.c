@@ -69,6 +69,14 @@ static bool is_direct(const struct conv *conv) {
                INT32_MAX;
 }
 
+/* Told without the image's size, which packing does not know; ops see to it that offsets
+ * in an image are of 32 bits. */
+static bool is_dot(const struct conv *conv) {
+    return conv->x_layout == LAYOUT_NHWC && conv->groups == 1 && !conv->pool_2x2 &&
+           conv->kernel_h * conv->kernel_w <= CONV_DIRECT_TAPS_MAX &&
+           conv_dot_suits(conv->channels_out, conv_taps(conv));
+}
+
 /* Fewer channels than this do not pay for the transforms. */
 #define WINOGRAD_CHANNELS_MIN 16
 
@@ -96,6 +104,9 @@ static enum conv_way conv_way(const struct conv *conv) {
     if (is_winograd(conv)) {
         return CONV_WINOGRAD;
     }
+    if (is_dot(conv)) {
+        return CONV_DOT;
+    }
     return is_direct(conv) ? CONV_DIRECT : CONV_ROWS;
 }
 
@@ -112,7 +123,8 @@ bool conv_rows_are_image(const struct conv *conv) {
 bool conv_can_accumulate(const struct conv *conv) {
     const enum conv_way way = conv_way(conv);
     return !conv->pool_2x2 && conv->y_layout == LAYOUT_NHWC &&
-           (way == CONV_DIRECT || way == CONV_ROWS || way == CONV_WINOGRAD);
+           (way == CONV_DIRECT || way == CONV_DOT || way == CONV_ROWS ||
+            way == CONV_WINOGRAD);
 }
 
 size_t conv_pack_size(const struct conv *conv) {
@@ -135,6 +147,7 @@ size_t conv_pack_size(const struct conv *conv) {
             return SIZE_MAX;
         }
         return size;
+    case CONV_DOT:
     case CONV_SHIFT:
     case CONV_DEPTHWISE_NCHW:
     case CONV_DEPTHWISE_NHWC:
@@ -153,6 +166,9 @@ void conv_pack(const struct conv *conv, const float *w, float *packed) {
     case CONV_DIRECT:
     case CONV_ROWS:
         conv_rows_pack(conv, w, packed);
+        return;
+    case CONV_DOT:
+        conv_dot_pack(conv, w, packed);
         return;
     case CONV_WINOGRAD:
         conv_winograd_pack(conv, w, packed);
@@ -186,10 +202,14 @@ static bool clamps_alone(const struct conv *conv) {
     return act_clamps(&conv->act, &floor, &ceil) == NULL;
 }
 
+static bool reads_padded(enum conv_way way) {
+    return way == CONV_DIRECT || way == CONV_DOT;
+}
+
 static struct conv_scratch scratch_of(const struct conv *conv) {
     struct conv_scratch s = {0};
     const enum conv_way way = conv_way(conv);
-    if (way == CONV_DIRECT && conv_is_padded(conv)) {
+    if (reads_padded(way) && conv_is_padded(conv)) {
         s.image = floats(conv->channels_in, conv_padded_h(conv), conv_padded_w(conv));
     }
     if ((way == CONV_ROWS || way == CONV_DEPTHWISE_NHWC) &&
@@ -297,6 +317,10 @@ static void run_image(const struct conv *conv, enum conv_way way, const float *x
         conv_direct_run(conv, x, packed, bias, y);
         finish_image(conv, y);
         return;
+    case CONV_DOT:
+        conv_dot_run(conv, x, packed, bias, y);
+        finish_image(conv, y);
+        return;
     case CONV_COLUMNS:
         conv_columns_run(conv, x, packed, bias, y, piece);
         finish_image(conv, y);
@@ -348,7 +372,7 @@ void conv_run(const struct conv *conv, int64_t batch, const float *x, const floa
         conv_winograd_run(conv, batch, x, packed, bias, y, piece);
         return;
     }
-    if (way == CONV_DIRECT && is_one_row(conv)) {
+    if (reads_padded(way) && is_one_row(conv)) {
         plain.in_h = plain.out_h = 1;
         plain.in_w = plain.out_w = batch * conv->in_h * conv->in_w;
         run_image(&plain, way, x, packed, bias, y, piece);
@@ -360,7 +384,7 @@ void conv_run(const struct conv *conv, int64_t batch, const float *x, const floa
     }
     for (int64_t i = 0; i < batch; i++, x += x_count, y += y_count) {
         const float *from = x;
-        if (s.image > 0 && way == CONV_DIRECT) {
+        if (s.image > 0 && reads_padded(way)) {
             pad_image(conv, x, image);
             from = image;
         } else if (s.image > 0) {

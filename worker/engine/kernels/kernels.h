@@ -92,6 +92,26 @@ struct conv_shift {
 
 #define CONV_SHIFT_SLACK 16
 
+/* Rows of pixels of few output channels, channels innermost: what a window holds lies in
+ * pieces, as its weights do. */
+struct conv_dot {
+    const float *x;            /* the first pixel's window */
+    int64_t x_row;             /* between the x of two output rows */
+    int64_t x_pixel;           /* between the x of two output columns */
+    const int32_t *pieces;     /* [piece_count] offsets from a window's begin */
+    int64_t piece_count, size; /* size: floats of a piece */
+    const float *w;            /* [outputs, piece_count, size] */
+    int64_t w_output, outputs; /* at most CONV_DOT_OUTPUTS */
+    const float *bias;         /* [outputs] or NULL */
+    float floor, ceil;
+    float *y; /* [rows, columns, y_pixel] */
+    int64_t y_row, y_pixel;
+    int64_t out_h, out_w;
+    bool accumulate;
+};
+
+#define CONV_DOT_OUTPUTS 4
+
 /* A run of output pixels of one row that use the same taps, one channel a group,
  * channels innermost. */
 struct conv_depthwise {
@@ -142,6 +162,7 @@ struct kernels {
     float (*dot)(int64_t count, const float *a, const float *b);
     void (*conv_strip)(const struct conv_strip *s);
     void (*conv_shift)(const struct conv_shift *s);
+    void (*conv_dot)(const struct conv_dot *d);
     /* y[i] += w * x[i * stride]. */
     void (*axpy)(int64_t count, float w, const float *x, int64_t stride, float *y);
     /* y[i] += w[i] * x[i]. */

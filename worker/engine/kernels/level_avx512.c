@@ -19,6 +19,7 @@
 #include "engine/kernels/gemm.inc"
 #include "engine/kernels/gemm_pairs.inc"
 #include "engine/kernels/conv.inc"
+#include "engine/kernels/conv_dot.inc"
 #include "engine/kernels/winograd.inc"
 #include "engine/kernels/forest.inc"
 #include "engine/kernels/level.inc"

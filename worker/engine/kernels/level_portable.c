@@ -128,6 +128,24 @@ static void conv_shift(const struct conv_shift *s) {
     }
 }
 
+static void conv_dot(const struct conv_dot *d) {
+    for (int64_t i = 0; i < d->out_h * d->out_w * d->outputs; i++) {
+        const int64_t pixel = i / d->outputs, o = i % d->outputs;
+        const int64_t row = pixel / d->out_w, column = pixel % d->out_w;
+        const float *x = d->x + row * d->x_row + column * d->x_pixel;
+        const float *w = d->w + o * d->w_output;
+        float *y = d->y + row * d->y_row + column * d->y_pixel + o;
+        float sum = d->bias != NULL ? d->bias[o] : 0.0F;
+        sum += d->accumulate ? *y : 0.0F;
+        for (int64_t k = 0; k < d->piece_count; k++, w += d->size) {
+            for (int64_t c = 0; c < d->size; c++) {
+                sum += x[d->pieces[k] + c] * w[c];
+            }
+        }
+        *y = clamped(sum, d->floor, d->ceil);
+    }
+}
+
 static void conv_depthwise(const struct conv_depthwise *d) {
     for (int64_t i = 0; i < d->pixels * d->channels; i++) {
         const int64_t p = i / d->channels, c = i % d->channels;
