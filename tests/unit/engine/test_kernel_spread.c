@@ -29,7 +29,10 @@ static struct spread random_spread(void) {
               v.pad_top - number_between(-1, 2);
     v.out_w = (v.in_w - 1) * v.stride_w + (v.kernel_w - 1) * v.dilation_w + 1 -
               v.pad_left - number_between(-1, 2);
-    v.turned = spread_can_turn(&v) && number_between(0, 3) > 0;
+    v.way = (enum spread_way)number_between(SPREAD_ADDED, SPREAD_PHASES);
+    if (!spread_allows(&v, v.way)) {
+        v.way = SPREAD_PHASES;
+    }
     return v;
 }
 
@@ -93,22 +96,41 @@ START_TEST(a_transposed_convolution_is_its_definition) {
 }
 END_TEST
 
+static struct spread doubled(enum spread_way way, int64_t inputs, int64_t outputs,
+                             int64_t side) {
+    return (struct spread){.channels_in = inputs,
+                           .channels_out = outputs,
+                           .in_h = side,
+                           .in_w = side / 2,
+                           .out_h = 2 * side + 1,
+                           .out_w = side / 2 * 2 + 1,
+                           .kernel_h = 3,
+                           .kernel_w = 3,
+                           .stride_h = 2,
+                           .stride_w = 2,
+                           .dilation_h = 1,
+                           .dilation_w = 1,
+                           .way = way};
+}
+
 /* Pieces of an image are added up over their borders. */
 START_TEST(a_large_image_is_spread_in_pieces) {
     FOR_EACH_LEVEL(level) {
-        const struct spread v = {.channels_in = 3,
-                                 .channels_out = 70,
-                                 .in_h = 20,
-                                 .in_w = 9,
-                                 .out_h = 41,
-                                 .out_w = 19,
-                                 .kernel_h = 3,
-                                 .kernel_w = 3,
-                                 .stride_h = 2,
-                                 .stride_w = 2,
-                                 .dilation_h = 1,
-                                 .dilation_w = 1};
-        check(&v, 2);
+        for (int way = SPREAD_ADDED; way <= SPREAD_PHASES; way += SPREAD_PHASES) {
+            const struct spread many = doubled((enum spread_way)way, 3, 70, 20);
+            const struct spread deep = doubled((enum spread_way)way, 256, 5, 18);
+            check(&many, 2);
+            check(&deep, 1);
+        }
+    }
+}
+END_TEST
+
+START_TEST(the_fastest_way_is_one_that_is_allowed) {
+    for (int i = 0; i < 1000; i++) {
+        const struct spread v = random_spread();
+        ck_assert(spread_allows(&v, spread_choose(&v, true)));
+        ck_assert_int_eq(spread_choose(&v, false), SPREAD_ADDED);
     }
 }
 END_TEST
@@ -117,6 +139,7 @@ int main(void) {
     const TTest *const tests[] = {
         a_transposed_convolution_is_its_definition,
         a_large_image_is_spread_in_pieces,
+        the_fastest_way_is_one_that_is_allowed,
     };
     return suite_run_kernels("engine kernels: transposed convolution", tests,
                              ARRAY_COUNT(tests));

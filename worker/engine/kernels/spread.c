@@ -8,6 +8,7 @@
 #include "engine/kernels/conv.h"
 #include "engine/kernels/gemm.h"
 #include "engine/kernels/kernels.h"
+#include "engine/kernels/spread_impl.h"
 
 /* Floats of columns made at once: they stay in the second cache until they are added. */
 #define PIECE_COUNT (64 * 1024)
@@ -25,10 +26,31 @@ static int64_t columns_of(const struct spread *spread) {
     return spread->kernel_h * spread->kernel_w * spread->channels_out;
 }
 
-bool spread_can_turn(const struct spread *spread) {
+/* No more is cut off than the kernel reaches over. */
+static bool can_turn(const struct spread *spread) {
     return spread->stride_h == 1 && spread->stride_w == 1 &&
            spread->pad_top <= (spread->kernel_h - 1) * spread->dilation_h &&
            spread->pad_left <= (spread->kernel_w - 1) * spread->dilation_w;
+}
+
+bool spread_allows(const struct spread *spread, enum spread_way way) {
+    switch (way) {
+    case SPREAD_ADDED:
+        return true;
+    case SPREAD_TURNED:
+        return can_turn(spread);
+    case SPREAD_PHASES:
+        return spread_phases_suit(spread);
+    }
+    return false;
+}
+
+enum spread_way spread_choose(const struct spread *spread, bool pads_known) {
+    if (pads_known && spread_allows(spread, SPREAD_TURNED)) {
+        return SPREAD_TURNED;
+    }
+    return pads_known && spread_allows(spread, SPREAD_PHASES) ? SPREAD_PHASES
+                                                              : SPREAD_ADDED;
 }
 
 /* The convolution that computes the same, of a turned kernel. */
@@ -56,9 +78,12 @@ static struct conv turned(const struct spread *spread) {
 }
 
 size_t spread_pack_size(const struct spread *spread) {
-    if (spread->turned) {
+    if (spread->way == SPREAD_TURNED) {
         const struct conv conv = turned(spread);
         return conv_pack_size(&conv);
+    }
+    if (spread->way == SPREAD_PHASES) {
+        return spread_phases_pack_size(spread);
     }
     return gemm_pack_size(spread->channels_in, columns_of(spread));
 }
@@ -88,8 +113,12 @@ static bool pack_turned(const struct spread *spread, const float *w, float *pack
 bool spread_pack(const struct spread *spread, const float *w, float *packed) {
     const int64_t kernel = spread->kernel_h * spread->kernel_w;
     const int64_t inputs = spread->channels_in, columns = columns_of(spread);
-    if (spread->turned) {
+    if (spread->way == SPREAD_TURNED) {
         return pack_turned(spread, w, packed);
+    }
+    if (spread->way == SPREAD_PHASES) {
+        spread_phases_pack(spread, w, packed);
+        return true;
     }
     memset(packed, 0, gemm_pack_size(inputs, columns));
     for (int64_t i = 0; i < inputs; i++) {
@@ -109,9 +138,12 @@ static int64_t piece_pixels(const struct spread *spread) {
 
 size_t spread_scratch_size(const struct spread *spread) {
     size_t size;
-    if (spread->turned) {
+    if (spread->way == SPREAD_TURNED) {
         const struct conv conv = turned(spread);
         return conv_scratch_size(&conv);
+    }
+    if (spread->way == SPREAD_PHASES) {
+        return spread_phases_scratch_size(spread);
     }
     return size_mul((size_t)piece_pixels(spread), (size_t)columns_of(spread), &size) &&
                    size_mul(size, sizeof(float), &size)
@@ -181,9 +213,13 @@ void spread_run(const struct spread *spread, int64_t batch, const float *x,
                 const float *packed, const float *bias, float *y, void *scratch) {
     const int64_t x_count = spread->in_h * spread->in_w * spread->channels_in;
     const int64_t y_count = spread->out_h * spread->out_w * spread->channels_out;
-    if (spread->turned) {
+    if (spread->way == SPREAD_TURNED) {
         const struct conv conv = turned(spread);
         conv_run(&conv, batch, x, packed, bias, y, scratch);
+        return;
+    }
+    if (spread->way == SPREAD_PHASES) {
+        spread_phases_run(spread, batch, x, packed, bias, y, scratch);
         return;
     }
     for (int64_t i = 0; i < batch; i++, x += x_count, y += y_count) {

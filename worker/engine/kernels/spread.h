@@ -1,11 +1,13 @@
 /* spread.h - 2-D transposed convolution with constant weights, channels innermost, one
  * group, float32: each input pixel spreads a kernel over the output.
  *
- *     x [pixels, inputs]  x  weights [inputs; kernel_h, kernel_w, outputs]
- *                      --added where they overlap--> y [out_h, out_w, outputs]
+ *     added     x [pixels, inputs]  x  weights [inputs; kernel_h, kernel_w, outputs]
+ *                              --added where they overlap--> y [out_h, out_w, outputs]
+ *     turned    with stride 1: a convolution with the kernel turned around
+ *     phases    outputs of one remainder by the strides are a convolution of stride 1,
+ * with some of the kernel's taps; see spread_impl.h
  *
- * With stride 1 it is a convolution with the kernel turned around, and computed so.  An
- * image's result does not depend on the number of images.  A 1-D one has height 1.
+ * An image's result does not depend on the number of images.  A 1-D one has height 1.
  *
  * Depends on: engine/kernels/act.h.
  * Ownership: all memory is the caller's; spread_run allocates nothing.
@@ -20,6 +22,8 @@
 
 #include "engine/kernels/act.h"
 
+enum spread_way { SPREAD_ADDED, SPREAD_TURNED, SPREAD_PHASES };
+
 struct spread {
     int64_t channels_in, channels_out;
     int64_t in_h, in_w, out_h, out_w;
@@ -27,16 +31,19 @@ struct spread {
     int64_t stride_h, stride_w;     /* at least 1 */
     int64_t dilation_h, dilation_w; /* at least 1 */
     int64_t pad_top,
-        pad_left;   /* rows and columns cut off before the result; at least 0 */
-    bool turned;    /* see spread_can_turn; fixed before packing */
-    struct act act; /* after the bias */
+        pad_left;        /* rows and columns cut off before the result; at least 0 */
+    enum spread_way way; /* one that spread_allows; fixed before packing */
+    struct act act;      /* after the bias */
 };
 
-/* Stride 1, and no more is cut off than the kernel reaches over. */
-bool spread_can_turn(const struct spread *spread);
+/* Whether `spread` can be computed this way. */
+bool spread_allows(const struct spread *spread, enum spread_way way);
+
+/* The fastest way; without the pads, which are not known then, SPREAD_ADDED. */
+enum spread_way spread_choose(const struct spread *spread, bool pads_known);
 
 /* Bytes for packed weights, aligned to 64; SIZE_MAX where that overflows.  Sizes of
- * images do not matter. */
+ * images do not matter, nor do the pads for SPREAD_ADDED. */
 size_t spread_pack_size(const struct spread *spread);
 
 /* Packs w [channels_in, channels_out, kernel_h, kernel_w], ONNX's order.  False where

@@ -17,7 +17,7 @@ struct spread_state {
     struct attr_ints kernel, strides, dilations, pads, output_padding, output_shape;
     int auto_pad; /* as in words below */
     int64_t groups;
-    bool turned;         /* with channels last: see spread.h */
+    enum spread_way way; /* with channels last */
     const float *packed; /* likewise */
 };
 
@@ -76,6 +76,19 @@ bool conv_transpose_turns(const struct graph *graph, const struct node *node) {
            tensor_count(w) > 0 && tensor_count(w) <= INT32_MAX && state->groups == 1;
 }
 
+/* What is cut off before axis `i` where attributes tell it; output_shape does not. */
+static int64_t known_pad(const struct spread_state *state, const struct tensor *w,
+                         int i) {
+    const int64_t reach = (w->dims[2 + i] - 1) * listed(&state->dilations, i, 1) + 1 +
+                          listed(&state->output_padding, i, 0) -
+                          listed(&state->strides, i, 1);
+    const int64_t total = reach > 0 ? reach : 0; /* for as many outputs as inputs */
+    if (state->auto_pad >= PAD_SAME_UPPER) {
+        return state->auto_pad == PAD_SAME_UPPER ? total / 2 : total - total / 2;
+    }
+    return state->auto_pad == PAD_VALID ? 0 : listed(&state->pads, i, 0);
+}
+
 /* What weights and attributes tell; sizes of the images are left at 1. */
 static struct spread describe(const struct node *node, const struct tensor *w) {
     const struct spread_state *state = node->state;
@@ -93,9 +106,9 @@ static struct spread describe(const struct node *node, const struct tensor *w) {
         .stride_w = listed(&state->strides, last, 1),
         .dilation_h = last > 0 ? listed(&state->dilations, 0, 1) : 1,
         .dilation_w = listed(&state->dilations, last, 1),
-        .pad_top = last > 0 ? listed(&state->pads, 0, 0) : 0,
-        .pad_left = listed(&state->pads, last, 0),
-        .turned = state->turned,
+        .pad_top = last > 0 ? known_pad(state, w, 0) : 0,
+        .pad_left = known_pad(state, w, last),
+        .way = state->way,
         .act = node->act,
     };
 }
@@ -110,9 +123,7 @@ static enum status pack(struct load *load, struct error *err) {
         return STATUS_OK;
     }
     spread = describe(load->node, w);
-    state->turned = spread.turned = state->auto_pad == PAD_NOTSET &&
-                                    state->output_shape.count == 0 &&
-                                    spread_can_turn(&spread);
+    state->way = spread.way = spread_choose(&spread, state->output_shape.count == 0);
     size = spread_pack_size(&spread);
     packed = size == SIZE_MAX ? NULL : graph_memory(load->graph, size);
     if (packed == NULL || !spread_pack(&spread, w->data, packed)) {
