@@ -1,5 +1,6 @@
 #include "engine/kernels/conv_volume.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "base/size.h"
@@ -12,9 +13,23 @@ static bool is_shifted(const struct conv_volume *volume) {
     return conv_shift_suits(&volume->plane, conv_taps(&volume->plane));
 }
 
+/* All planes of a flat volume, side by side. */
+static struct conv flat_image(const struct conv_volume *volume) {
+    const struct conv *plane = &volume->plane;
+    struct conv image = *plane;
+    image.in_h = image.out_h = 1;
+    image.in_w = image.out_w = volume->in_d * plane->in_h * plane->in_w;
+    image.x_layout = image.y_layout = LAYOUT_NCHW;
+    return image;
+}
+
 size_t conv_volume_pack_size(const struct conv_volume *volume) {
     const struct conv *plane = &volume->plane;
     size_t count = 0;
+    if (volume->flat) {
+        const struct conv image = flat_image(volume);
+        return conv_pack_size(&image);
+    }
     if (!is_shifted(volume)) {
         return conv_pack_size(plane);
     }
@@ -29,6 +44,11 @@ void conv_volume_pack(const struct conv_volume *volume, const float *w, float *o
     const struct conv *plane = &volume->plane;
     const size_t taps = (size_t)(plane->kernel_h * plane->kernel_w);
     float *to = ordered;
+    if (volume->flat) {
+        const struct conv image = flat_image(volume);
+        conv_pack(&image, w, packed);
+        return;
+    }
     if (is_shifted(volume)) {
         transpose_f32(plane->channels_out, conv_taps(plane), w, packed);
         return;
@@ -59,6 +79,10 @@ static size_t image_size(int64_t height, int64_t width, int64_t channels) {
 size_t conv_volume_scratch_size(const struct conv_volume *volume) {
     const struct conv *plane = &volume->plane;
     size_t size;
+    if (volume->flat) {
+        const struct conv image = flat_image(volume);
+        return conv_scratch_size(&image);
+    }
     if (is_shifted(volume)) {
         size = conv_shift_scratch(volume);
         return size == SIZE_MAX ? SIZE_MAX : size * sizeof(float);
@@ -98,6 +122,14 @@ void conv_volume_run(const struct conv_volume *volume, int64_t batch, const floa
     const int64_t pixels = plane->out_h * plane->out_w, outputs = plane->channels_out;
     const int64_t x_size = volume->channels * volume->in_d * plane->in_h * plane->in_w;
     float *image = scratch, *result, *rest;
+    if (volume->flat) {
+        const struct conv all = flat_image(volume);
+        assert(plane->kernel_h * plane->kernel_w * volume->kernel_d == 1);
+        assert(plane->stride_h * plane->stride_w * volume->stride_d == 1);
+        assert(plane->pad_top + plane->pad_left + volume->pad_front == 0);
+        conv_run(&all, batch, x, packed, bias, y, scratch);
+        return;
+    }
     for (int64_t b = 0; is_shifted(volume) && b < batch; b++, x += x_size) {
         conv_shift_run(volume, x, packed, bias, y, image);
         y += outputs * volume->out_d * pixels;

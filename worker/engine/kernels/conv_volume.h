@@ -25,6 +25,8 @@ struct conv_volume {
     int64_t in_d, out_d, kernel_d;
     int64_t stride_d, dilation_d; /* at least 1 */
     int64_t pad_front;            /* zeros before the first plane; at least 0 */
+    bool flat; /* kernel and strides of 1, nothing padded: all planes are one image whose
+                  pixels stay innermost; fixed before packing */
 };
 
 /* Bytes for packed weights; SIZE_MAX where that overflows. */

@@ -7,9 +7,27 @@
 #include "engine/kernels/gemm.h"
 #include "engine/ops/conv_impl.h"
 
+/* Whether each number of a list is `wanted`; an empty list means that. */
+static bool all_are(const struct attr_ints *list, int64_t wanted) {
+    for (size_t i = 0; i < list->count; i++) {
+        if (list->values[i] != wanted) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool is_flat(const struct node *node, const struct tensor *w) {
+    const struct conv_state *state = node->state;
+    return w->dims[2] * w->dims[3] * w->dims[4] == 1 &&
+           all_are(&state->window.strides, 1) &&
+           (state->window.auto_pad != AUTO_PAD_NOTSET || all_are(&state->window.pads, 0));
+}
+
 static void describe_volume(const struct node *node, const struct tensor *w,
                             struct conv_volume *volume) {
-    *volume = (struct conv_volume){.channels = w->dims[1], .kernel_d = w->dims[2]};
+    *volume = (struct conv_volume){
+        .channels = w->dims[1], .kernel_d = w->dims[2], .flat = is_flat(node, w)};
     conv_describe(node, w, &volume->plane);
     volume->plane.channels_in = w->dims[1] * w->dims[2];
     volume->plane.kernel_h = w->dims[3];
