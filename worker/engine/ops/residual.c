@@ -8,6 +8,22 @@ static bool same_shape(const struct tensor *a, const struct tensor *b) {
            memcmp(a->dims, b->dims, (size_t)a->rank * sizeof(a->dims[0])) == 0;
 }
 
+/* Every row of the product has the same residual, of a row's shape.  Told without the
+ * batch, so that a row alone is summed as in a batch. */
+static bool same_row(const struct tensor *product, const struct tensor *other) {
+    struct tensor row = *other;
+    if (other->rank == product->rank - 1) {
+        row.rank = product->rank;
+        row.dims[0] = 1;
+        memcpy(row.dims + 1, other->dims, (size_t)other->rank * sizeof(row.dims[0]));
+    }
+    if (row.rank != product->rank || row.dims[0] != 1) {
+        return false;
+    }
+    row.dims[0] = product->dims[0];
+    return same_shape(product, &row);
+}
+
 enum status residual_shape(struct exec *exec, bool can_accumulate,
                            struct residual *residual, size_t *size, struct error *err) {
     struct tensor product = *exec->y[0];
@@ -19,9 +35,9 @@ enum status residual_shape(struct exec *exec, bool can_accumulate,
         return STATUS_OK;
     }
     x[1] = exec->x[RESIDUAL_INPUT];
-    if (can_accumulate && same_shape(x[0], x[1])) {
+    if (can_accumulate && (same_shape(x[0], x[1]) || same_row(x[0], x[1]))) {
         residual->accumulate = true;
-        exec->take_input = RESIDUAL_INPUT;
+        exec->take_input = same_shape(x[0], x[1]) ? RESIDUAL_INPUT : exec->take_input;
         return STATUS_OK;
     }
     residual->added = true;
@@ -37,8 +53,13 @@ enum status residual_shape(struct exec *exec, bool can_accumulate,
 float *residual_begin(const struct exec *exec, const struct residual *residual,
                       float *scratch) {
     float *y = exec->y[0]->data;
-    if (residual->accumulate && exec->x[RESIDUAL_INPUT]->data != (const void *)y) {
-        memcpy(y, exec->x[RESIDUAL_INPUT]->data, tensor_size(exec->y[0]));
+    const struct tensor *other = residual->accumulate ? exec->x[RESIDUAL_INPUT] : NULL;
+    const size_t size = other == NULL ? 0 : tensor_size(other);
+    if (size > 0 && other->data != (const void *)y) {
+        uint8_t *to = (uint8_t *)y, *end = to + tensor_size(exec->y[0]);
+        for (; to < end; to += size) {
+            memcpy(to, other->data, size);
+        }
     }
     return residual->added ? scratch : y;
 }

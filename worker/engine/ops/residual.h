@@ -2,8 +2,9 @@
  * where a pass put it.
  *
  * Where both have one shape the product starts from the residual instead of 0, in the
- * residual's own memory if nobody reads that later; otherwise they are broadcast as Add
- * does, behind the product.
+ * residual's own memory if nobody reads that later, and likewise from a copy where the
+ * residual is one image for all rows; otherwise they are broadcast as Add does, behind
+ * the product.
  *
  * Depends on: engine/ops/broadcast.h.
  * Ownership: plain data in the node's memo.

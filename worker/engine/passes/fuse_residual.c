@@ -6,14 +6,11 @@
 #include "engine/passes/match.h"
 #include "engine/passes/passes.h"
 
-/* The Conv that makes input `side` of `add` and can take the other input, made before.
- * Not a constant: that would have the result's shape where a row is alone, and spread in
- * a batch, so that the row's sum were taken in another order there. */
+/* The Conv that makes input `side` of `add` and can take the other input, made before. */
 static struct node *conv_for(struct graph *graph, const struct node *add, int side) {
     struct node *conv = graph_sole_producer(graph, add, side);
     const struct value *other = graph_input(graph, add, 1 - side);
     if (conv == NULL || !match_is(conv, "Conv") || other == NULL ||
-        graph_constant(graph, add, 1 - side) != NULL ||
         conv->input_count > RESIDUAL_INPUT || !conv_accumulates(graph, conv) ||
         other->producer >= (int)(conv - graph->nodes)) {
         return NULL;
