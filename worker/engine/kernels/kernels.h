@@ -16,6 +16,7 @@
 
 #include "base/cpu.h"
 #include "engine/kernels/act.h"
+#include "engine/kernels/bytes.h"
 #include "engine/kernels/elementwise.h"
 #include "engine/kernels/forest.h"
 #include "engine/kernels/pool.h"
@@ -232,6 +233,27 @@ struct kernels {
                          float low, uint8_t *y);
     void (*quantize_sums)(int64_t count, const int32_t *sums, int32_t bias, double scale,
                           double zero, double low, uint8_t *y);
+    /* Bytes without sign and with; see bytes.h. */
+    void (*bytes_add[2])(const struct bytes_add *add, int64_t count, const uint8_t *a,
+                         const uint8_t *b, uint8_t *y);
+    void (*bytes_shift[2])(float scale, float shift, int64_t count, const uint8_t *x,
+                           uint8_t *y);
+    void (*bytes_mul[2])(const struct bytes_mul *mul, int64_t count, const uint8_t *a,
+                         const uint8_t *b, uint8_t *y);
+    void (*bytes_mul_one[2])(const struct bytes_mul *mul, int64_t count, const uint8_t *a,
+                             uint8_t b, uint8_t *y);
+    /* Maxima of bytes and sums in int32, y[i] with x[i * stride], or y[c] with
+     * pixels[k][c] of all k. */
+    void (*bytes_max[2])(int64_t count, const uint8_t *x, int64_t stride, void *y);
+    void (*bytes_sum[2])(int64_t count, const uint8_t *x, int64_t stride, void *y);
+    void (*bytes_max_pixels[2])(int64_t channels, int64_t count,
+                                const uint8_t *const *pixels, void *y);
+    void (*bytes_sum_pixels[2])(int64_t channels, int64_t count,
+                                const uint8_t *const *pixels, void *y);
+    int32_t (*bytes_sum_row[2])(int64_t count, const uint8_t *x);
+    /* y[i] = saturate(round((sums[i] + bias) * scale) + zero). */
+    void (*bytes_average[2])(int64_t count, const int32_t *sums, int32_t bias,
+                             float scale, float zero, uint8_t *y);
     float (*sum)(int64_t count, const float *x);
     float (*max)(int64_t count, const float *x);
 };

@@ -4,6 +4,7 @@
 #if defined(__x86_64__)
 
 #include <math.h>
+#include <string.h>
 
 #include "engine/kernels/simd_avx512.h"
 
@@ -15,6 +16,7 @@
 #include "engine/kernels/cells.inc"
 #include "engine/kernels/loops.inc"
 #include "engine/kernels/quantize.inc"
+#include "engine/kernels/bytes.inc"
 #include "engine/kernels/transpose.inc"
 #include "engine/kernels/gemm.inc"
 #include "engine/kernels/gemm_pairs.inc"

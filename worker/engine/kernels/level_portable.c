@@ -3,6 +3,7 @@
 #include "engine/kernels/kernels.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "engine/kernels/simd_portable.h"
 
@@ -14,6 +15,7 @@
 #include "engine/kernels/cells.inc"
 #include "engine/kernels/loops.inc"
 #include "engine/kernels/quantize.inc"
+#include "engine/kernels/bytes.inc"
 
 static float clamped(float x, float floor, float ceil) {
     x = x < floor ? floor : x;

@@ -8,20 +8,20 @@
 
 #include "engine/op.h"
 
-extern const struct op_list ops_affine_grid, ops_attention, ops_binary, ops_cast,
-    ops_causal_conv, ops_center_crop_pad, ops_clip, ops_col2im, ops_concat, ops_constant,
-    ops_control, ops_conv, ops_conv_integer, ops_conv_transpose, ops_cumulate,
-    ops_deform_conv, ops_det, ops_dropout, ops_einsum, ops_expand, ops_float_test,
-    ops_fourier, ops_function, ops_gather, ops_gather_elements, ops_gemm, ops_grid_sample,
-    ops_key_mask, ops_linear_attention, ops_logic, ops_loss, ops_lrn, ops_matmul,
-    ops_matmul_integer, ops_max_unpool, ops_ml_encode, ops_ml_features, ops_ml_linear,
-    ops_ml_map, ops_ml_svm, ops_ml_tree, ops_norm, ops_norm_more, ops_optimizer, ops_pad,
-    ops_pick, ops_pool, ops_pow, ops_quantize, ops_random, ops_range, ops_reduce,
-    ops_regex_match, ops_reshape, ops_resize, ops_rms_norm, ops_rnn, ops_roi, ops_rotary,
-    ops_scan, ops_scatter, ops_select, ops_sequence, ops_sequence_map, ops_shape,
-    ops_signal, ops_slice, ops_softmax, ops_space_depth, ops_split, ops_swiglu,
-    ops_tensor_scatter, ops_text, ops_tfidf, ops_tokenizer, ops_transpose, ops_unary,
-    ops_unique, ops_variadic;
+extern const struct op_list ops_affine_grid, ops_attention, ops_binary,
+    ops_byte_elementwise, ops_cast, ops_causal_conv, ops_center_crop_pad, ops_clip,
+    ops_col2im, ops_concat, ops_constant, ops_control, ops_conv, ops_conv_integer,
+    ops_conv_transpose, ops_cumulate, ops_deform_conv, ops_det, ops_dropout, ops_einsum,
+    ops_expand, ops_float_test, ops_fourier, ops_function, ops_gather,
+    ops_gather_elements, ops_gemm, ops_grid_sample, ops_key_mask, ops_linear_attention,
+    ops_logic, ops_loss, ops_lrn, ops_matmul, ops_matmul_integer, ops_max_unpool,
+    ops_ml_encode, ops_ml_features, ops_ml_linear, ops_ml_map, ops_ml_svm, ops_ml_tree,
+    ops_norm, ops_norm_more, ops_optimizer, ops_pad, ops_pick, ops_pool, ops_pow,
+    ops_quantize, ops_random, ops_range, ops_reduce, ops_regex_match, ops_reshape,
+    ops_resize, ops_rms_norm, ops_rnn, ops_roi, ops_rotary, ops_scan, ops_scatter,
+    ops_select, ops_sequence, ops_sequence_map, ops_shape, ops_signal, ops_slice,
+    ops_softmax, ops_space_depth, ops_split, ops_swiglu, ops_tensor_scatter, ops_text,
+    ops_tfidf, ops_tokenizer, ops_transpose, ops_unary, ops_unique, ops_variadic;
 
 /* The activation a node computes and nothing else, for fusing; NULL where it is none, or
  * its parameters are not known at load.  (unary.c, clip.c) */

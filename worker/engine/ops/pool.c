@@ -1,12 +1,17 @@
-/* pool.c - MaxPool, AveragePool, LpPool and the global forms.
+/* pool.c - MaxPool, AveragePool, LpPool and the global forms; ByteAveragePool and
+ * ByteGlobalAveragePool, which passes make, of quantised bytes.
  *
- * Kernels take float32 over one to three spatial axes; pool_nd all else. */
+ * Kernels take float32 over one to three spatial axes and bytes over one or two; pool_nd
+ * all else. */
 #include <math.h>
 
 #include "engine/kernels/pool.h"
 
 #include "engine/kernels/elementwise.h"
+#include "engine/kernels/pool_bytes.h"
 #include "engine/kernels/pool_volume.h"
+#include "engine/ops/bytes.h"
+#include "engine/ops/number.h"
 #include "engine/ops/ops.h"
 #include "engine/ops/pool_nd.h"
 #include "engine/ops/window.h"
@@ -16,12 +21,14 @@ struct pool_state {
     bool count_include_pad, column_major;
     int64_t p; /* of LpPool */
     enum pool_kind kind;
+    struct pool_bytes_average form; /* of bytes */
 };
 
 struct pool_memo {
     struct pool pool;
     int64_t batch;
-    bool any; /* nd does it */
+    bool any;   /* nd does it */
+    bool bytes; /* the kernels for bytes do */
     bool is_volume;
     struct pool_volume volume;
     struct pool_nd nd;
@@ -94,8 +101,11 @@ static void plan_any(const struct exec *exec, const struct window_axis *axes) {
     const struct pool_state *state = exec->node->state;
     struct pool_memo *memo = exec->memo;
     int count = exec->x[0]->rank - 2;
-    memo->any = exec->x[0]->dtype != DTYPE_F32 || count < 1 || count > 3 ||
-                exec_wants(exec, 1) || state->kind == POOL_LP;
+    memo->bytes =
+        bytes_in(exec->x[0]) && (count == 1 || count == 2) && !exec_wants(exec, 1);
+    memo->any =
+        !memo->bytes && (exec->x[0]->dtype != DTYPE_F32 || count < 1 || count > 3 ||
+                         exec_wants(exec, 1) || state->kind == POOL_LP);
     memo->nd = (struct pool_nd){.kind = state->kind,
                                 .axis_count = count,
                                 .count_include_pad = state->count_include_pad,
@@ -159,7 +169,7 @@ static enum status shape(struct exec *exec, struct error *err) {
         .count_include_pad = state->count_include_pad,
         .layout = exec->node->layout == NODE_CHANNELS_LAST ? LAYOUT_NHWC : LAYOUT_NCHW,
     };
-    memo->is_volume = x->rank == 5 && !memo->any;
+    memo->is_volume = x->rank == 5 && !memo->any && !memo->bytes;
     if (memo->is_volume) {
         plan_volume(exec, &axes[0]);
     }
@@ -187,7 +197,10 @@ static enum status max_run(struct exec *exec, struct error *err) {
     if (memo->any) {
         return any_run(exec, err);
     }
-    if (tensor_count(exec->y[0]) > 0 && memo->is_volume) {
+    if (tensor_count(exec->y[0]) > 0 && memo->bytes) {
+        pool_bytes_max(&memo->pool, memo->batch, exec->x[0]->dtype == DTYPE_I8,
+                       exec->x[0]->data, exec->y[0]->data);
+    } else if (tensor_count(exec->y[0]) > 0 && memo->is_volume) {
         pool_volume_max(&memo->volume, memo->batch, exec->x[0]->data, exec->y[0]->data,
                         exec->scratch);
     } else if (tensor_count(exec->y[0]) > 0) {
@@ -314,6 +327,107 @@ static enum status global_lp_run(struct exec *exec, struct error *err) {
     return STATUS_OK;
 }
 
+/* ---- bytes ------------------------------------------------------------------------- */
+
+enum { IN_X_SCALE = 1, IN_X_ZERO, IN_Y_SCALE, IN_Y_ZERO };
+
+/* A constant of one element. */
+static const struct tensor *one_constant(const struct load *load, int input,
+                                         enum dtype dtype) {
+    const struct tensor *x = graph_constant(load->graph, load->node, input);
+    return x != NULL && x->dtype == dtype && tensor_count(x) == 1 ? x : NULL;
+}
+
+static enum status read_form(struct load *load, struct pool_state *state,
+                             struct error *err) {
+    const enum dtype dtype = graph_input_dtype(load->graph, load->node, 0);
+    const struct tensor *x_scale = one_constant(load, IN_X_SCALE, DTYPE_F32);
+    const struct tensor *y_scale = one_constant(load, IN_Y_SCALE, DTYPE_F32);
+    const struct tensor *x_zero = one_constant(load, IN_X_ZERO, dtype);
+    const struct tensor *y_zero = one_constant(load, IN_Y_ZERO, dtype);
+    if (x_scale == NULL || y_scale == NULL || x_zero == NULL || y_zero == NULL) {
+        return node_error(load->node, err, STATUS_UNSUPPORTED,
+                          "scales and zero points are not constants of one kind");
+    }
+    state->form = (struct pool_bytes_average){
+        .is_signed = dtype == DTYPE_I8,
+        .x_scale = *(const float *)x_scale->data,
+        .y_scale = *(const float *)y_scale->data,
+        .x_zero = (int32_t)number_integer(x_zero, 0),
+        .y_zero = (int32_t)number_integer(y_zero, 0),
+    };
+    return STATUS_OK;
+}
+
+static enum status bytes_prepare(struct load *load, struct error *err) {
+    enum status status = average_prepare(load, err);
+    return status == STATUS_OK ? read_form(load, load->node->state, err) : status;
+}
+
+static enum status check_bytes(struct exec *exec, struct error *err) {
+    const struct pool_memo *memo = exec->memo;
+    const struct pool *pool = &memo->pool;
+    int64_t pixels = pool->in_h * pool->in_w;
+    exec->scratch_size = pool_bytes_scratch_size(pool);
+    return pixels <= POOL_BYTES_PIXELS_MAX
+               ? STATUS_OK
+               : node_error(exec->node, err, STATUS_POISON,
+                            "an image of %lld pixels is too large", (long long)pixels);
+}
+
+static enum status bytes_shape(struct exec *exec, struct error *err) {
+    const struct pool_memo *memo = exec->memo;
+    enum status status = shape(exec, err);
+    if (status == STATUS_OK && !memo->bytes) {
+        status = node_error(exec->node, err, STATUS_POISON, "rank %d is not handled",
+                            exec->x[0]->rank);
+    }
+    return status == STATUS_OK ? check_bytes(exec, err) : status;
+}
+
+static enum status bytes_run(struct exec *exec, struct error *err) {
+    const struct pool_state *state = exec->node->state;
+    const struct pool_memo *memo = exec->memo;
+    (void)err; /* cannot fail */
+    if (tensor_count(exec->y[0]) > 0) {
+        pool_bytes_average(&memo->pool, &state->form, memo->batch, exec->x[0]->data,
+                           exec->y[0]->data, exec->scratch);
+    }
+    return STATUS_OK;
+}
+
+static enum status global_bytes_prepare(struct load *load, struct error *err) {
+    struct pool_state *state = load_state(load, struct pool_state);
+    return state == NULL ? load_no_memory(load, err) : read_form(load, state, err);
+}
+
+/* All axes of an image are one. */
+static enum status global_bytes_shape(struct exec *exec, struct error *err) {
+    struct pool_memo *memo = exec->memo;
+    enum status status = global_shape(exec, err);
+    int64_t pixels;
+    if (status != STATUS_OK) {
+        return status;
+    }
+    pixels = image_count(exec);
+    memo->batch = exec->x[0]->dims[0];
+    memo->pool = (struct pool){
+        .channels = exec->x[0]->dims[exec_channel_axis(exec)],
+        .in_h = 1,
+        .in_w = pixels,
+        .out_h = 1,
+        .out_w = 1,
+        .kernel_h = 1,
+        .kernel_w = pixels,
+        .stride_h = 1,
+        .stride_w = 1,
+        .dilation_h = 1,
+        .dilation_w = 1,
+        .layout = exec->node->layout == NODE_CHANNELS_LAST ? LAYOUT_NHWC : LAYOUT_NCHW,
+    };
+    return check_bytes(exec, err);
+}
+
 #define POOL(text, most_outputs, allowed, prepare_fn, run_fn)                         \
     {                                                                                 \
         .name = text, .since = 1, .inputs_min = 1, .inputs_max = 1,                   \
@@ -326,11 +440,21 @@ static enum status global_lp_run(struct exec *exec, struct error *err) {
         .name = text, .since = 1, .inputs_min = 1, .inputs_max = 1,   \
         .types = {TYPES_FLOAT}, .shape = global_shape, .run = run_fn, \
     }
+#define BYTES(text, prepare_fn, shape_fn)                                                \
+    {                                                                                    \
+        .domain = "millrace", .name = text, .since = 1, .inputs_min = 5,                 \
+        .inputs_max = 5,                                                                 \
+        .types = {TYPE_BIT(DTYPE_U8) | TYPE_BIT(DTYPE_I8), TYPES_F32, 0, TYPES_F32},     \
+        .memo_size = sizeof(struct pool_memo), .prepare = prepare_fn, .shape = shape_fn, \
+        .run = bytes_run,                                                                \
+    }
 
 static const struct op ops[] = {
     POOL("MaxPool", 2, TYPES_FLOAT | TYPE_BIT(DTYPE_I8) | TYPE_BIT(DTYPE_U8), max_prepare,
          max_run),
     POOL("AveragePool", 1, TYPES_FLOAT, average_prepare, average_run),
+    BYTES("ByteAveragePool", bytes_prepare, bytes_shape),
+    BYTES("ByteGlobalAveragePool", global_bytes_prepare, global_bytes_shape),
     POOL("LpPool", 1, TYPES_FLOAT, lp_prepare, any_run),
     {
         .name = "GlobalLpPool",

@@ -5,6 +5,7 @@ static const struct op_list *const lists[] = {
     &ops_affine_grid,
     &ops_attention,
     &ops_binary,
+    &ops_byte_elementwise,
     &ops_cast,
     &ops_causal_conv,
     &ops_center_crop_pad,
