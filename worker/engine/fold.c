@@ -121,6 +121,7 @@ static enum status compute(struct graph *graph, struct exec *exec, bool *too_lar
 
 enum status fold_node(struct graph *graph, struct node *node, struct error *err) {
     struct exec exec;
+    struct node *origin = NULL;
     bool too_large = false;
     enum status status;
     if (!bind(graph, node, &exec)) {
@@ -133,9 +134,17 @@ enum status fold_node(struct graph *graph, struct node *node, struct error *err)
     if (status != STATUS_OK || too_large) {
         return load_status(status, err);
     }
+    if ((node->op->flags & OP_REMEMBERED) != 0) {
+        origin = arena_alloc(&graph->arena, 1, sizeof(*origin));
+        if (origin == NULL) {
+            return node_error(node, err, STATUS_NO_MEMORY, "out of memory");
+        }
+        *origin = *node;
+    }
     for (int i = 0; i < node->output_count; i++) {
         if (node->outputs[i] != VALUE_NONE) {
             graph->values[node->outputs[i]].constant = exec.y[i];
+            graph->values[node->outputs[i]].origin = origin;
         }
     }
     node->dead = true;

@@ -42,6 +42,9 @@ struct value {
     int use_count;       /* node inputs and graph outputs that read it */
     bool is_output;
     const struct tensor *constant; /* its value where known at load, else NULL */
+    /* The node that a constant was folded out of, where its operator is OP_REMEMBERED:
+     * passes may want the bytes behind the floats. */
+    const struct node *origin;
 };
 
 /* How a node holds the images it reads and makes; only the pass channels_last sets it, of

@@ -40,6 +40,7 @@ enum op_flag {
     OP_DYNAMIC = 64,         /* shape() computes: always right before run() */
     OP_NO_FIRST = 256,       /* output 0 may be absent; others always make it */
     OP_ELEMENTWISE = 128,    /* with broadcasting; the order of axes does not matter */
+    OP_REMEMBERED = 512,     /* constants it is folded to know the node they were */
 };
 
 /* Sets of dtypes, as bits. */

@@ -135,9 +135,12 @@ static bool resize(const struct exec *exec, uint32_t rows) {
 static const struct rule rules[] = {
     {"AveragePool", first},
     {"BatchNormalization", one_output},
+    {"ByteAveragePool", first},
+    {"ByteGlobalAveragePool", first},
     {"Concat", aligned},
     {"Conv", aligned},
     {"ConvTranspose", aligned},
+    {"DequantizeLinear", first},
     {"Dropout", one_output},
     {"Expand", aligned},
     {"Flatten", reshaped},
@@ -157,6 +160,9 @@ static const struct rule rules[] = {
     {"MaxPool", one_output},
     {"Pad", pad},
     {"PRelu", aligned},
+    {"QLinearConv", aligned},
+    {"QLinearMatMul", aligned},
+    {"QuantizeLinear", first},
     {"ReduceL1", first},
     {"ReduceL2", first},
     {"ReduceMax", first},
@@ -177,9 +183,14 @@ static const struct rule rules[] = {
     {"Upsample", resize},
 };
 
+/* ONNX's own, or what passes make of such. */
+static bool is_ours(const struct op *op) {
+    return op->domain == NULL || strcmp(op->domain, "millrace") == 0;
+}
+
 bool slice_rule_holds(const struct exec *exec, uint32_t rows) {
     const struct op *op = exec->node->op;
-    if (rows == 0 || op->domain != NULL || (op->flags & OP_NOT_CONSTANT) != 0 ||
+    if (rows == 0 || !is_ours(op) || (op->flags & OP_NOT_CONSTANT) != 0 ||
         exec->y[0] == NULL) {
         return false;
     }

@@ -324,6 +324,7 @@ static const struct op ops[] = {
         .since = 10,
         .inputs_min = 2,
         .inputs_max = 3,
+        .flags = OP_REMEMBERED,
         .types = {TYPES_QUANTIZED | TYPE_BIT(DTYPE_I32), TYPES_F32,
                   TYPES_QUANTIZED | TYPE_BIT(DTYPE_I32)},
         .memo_size = sizeof(struct grain),
