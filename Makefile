@@ -117,6 +117,7 @@ $(BUILD)/worker/engine/kernels/%_avx2.o: CFLAGS += -mavx2 -mfma -mf16c
 AVX512_FLAGS := $(if $(filter simde,$(SAN)),-mavx2 -include tests/simde/avx512.h -Wno-psabi,\
   -mavx512f -mavx512bw -mavx512dq -mavx512vl -mprefer-vector-width=512)
 $(BUILD)/worker/engine/kernels/%_avx512.o: CFLAGS += $(AVX512_FLAGS) -mfma -mf16c
+$(BUILD)/worker/engine/kernels/%_vbmi.o: CFLAGS += -mavx512f -mavx512bw -mavx512vbmi
 endif
 # clang takes minutes to optimise these with the sanitizers in them.
 $(BUILD)/worker/engine/kernels/%_avx512.o: OPTIMISE_KERNELS := $(if $(filter fuzz,$(SAN)),-O0,\

@@ -25,8 +25,22 @@ void bytes_mul_one(const struct bytes_mul *mul, int64_t count, const uint8_t *a,
     kernels_current()->bytes_mul_one[mul->is_signed](mul, count, a, b, y);
 }
 
+#if defined(__x86_64__)
+static bool has_vbmi(void) {
+    __builtin_cpu_init();
+    return kernels_current()->level >= CPU_AVX512 &&
+           __builtin_cpu_supports("avx512vbmi") != 0;
+}
+#endif
+
 void bytes_table(const uint8_t table[BYTES_TABLE_SIZE], int64_t count, const uint8_t *x,
                  uint8_t *y) {
+#if defined(__x86_64__)
+    if (has_vbmi()) {
+        bytes_table_vbmi(table, count, x, y);
+        return;
+    }
+#endif
     for (int64_t i = 0; i < count; i++) {
         y[i] = table[x[i]];
     }

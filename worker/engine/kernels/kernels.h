@@ -265,6 +265,9 @@ int64_t gemm_packed_index(int64_t k, int64_t n, int64_t p, int64_t j);
  * to be done after them: `act` itself or NULL. */
 const struct act *act_clamps(const struct act *act, float *floor, float *ceil);
 
+/* Beside the levels, of x86: for processors with AVX-512 VBMI. */
+void bytes_table_vbmi(const uint8_t *table, int64_t count, const uint8_t *x, uint8_t *y);
+
 extern const struct kernels kernels_portable, kernels_avx2, kernels_avx512;
 
 /* The table of cpu_level(), or the one of the last kernels_select. */
