@@ -122,6 +122,26 @@ START_TEST(bytes_are_looked_up) {
 }
 END_TEST
 
+START_TEST(bytes_become_floats) {
+    FOR_EACH_LEVEL(level) {
+        for (int64_t count = 1; count < COUNT_MAX; count++) {
+            const bool is_signed = count % 2 == 0;
+            const float zero = (float)number_between(is_signed ? -128 : 0, 127);
+            const float scale = number();
+            const uint8_t *x = bytes_random(count);
+            float *y = floats_unaligned(count + 1);
+            y[count] = 7;
+            bytes_floats(is_signed, count, x, zero, scale, y);
+            for (int64_t i = 0; i < count; i++) {
+                const float exact = ((float)byte_at(x, i, is_signed) - zero) * scale;
+                ck_assert(same_bits(1, &y[i], &exact));
+            }
+            ck_assert_int_eq((int)y[count], 7);
+        }
+    }
+}
+END_TEST
+
 /* ---- pools ------------------------------------------------------------------------- */
 
 static struct pool random_pool(enum layout layout) {
@@ -261,6 +281,7 @@ int main(void) {
         bytes_are_multiplied,
         factors_that_are_no_numbers_give_the_lowest_byte,
         bytes_are_looked_up,
+        bytes_become_floats,
         bytes_are_pooled,
         windows_of_many_pixels_are_pooled_in_parts,
     };

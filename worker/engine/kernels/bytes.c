@@ -25,6 +25,11 @@ void bytes_mul_one(const struct bytes_mul *mul, int64_t count, const uint8_t *a,
     kernels_current()->bytes_mul_one[mul->is_signed](mul, count, a, b, y);
 }
 
+void bytes_floats(bool is_signed, int64_t count, const uint8_t *x, float zero,
+                  float scale, float *y) {
+    kernels_current()->bytes_floats[is_signed](count, x, zero, scale, y);
+}
+
 #if defined(__x86_64__)
 static bool has_vbmi(void) {
     __builtin_cpu_init();

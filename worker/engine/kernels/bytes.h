@@ -40,6 +40,10 @@ void bytes_mul(const struct bytes_mul *mul, int64_t count, const uint8_t *a,
 void bytes_mul_one(const struct bytes_mul *mul, int64_t count, const uint8_t *a,
                    uint8_t b, uint8_t *y);
 
+/* y[i] = (x[i] - zero) * scale. */
+void bytes_floats(bool is_signed, int64_t count, const uint8_t *x, float zero,
+                  float scale, float *y);
+
 /* y[i] = table[x[i]], whatever signs bytes have. */
 void bytes_table(const uint8_t table[BYTES_TABLE_SIZE], int64_t count, const uint8_t *x,
                  uint8_t *y);

@@ -251,6 +251,8 @@ struct kernels {
     void (*bytes_sum_pixels[2])(int64_t channels, int64_t count,
                                 const uint8_t *const *pixels, void *y);
     int32_t (*bytes_sum_row[2])(int64_t count, const uint8_t *x);
+    void (*bytes_floats[2])(int64_t count, const uint8_t *x, float zero, float scale,
+                            float *y);
     /* y[i] = saturate(round((sums[i] + bias) * scale) + zero). */
     void (*bytes_average[2])(int64_t count, const int32_t *sums, int32_t bias,
                              float scale, float zero, uint8_t *y);

@@ -7,6 +7,7 @@
 #include <math.h>
 
 #include "base/small_float.h"
+#include "engine/kernels/bytes.h"
 #include "engine/onnx_tensor.h"
 #include "engine/ops/bytes.h"
 #include "engine/ops/number.h"
@@ -171,21 +172,6 @@ static int64_t run_length(const struct grain *grain, int64_t count) {
     return grain->per_line ? 0 : grain->block == 0 ? count : grain->inner;
 }
 
-static void dequantize_bytes(const struct tensor *x, int64_t first, int64_t count,
-                             float scale, float zero, float *y) {
-    const uint8_t *plain = (const uint8_t *)x->data + first;
-    const int8_t *with_sign = (const int8_t *)x->data + first;
-    if (x->dtype == DTYPE_U8) {
-        for (int64_t i = 0; i < count; i++) {
-            y[i] = ((float)plain[i] - zero) * scale;
-        }
-    } else {
-        for (int64_t i = 0; i < count; i++) {
-            y[i] = ((float)with_sign[i] - zero) * scale;
-        }
-    }
-}
-
 static enum status quantize_run(struct exec *exec, struct error *err) {
     const struct quantize_state *state = exec->node->state;
     const struct grain *grain = exec->memo;
@@ -236,9 +222,9 @@ static enum status dequantize_run(struct exec *exec, struct error *err) {
     if (step > 0 && bytes_in(x) && y->dtype == DTYPE_F32) {
         for (int64_t i = 0; i < count; i += step) {
             int64_t at = scale_index(grain, i);
-            dequantize_bytes(x, i, step, ((const float *)scale->data)[at],
-                             zero == NULL ? 0 : (float)number_real(zero, at),
-                             (float *)y->data + i);
+            bytes_floats(x->dtype == DTYPE_I8, step, (const uint8_t *)x->data + i,
+                         zero == NULL ? 0 : (float)number_real(zero, at),
+                         ((const float *)scale->data)[at], (float *)y->data + i);
         }
         return STATUS_OK;
     }
