@@ -245,6 +245,20 @@ START_TEST(a_product_with_constant_columns_is_one_of_bytes) {
 }
 END_TEST
 
+START_TEST(weights_may_be_turned_behind_their_scales) {
+    static const int64_t tall[] = {CHANNELS, 6}, perm[] = {1, 0};
+    for (int lines = 1; lines <= CHANNELS; lines += CHANNELS - 1) {
+        begin(DTYPE_U8);
+        put_weights("w", tall, 2, DTYPE_U8, lines, 0);
+        add_ints("perm", perm, 2);
+        PUT("Transpose", "t", "w");
+        PUT("MatMul", "m", "x", "t");
+        put_pair("m", "y", 0.02F, DTYPE_U8, 100);
+        check_ends(check("y", ONE_STEP, "QLinearMatMul", 1));
+    }
+}
+END_TEST
+
 START_TEST(a_product_of_two_results_is_one_of_bytes) {
     static const int64_t perm[] = {0, 1, 3, 2};
     begin(DTYPE_U8);
@@ -499,6 +513,7 @@ int main(void) {
         a_convolution_with_what_clamps_it_is_one_of_bytes,
         a_clamp_inside_the_range_is_a_table,
         a_product_with_constant_columns_is_one_of_bytes,
+        weights_may_be_turned_behind_their_scales,
         a_product_of_two_results_is_one_of_bytes,
         a_gemm_gives_the_same_answers,
         sums_and_products_are_of_bytes,

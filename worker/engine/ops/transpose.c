@@ -95,6 +95,7 @@ static const struct op ops[] = {
         .since = 1,
         .inputs_min = 1,
         .inputs_max = 1,
+        .flags = OP_REMEMBERED,
         .types = {TYPES_ALL},
         .memo_size = sizeof(struct strided),
         .prepare = prepare,

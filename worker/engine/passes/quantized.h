@@ -136,6 +136,22 @@ struct byte_weights {
 MUST_CHECK enum status quantized_weights(struct quantized *q, int value, int axis,
                                          struct byte_weights *weights, bool *found);
 
+/* ---- constants --------------------------------------------------------------------- */
+
+bool quantized_is_blocked(struct node *node);
+
+/* All of a constant's scales are such that bytes keep their order. */
+bool quantized_scales_fit(const struct tensor *scale);
+
+/* The zero point of input 2, made where there is none. */
+MUST_CHECK enum status quantized_zero_of(struct quantized *q, const struct node *node,
+                                         enum dtype dtype, int *zero);
+
+/* What `node`, which is prepared, computes of constants; VALUE_NONE where that is too
+ * large. */
+MUST_CHECK enum status quantized_compute(struct quantized *q, const struct node *node,
+                                         const int *inputs, int *made);
+
 float quantized_scale(const struct quantized *q, int scale);
 
 /* One rule for each family.  What it makes of the node stands in the new order then;

@@ -163,13 +163,13 @@ float quantized_scale(const struct quantized *q, int scale) {
     return *(const float *)q->graph->values[scale].constant->data;
 }
 
-static bool is_blocked(struct node *node) {
+bool quantized_is_blocked(struct node *node) {
     const struct attr *block = attr_find(node, "block_size");
     return block != NULL && (block->kind != ATTR_INT || block->as.i != 0);
 }
 
 /* All of a constant's scales are such that bytes keep their order. */
-static bool scales_fit(const struct tensor *scale) {
+bool quantized_scales_fit(const struct tensor *scale) {
     for (size_t i = 0; i < tensor_count(scale); i++) {
         const float value = ((const float *)scale->data)[i];
         if (!(value > 0) || isinf(value)) {
@@ -180,8 +180,8 @@ static bool scales_fit(const struct tensor *scale) {
 }
 
 /* The zero point of input 2, made where there is none. */
-static enum status zero_of(struct quantized *q, const struct node *node, enum dtype dtype,
-                           int *zero) {
+enum status quantized_zero_of(struct quantized *q, const struct node *node,
+                              enum dtype dtype, int *zero) {
     *zero = node->input_count > 2 ? node->inputs[2] : VALUE_NONE;
     return *zero == VALUE_NONE ? quantized_zero(q, dtype, zero) : STATUS_OK;
 }
@@ -195,48 +195,12 @@ bool quantized_form(struct quantized *q, const struct node *node, struct form *f
         q->graph->values[makes ? node->inputs[0] : node->outputs[0]].dtype;
     const struct tensor *scale = graph_constant(q->graph, node, 1), *zero;
     if (!is_bytes(bytes) || floats != DTYPE_F32 || scale == NULL ||
-        scale->dtype != DTYPE_F32 || tensor_count(scale) != 1 || !scales_fit(scale) ||
-        is_blocked(&own) || zero_of(q, node, bytes, &form->zero) != STATUS_OK) {
+        scale->dtype != DTYPE_F32 || tensor_count(scale) != 1 ||
+        !quantized_scales_fit(scale) || quantized_is_blocked(&own) ||
+        quantized_zero_of(q, node, bytes, &form->zero) != STATUS_OK) {
         return false;
     }
     form->scale = node->inputs[1];
     zero = q->graph->values[form->zero].constant;
     return zero != NULL && zero->dtype == bytes && tensor_count(zero) == 1;
-}
-
-enum status quantized_weights(struct quantized *q, int value, int axis,
-                              struct byte_weights *weights, bool *found) {
-    const struct node *origin =
-        value == VALUE_NONE ? NULL : q->graph->values[value].origin;
-    const struct tensor *scale, *zero;
-    const struct attr *attr;
-    struct node own;
-    int64_t along = 1;
-    enum status status;
-    *found = false;
-    if (origin == NULL) {
-        return STATUS_OK;
-    }
-    own = *origin;
-    *weights = (struct byte_weights){.bytes = own.inputs[0], .scale = own.inputs[1]};
-    weights->x = graph_constant(q->graph, &own, 0);
-    scale = graph_constant(q->graph, &own, 1);
-    if (weights->x == NULL || !is_bytes(weights->x->dtype) || scale == NULL ||
-        scale->dtype != DTYPE_F32 || !scales_fit(scale) || is_blocked(&own)) {
-        return STATUS_OK;
-    }
-    status = zero_of(q, &own, weights->x->dtype, &weights->zero);
-    zero = status == STATUS_OK ? q->graph->values[weights->zero].constant : NULL;
-    if (zero == NULL || zero->dtype != weights->x->dtype) {
-        return status;
-    }
-    attr = attr_find(&own, "axis");
-    along = attr == NULL ? along : attr->as.i;
-    along += along < 0 ? weights->x->rank : 0;
-    axis += axis < 0 ? weights->x->rank : 0;
-    *found = axis >= 0 && axis < weights->x->rank &&
-             (tensor_count(zero) == 1 || tensor_count(zero) == tensor_count(scale)) &&
-             (tensor_count(scale) == 1 || (scale->rank == 1 && along == axis &&
-                                           scale->dims[0] == weights->x->dims[axis]));
-    return STATUS_OK;
 }

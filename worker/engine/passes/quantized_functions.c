@@ -23,8 +23,8 @@ void quantized_learn(struct quantized *q, int value, int bytes, struct form form
 static void learn_constant(struct quantized *q, int value) {
     const struct node *origin = q->graph->values[value].origin;
     struct form form;
-    if (origin != NULL && q->facts[value].bytes == VALUE_NONE &&
-        quantized_form(q, origin, &form)) {
+    if (origin != NULL && strcmp(origin->type, "DequantizeLinear") == 0 &&
+        q->facts[value].bytes == VALUE_NONE && quantized_form(q, origin, &form)) {
         quantized_learn(q, value, origin->inputs[0], form);
     }
 }
@@ -34,9 +34,8 @@ struct fact *quantized_fact(struct quantized *q, int value) {
     return &q->facts[value];
 }
 
-/* What `node`, which is prepared, computes of constants. */
-static enum status compute(struct quantized *q, const struct node *node,
-                           const int *inputs, int *made) {
+enum status quantized_compute(struct quantized *q, const struct node *node,
+                              const int *inputs, int *made) {
     struct node copy = *node;
     enum status status = quantized_value(q, NULL, made);
     if (status != STATUS_OK || !graph_node_room(q->graph, &copy, node->input_count, 1)) {
@@ -79,7 +78,7 @@ static enum status table_of(struct quantized *q, int value, int which, int *tabl
         status = load_node(q->graph, &node, q->err);
     }
     if (status == STATUS_OK) {
-        status = compute(q, &node, node.inputs, table);
+        status = quantized_compute(q, &node, node.inputs, table);
     }
     q->facts[value].functions[which].table = *table;
     return status;
@@ -158,7 +157,7 @@ enum status quantized_elementwise(struct quantized *q, struct node *node, bool *
         }
         if (status == STATUS_OK && all) {
             found[count].root = root;
-            status = compute(q, node, inputs, &found[count].table);
+            status = quantized_compute(q, node, inputs, &found[count].table);
             count += found[count].table != VALUE_NONE;
         }
     }
@@ -215,7 +214,7 @@ enum status quantized_bytes(struct quantized *q, const struct node *quantize, in
         }
         status = table_of(q, value, i, &inputs[0]);
         if (status == STATUS_OK && inputs[0] != VALUE_NONE) {
-            status = compute(q, quantize, inputs, &own.table);
+            status = quantized_compute(q, quantize, inputs, &own.table);
         }
         if (status != STATUS_OK) {
             return status;
