@@ -70,7 +70,7 @@ void care_add_mark(struct stream *stream, const struct lease *lease,
         /* More may come before the next commit: twice as many as there are now. */
         mark.suspects = 2 * left;
     }
-    partition->offset = window_commit_offset(lease, &ahead);
+    partition->offset = lease_commit_offset(lease, &ahead);
     mark_set(partition, &mark, &ahead);
 }
 

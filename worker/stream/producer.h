@@ -1,16 +1,8 @@
 /* producer.h - results and dead letters on their way out, and what came of them.
  *
- * A record goes to the partition of its own number, modulo those of the target, so that
- * order per partition holds from end to end.  What counts is delivery reports, never that
- * a message was queued.
+ * What counts is delivery reports, never that a message was queued.
  *
- * A result that is too large becomes a dead letter.  Where librdkafka sees it, that is at
- * once.  Where only the broker does, its report names the whole batch the record was sent
- * in, so the batches are made smaller until the record that is to blame stands alone. For
- * a while after that, results of its size are not tried any more: each costs a
- * transaction.
- *
- * Depends on: stream/window.h, stream/dead_letter.h, librdkafka.
+ * Depends on: stream/too_large.h, librdkafka.
  * Ownership: owns the librdkafka producer and its topic handles.  Payloads are copied.
  * Threads: commit thread. */
 #ifndef MILLRACE_STREAM_PRODUCER_H
@@ -20,7 +12,7 @@
 #include <stdbool.h>
 
 #include "stream/stream.h"
-#include "stream/window.h"
+#include "stream/too_large.h"
 
 #define PRODUCER_BATCH_MAX 512
 
@@ -29,13 +21,6 @@ struct producer_targets {
     int64_t refused_until_us; /* a topic's limit may be raised */
     rd_kafka_topic_t *output, *dead_letter; /* NULL until first used */
     rd_kafka_topic_t *retries[STREAM_RETRIES_MAX];
-};
-
-/* What the brokers refused as too large since producer_begin. */
-struct too_large {
-    size_t count, size; /* of all refused */
-    struct slot *largest;
-    size_t largest_size;
 };
 
 struct producer {
@@ -63,6 +48,11 @@ MUST_CHECK enum status producer_open(struct stream *stream,
 /* A client where there is none. */
 MUST_CHECK enum status producer_connect(struct stream *stream, struct error *err);
 
+/* Makes the handles of what a route writes to, and lets the client learn their
+ * partitions: a message queued before that would have none. */
+MUST_CHECK enum status producer_know_targets(struct stream *stream, int route,
+                                             struct error *err);
+
 /* Learns the targets of the routes whose topics exist, so that the first transaction does
  * not wait for that, and lets the client settle on a connection. */
 void producer_warm_up(struct stream *stream);
@@ -75,14 +65,5 @@ void producer_release(struct stream *stream);
 
 /* Forgets the counts of the last attempt. */
 void producer_begin(struct producer *producer);
-
-/* Queues the first `count` records of the lease, all with outcomes.  STATUS_ABORT_TXN:
- * the attempt is spoilt.  STATUS_FATAL: the client is. */
-MUST_CHECK enum status producer_publish(struct stream *stream, struct lease *lease,
-                                        size_t count, struct error *err);
-
-/* After an attempt that failed: does something about what was too large, so that the same
- * failure cannot come for ever.  True if the client has to be replaced for it. */
-bool producer_settle_too_large(struct stream *stream);
 
 #endif

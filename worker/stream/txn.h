@@ -27,6 +27,10 @@
 
 #include "stream/stream.h"
 
+/* Most records of one transaction, so that a large backlog of outcomes cannot outlast the
+ * transaction's timeout. */
+#define TXN_RECORDS_MAX 100000
+
 enum txn_phase {
     TXN_START,   /* initialise the producer's transactions */
     TXN_RECOVER, /* learn what the brokers have, after an outcome that is not known */

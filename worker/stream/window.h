@@ -4,12 +4,11 @@
  *     take slots, fill them   --append-->  incoming  --collect-->  one FIFO a lease
  *     spare slots             <----------------------release-----  head of the FIFO
  *
- * A lease is one partition for as long as this worker owns it; when the partition is
- * taken away and given back, that is another lease.  Records point to theirs, so that an
- * outcome that comes too late is known by its lease.  Slots stay allocated until close:
- * the batch path allocates nothing.
+ * Records point to their leases (lease.h), so that an outcome that comes too late is
+ * known by its lease.  Slots stay allocated until close: the batch path allocates
+ * nothing.
  *
- * Depends on: stream/record.h, base/.
+ * Depends on: stream/lease.h, base/.
  * Ownership: the window owns slots and leases.  A lease is freed by the commit thread
  * once it is lost and empty; the poll thread lets go of it by window_lose().
  * Threads: as each function says; `lock` guards what both sides touch, and is taken per
@@ -20,79 +19,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 
-#include "stream/ahead.h"
-#include "stream/record.h"
-
-enum lease_state {
-    LEASE_HELD,
-    LEASE_REVOKED, /* on its way out: no new records, what is done may still be published
-                    */
-    LEASE_LOST     /* another worker's by now: outcomes are dropped */
-};
-
-struct slot {
-    struct record record; /* first: a record's slot is found by its address */
-    struct slot *link;    /* in incoming, a FIFO or the spare ones */
-    struct lease *lease;
-    size_t size;       /* bytes it counts for in the window */
-    int64_t due_us;    /* when it may be handed out, by clock_now_us(); 0 for at once */
-    uint32_t key_hash; /* where the route keeps the order of each key */
-    _Atomic bool held; /* put off in its place; set by the pipeline */
-    int cut;           /* enum dead_letter_cut: what its dead letter has to leave out */
-};
-
-struct lease {
-    int route;
-    int input; /* index into the stream's inputs */
-    int32_t partition;
-    /* Poll thread. */
-    int64_t last_offset; /* delivered; -1 for none yet */
-    int64_t behind_ms;   /* our clock, at least so far, of those that write retries */
-    bool paused;
-    bool pause_wanted;  /* for what waits, whether or not the window is full */
-    size_t polled_size; /* bytes handed out */
-    _Atomic size_t
-        answer_size;         /* what a record's answer is expected to have; any thread */
-    _Atomic uint64_t polled; /* handed out; only this thread writes it */
-    struct slot *waiting, *waiting_last; /* polled, and not to be handed out yet */
-    size_t waiting_count, waiting_size;
-    /* Poll and commit thread; see care.h. */
-    _Atomic uint64_t allowed;         /* how far `polled` may go */
-    _Atomic bool wants;               /* a record is due and not allowed */
-    _Atomic int condemned;            /* crashes; the next record is not to be computed */
-    _Atomic int64_t first_offset;     /* polled; -1 for none yet */
-    _Atomic int64_t committed_offset; /* -1 while it is not known */
-    struct {
-        _Atomic int state; /* enum care_state */
-        _Atomic int crashes;
-        _Atomic int alone;        /* of the crashes, with one record in the worker */
-        _Atomic int64_t suspects; /* records that are still to be taken care with */
-        _Atomic int64_t step;     /* so many at once; 0 while there are no suspects */
-        uint64_t granted;         /* `polled` at the beginning of the step */
-        _Atomic bool asked;       /* its committed offset was */
-        bool tried;               /* it is judged; a mark of our own may be there */
-    } care;                       /* written by the commit thread */
-    /* window->lock. */
-    enum lease_state state;
-    uint64_t released;
-    size_t released_size;
-    struct lease *fresh_next;
-    /* Commit thread. */
-    struct lease *next;       /* in window->leases */
-    struct slot *head, *tail; /* records in offset order */
-    struct slot *pending;     /* the first without an outcome, NULL for none */
-    size_t ready_count;       /* those in front of it */
-    size_t taken_count;       /* of these, in the open transaction */
-    int64_t ready_offset;     /* the last one's of those in front of `pending` */
-    bool disordered;          /* one of these has a smaller offset than one before it */
-    bool passed;              /* one has passed another that is not committed yet */
-    int64_t taken_offset;     /* where the last one taken ends */
-    int64_t seen_offset;      /* the last one's that is or was among the records */
-    struct ahead ahead;       /* what is published beyond the committed offset */
-    /* Written by the commit thread before anything is allowed, then read by the poll
-     * thread: what the holders before had published. */
-    struct ahead inherited;
-};
+#include "stream/lease.h"
 
 struct slot_chunk;
 
@@ -115,7 +42,6 @@ struct window {
 
     struct slot *spare;   /* free slots; poll thread */
     struct lease *leases; /* those the commit thread has seen */
-    size_t ready_count;   /* records with an outcome that may be published */
     bool revoking;        /* a revoked lease waits for the commit thread */
 };
 
@@ -180,21 +106,9 @@ size_t window_collect(struct window *window);
  * is left to work on while they are committed.  Runs on: commit thread. */
 bool window_half_is_ready(struct window *window, size_t ready);
 
-/* What is to be committed for the lease once its taken records are published: the offset,
- * and what is then published beyond it.  Runs on: commit thread. */
-int64_t window_commit_offset(const struct lease *lease, struct ahead *ahead);
-
-/* They are: takes note of it.  The records are taken out after.  Runs on: commit thread.
- */
-void window_committed(struct lease *lease);
-
 /* Whether every lease with records in the open transaction is still ours.
  * Locks: takes window->lock. */
 bool window_owns_taken(struct window *window);
-
-/* Takes up to `count` records with outcomes from the head of the lease, as a chain by
- * link; the caller gives them to window_return.  Runs on: commit thread. */
-struct slot *window_pop(struct window *window, struct lease *lease, size_t count);
 
 /* The slots of a chain, all of one lease, are free.  Runs on: commit thread. */
 void window_return(struct window *window, struct lease *lease, struct slot *chain);

@@ -140,7 +140,7 @@ static void commit_some(void) {
     count = dice(5) == 0 ? 1 + dice((uint32_t)count) : count;
     lease->taken_count = count;
     lease->taken_offset = end_of(count);
-    committed = window_commit_offset(lease, &ahead);
+    committed = lease_commit_offset(lease, &ahead);
     check_left(&ahead);
     if (dice(6) == 0) {
         committed = lease->committed_offset;
@@ -148,9 +148,9 @@ static void commit_some(void) {
         return;
     }
     (void)ahead_write(&ahead, committed, metadata);
-    window_committed(lease);
+    lease_committed(lease);
     lease->taken_count = 0;
-    chain = window_pop(&window, lease, count);
+    chain = lease_pop(lease, count);
     for (struct slot *slot = chain; slot != NULL; slot = slot->link) {
         published[slot->record.offset]++;
         order[order_count++] = (int)slot->record.offset;
@@ -229,7 +229,7 @@ START_TEST(those_left_behind_are_bounded) {
     window_collect(&window);
     ck_assert_uint_eq(lease->ready_count, AHEAD_LEFT_MAX - 1);
     lease->taken_count = lease->ready_count;
-    ck_assert_int_eq(window_commit_offset(lease, &ahead), 0);
+    ck_assert_int_eq(lease_commit_offset(lease, &ahead), 0);
     ck_assert_int_eq(ahead.left_count, AHEAD_LEFT_MAX - 1);
     window_release(&window);
 }

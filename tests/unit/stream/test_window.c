@@ -29,7 +29,7 @@ static void finish(struct slot *slot) {
 }
 
 static size_t let_go(struct lease *lease, size_t count) {
-    struct slot *chain = window_pop(&window, lease, count);
+    struct slot *chain = lease_pop(lease, count);
     size_t popped = 0;
     for (const struct slot *slot = chain; slot != NULL; slot = slot->link) {
         popped++;
@@ -56,7 +56,6 @@ START_TEST(only_what_stands_before_the_first_pending_is_ready) {
     finish(slots[2]);
     window_collect(&window);
     ck_assert_uint_eq(lease->ready_count, 4);
-    ck_assert_uint_eq(window.ready_count, 4);
     ck_assert_ptr_eq(lease->head, slots[0]);
     window_release(&window);
 }
