@@ -97,6 +97,62 @@ START_TEST(layer_normalization_in_pieces_becomes_one) {
 }
 END_TEST
 
+static void put_pool(const char *x, const char *y) {
+    put_node(&graph, "GlobalAveragePool", x, NULL, y);
+}
+
+/* As tf2onnx writes it: x * m + (bias - mean * m). */
+static void put_folded_norm(void mean(const char *x, const char *y), bool negative) {
+    static const int64_t width[] = {1, 1, 4};
+    static const float scale[] = {1, -2, 0.5F, 3}, bias[] = {0, 1, 2, -3};
+    graph.size = 0;
+    put_weight(&graph, "scale", DTYPE_F32, width, 3, scale, sizeof(scale));
+    put_weight(&graph, "bias", DTYPE_F32, width, 3, bias, sizeof(bias));
+    put_scalar("epsilon", 1e-3F);
+    mean("x", "mean");
+    put_node(&graph, "Sub", "x", "mean", "d");
+    put_node(&graph, "Mul", "d", "d", "square");
+    mean("square", "variance");
+    put_node(&graph, "Add", "variance", "epsilon", "sum");
+    put_node(&graph, "Sqrt", "sum", NULL, "deviation");
+    put_node(&graph, "Reciprocal", "deviation", NULL, "r");
+    put_node(&graph, "Mul", "r", "scale", "m");
+    put_node(&graph, "Mul", "x", "m", "a");
+    if (negative) {
+        put_node(&graph, "Neg", "mean", NULL, "minus");
+        put_node(&graph, "Mul", "minus", "m", "b");
+        put_node(&graph, "Add", "b", "bias", "shift");
+    } else {
+        put_node(&graph, "Mul", "mean", "m", "b");
+        put_node(&graph, "Sub", "bias", "b", "shift");
+    }
+    put_node(&graph, "Add", "a", "shift", "y");
+}
+
+static void put_last_mean(const char *x, const char *y) {
+    put_mean(x, y, -1);
+}
+
+START_TEST(layer_normalization_as_tf2onnx_writes_it_becomes_one) {
+    static const int64_t dims[] = {-1, 3, 4};
+    for (int i = 0; i < 4; i++) {
+        put_folded_norm(i < 2 ? put_pool : put_last_mean, i % 2 == 0);
+        check_fused(dims, 3, "LayerNormalization", 1);
+    }
+}
+END_TEST
+
+static void put_other_mean(const char *x, const char *y) {
+    put_mean(x, y, strcmp(y, "mean") == 0 ? -1 : -2);
+}
+
+START_TEST(means_over_two_axes_are_left_alone) {
+    static const int64_t dims[] = {-1, 4, 4};
+    put_folded_norm(put_other_mean, false);
+    check_fused(dims, 3, "Sqrt", 12);
+}
+END_TEST
+
 START_TEST(means_over_another_axis_are_left_alone) {
     static const int64_t dims[] = {-1, 4, 4}, width[] = {4};
     static const float scale[] = {1, -2, 0.5F, 3};
@@ -133,6 +189,22 @@ START_TEST(gelu_by_erf_in_any_order_becomes_one) {
         put_node(&graph, "Mul", orders[i][2], orders[i][3], "y");
         check_fused(dims, 2, "Gelu", 1);
     }
+}
+END_TEST
+
+START_TEST(gelu_by_the_complement_of_erf_becomes_one) {
+    static const int64_t dims[] = {-1, 70};
+    graph.size = 0;
+    put_scalar("root", 0.70710678F);
+    put_scalar("one", 1);
+    put_scalar("half", 0.5F);
+    put_node(&graph, "Mul", "half", "x", "a");
+    put_node(&graph, "Neg", "x", NULL, "minus");
+    put_node(&graph, "Mul", "minus", "root", "u");
+    put_node(&graph, "Erf", "u", NULL, "erf");
+    put_node(&graph, "Sub", "one", "erf", "bell");
+    put_node(&graph, "Mul", "a", "bell", "y");
+    check_fused(dims, 2, "Gelu", 1);
 }
 END_TEST
 
@@ -285,17 +357,57 @@ START_TEST(bias_and_activation_move_through_a_reshape) {
 }
 END_TEST
 
+/* A product of 6 columns cut in 2 heads of 3, plus `bias`. */
+static struct model *put_heads(const int64_t bias[2], unsigned passes) {
+    static const int64_t two[] = {4, 6}, four[] = {4}, target[] = {-1, 3, 2, 3};
+    static const int64_t x[] = {-1, 3, 4}, y[] = {-1, 3, 2, 3};
+    float numbers[24];
+    for (int i = 0; i < 24; i++) {
+        numbers[i] = (float)(i * 7 % 11) - 5;
+    }
+    graph.size = 0;
+    put_weight(&graph, "w", DTYPE_F32, two, 2, numbers, sizeof(numbers));
+    put_weight(&graph, "b", DTYPE_F32, bias, 2, numbers,
+               (size_t)(bias[0] * bias[1]) * sizeof(*numbers));
+    put_weight(&graph, "target", DTYPE_I64, four, 1, target, sizeof(target));
+    put_node(&graph, "MatMul", "x", "w", "product");
+    put_node(&graph, "Reshape", "product", "target", "r");
+    put_node(&graph, "Add", "r", "b", "y");
+    put_port(&graph, 11, "x", DTYPE_F32, x, 3);
+    put_port(&graph, 12, "y", DTYPE_F32, y, 4);
+    return open_graph(passes);
+}
+
+START_TEST(a_bias_that_lies_as_heads_do_moves_through_a_reshape) {
+    static const int64_t as_heads[] = {2, 3}, spread[] = {2, 1};
+    struct model *plain = put_heads(as_heads, 0),
+                 *fused = put_heads(as_heads, PASSES_ALL);
+    struct session *a = open_session(plain), *b = open_session(fused);
+    const struct tensor x = make_rows(plain, 3, 5);
+    ck_assert_int_eq(count_of_type(fused, "Add"), 0);
+    ck_assert_int_eq(count_of_type(put_heads(spread, PASSES_ALL), "Add"), 1);
+    run_rows(a, &x);
+    run_rows(b, &x);
+    assert_close(session_output(a, 0)->data, session_output(b, 0)->data, 5 * row_count(a),
+                 TOLERANCE);
+}
+END_TEST
+
 int main(void) {
     const TTest *const tests[] = {
         layer_normalization_in_pieces_becomes_one,
+        layer_normalization_as_tf2onnx_writes_it_becomes_one,
+        means_over_two_axes_are_left_alone,
         means_over_another_axis_are_left_alone,
         gelu_by_erf_in_any_order_becomes_one,
+        gelu_by_the_complement_of_erf_becomes_one,
         gelu_by_tanh_becomes_one,
         gelu_of_another_number_is_left_alone,
         gelu_of_another_power_is_left_alone,
         a_number_times_its_sigmoid_becomes_swish,
         attention_in_pieces_becomes_one,
         bias_and_activation_move_through_a_reshape,
+        a_bias_that_lies_as_heads_do_moves_through_a_reshape,
     };
     return suite_run_with("fusion", tests, ARRAY_COUNT(tests), NULL, release_all);
 }

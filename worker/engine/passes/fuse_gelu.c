@@ -1,6 +1,7 @@
 /* fuse_gelu.c - Gelu and Swish where they were exported in pieces.
  *
  *     x / sqrt 2 ──► Erf ──► + 1 ──► * x ──► * 1/2          the factors in any order
+ *     -x / sqrt 2 ──► Erf ──► 1 - .. ──► * x ──► * 1/2
  *     sqrt(2/pi) (x + 0.044715 x^3) ──► Tanh ──► + 1 ──► * x ──► * 1/2
  *     x * Sigmoid(x) */
 #include <string.h>
@@ -75,11 +76,23 @@ static int erf_argument(struct graph *graph, int value) {
                : VALUE_NONE;
 }
 
-/* The x of 1 + Erf(..) or 1 + Tanh(..), or VALUE_NONE. */
+/* The x of Erf(-x / sqrt 2), or VALUE_NONE. */
+static int negative_argument(struct graph *graph, int value) {
+    const struct node *erf = match_maker(graph, value, "Erf"), *neg;
+    const int negated = erf == NULL ? VALUE_NONE : erf_argument(graph, erf->inputs[0]);
+    neg = match_maker(graph, negated, "Neg");
+    return neg == NULL ? VALUE_NONE : neg->inputs[0];
+}
+
+/* The x of 1 + Erf(..), 1 - Erf(-..) or 1 + Tanh(..), or VALUE_NONE. */
 static int bell_argument(struct graph *graph, int value, bool *is_tanh) {
     const struct node *add = match_maker(graph, value, "Add"), *function;
+    const struct node *sub = match_maker(graph, value, "Sub");
     int other;
     *is_tanh = false;
+    if (sub != NULL && match_near(graph, sub->inputs[0], 1.0F)) {
+        return negative_argument(graph, sub->inputs[1]);
+    }
     if (add == NULL) {
         return VALUE_NONE;
     }

@@ -1,12 +1,22 @@
 /* fuse_layer_norm.c - LayerNormalization over the last axis, where it was exported in
  * pieces.
  *
- *     d = x - ReduceMean(x)
- *     d / Sqrt(ReduceMean(d^2) + epsilon) * scale + bias */
+ *     mean = ReduceMean(x), d = x - mean, deviation = Sqrt(ReduceMean(d^2) + epsilon)
+ *     d / deviation * scale + bias
+ *     x * m + (bias - mean * m), where m = 1 / deviation * scale
+ *
+ * tf2onnx writes GlobalAveragePool for the mean of a sequence's last axis. */
 #include <string.h>
 
 #include "engine/passes/match.h"
 #include "engine/passes/passes.h"
+
+/* What is found of a normalisation. */
+struct found {
+    int x, scale, bias;
+    float epsilon;
+    bool pooled; /* means are of GlobalAveragePool, so over all axes from the third */
+};
 
 /* Over the last axis alone, which stays. */
 static bool is_last_axis(struct graph *graph, struct node *mean) {
@@ -23,15 +33,19 @@ static bool is_last_axis(struct graph *graph, struct node *mean) {
            *(const int64_t *)input->data == -1;
 }
 
-static struct node *mean_of(struct graph *graph, int value) {
-    struct node *mean = match_maker(graph, value, "ReduceMean");
-    return mean != NULL && is_last_axis(graph, mean) ? mean : NULL;
+static struct node *mean_of(struct graph *graph, int value, const struct found *found) {
+    struct node *mean =
+        match_maker(graph, value, found->pooled ? "GlobalAveragePool" : "ReduceMean");
+    return mean != NULL && (found->pooled ? mean->layout == NODE_CHANNELS_FIRST
+                                          : is_last_axis(graph, mean))
+               ? mean
+               : NULL;
 }
 
 /* The x of x - mean(x), or VALUE_NONE. */
-static int centred(struct graph *graph, int value) {
+static int centred(struct graph *graph, int value, const struct found *found) {
     const struct node *sub = match_maker(graph, value, "Sub"), *mean;
-    mean = sub == NULL ? NULL : mean_of(graph, sub->inputs[1]);
+    mean = sub == NULL ? NULL : mean_of(graph, sub->inputs[1], found);
     return mean != NULL && mean->inputs[0] == sub->inputs[0] ? sub->inputs[0]
                                                              : VALUE_NONE;
 }
@@ -48,86 +62,161 @@ static int square_of(struct graph *graph, int value) {
 }
 
 /* The x of Sqrt(mean((x - mean(x))^2) + epsilon), or VALUE_NONE. */
-static int deviation_of(struct graph *graph, int value, float *epsilon) {
+static int deviation_of(struct graph *graph, int value, struct found *found) {
     const struct node *root = match_maker(graph, value, "Sqrt"), *add, *mean;
     int variance;
     add = root == NULL ? NULL : match_maker(graph, root->inputs[0], "Add");
-    if (add == NULL || !match_with_scalar(graph, add, &variance, epsilon)) {
+    if (add == NULL || !match_with_scalar(graph, add, &variance, &found->epsilon)) {
         return VALUE_NONE;
     }
-    mean = mean_of(graph, variance);
-    return mean == NULL ? VALUE_NONE : centred(graph, square_of(graph, mean->inputs[0]));
+    mean = mean_of(graph, variance, found);
+    return mean == NULL ? VALUE_NONE
+                        : centred(graph, square_of(graph, mean->inputs[0]), found);
+}
+
+/* The x of 1 / deviation, or VALUE_NONE. */
+static int inverse_of(struct graph *graph, int value, struct found *found) {
+    const struct node *inverse = match_maker(graph, value, "Reciprocal");
+    return inverse == NULL ? VALUE_NONE : deviation_of(graph, inverse->inputs[0], found);
 }
 
 /* The x of (x - mean) / deviation, or VALUE_NONE. */
-static int normalised(struct graph *graph, int value, float *epsilon) {
-    const struct node *div = match_maker(graph, value, "Div"), *inverse;
-    int x;
+static int normalised(struct graph *graph, int value, struct found *found) {
+    const struct node *div = match_maker(graph, value, "Div"), *mul;
     if (div != NULL) {
-        x = centred(graph, div->inputs[0]);
-        return x != VALUE_NONE && deviation_of(graph, div->inputs[1], epsilon) == x
+        const int x = centred(graph, div->inputs[0], found);
+        return x != VALUE_NONE && deviation_of(graph, div->inputs[1], found) == x
                    ? x
                    : VALUE_NONE;
     }
-    const struct node *mul = match_maker(graph, value, "Mul");
-    inverse = mul == NULL ? NULL : match_either(graph, mul, "Reciprocal", &x);
-    if (inverse == NULL) {
-        return VALUE_NONE;
+    mul = match_maker(graph, value, "Mul");
+    for (int i = 0; i < 2 && mul != NULL; i++) {
+        const int x = centred(graph, mul->inputs[i], found);
+        if (x != VALUE_NONE && inverse_of(graph, mul->inputs[!i], found) == x) {
+            return x;
+        }
     }
-    x = centred(graph, x);
-    return x != VALUE_NONE && deviation_of(graph, inverse->inputs[0], epsilon) == x
-               ? x
-               : VALUE_NONE;
+    return VALUE_NONE;
 }
 
+/* Numbers for the last axis; axes of 1 before it add none to x's three or more. */
 static bool is_vector(const struct graph *graph, int value, int64_t count) {
     const struct tensor *x = graph->values[value].constant;
-    return x != NULL && x->dtype == DTYPE_F32 && x->rank == 1 &&
-           (count == 0 || x->dims[0] == count);
+    return x != NULL && x->dtype == DTYPE_F32 && x->rank >= 1 && x->rank <= 3 &&
+           (int64_t)tensor_count(x) == x->dims[x->rank - 1] &&
+           (count == 0 || x->dims[x->rank - 1] == count);
 }
 
 /* x and scale of a normalised x times a vector. */
-static bool match_scaled(struct graph *graph, const struct node *mul, int *x, int *scale,
-                         float *epsilon) {
+static bool match_scaled(struct graph *graph, const struct node *mul,
+                         struct found *found) {
     for (int i = 0; i < 2; i++) {
-        *scale = mul->inputs[i];
-        if (is_vector(graph, *scale, 0)) {
-            *x = normalised(graph, mul->inputs[!i], epsilon);
-            return *x != VALUE_NONE;
+        found->scale = mul->inputs[i];
+        if (is_vector(graph, found->scale, 0)) {
+            found->x = normalised(graph, mul->inputs[!i], found);
+            return found->x != VALUE_NONE;
         }
     }
     return false;
 }
 
-static enum status fuse(struct graph *graph, struct node *last, int bias,
-                        const struct node *mul, struct error *err) {
-    struct attr epsilon = {.name = "epsilon", .kind = ATTR_FLOAT};
-    int inputs[3] = {VALUE_NONE, VALUE_NONE, bias};
-    if (!match_scaled(graph, mul, &inputs[0], &inputs[1], &epsilon.as.f) ||
-        graph->values[inputs[0]].dtype != DTYPE_F32) {
-        return STATUS_OK;
+/* Normalised and scaled, plus bias. */
+static bool match_plain(struct graph *graph, const struct node *last,
+                        struct found *found) {
+    const struct node *mul = match_either(graph, last, "Mul", &found->bias);
+    return mul != NULL && found->bias != VALUE_NONE && is_vector(graph, found->bias, 0) &&
+           match_scaled(graph, mul, found);
+}
+
+/* The x of m = 1 / deviation * scale, or VALUE_NONE. */
+static int factor_of(struct graph *graph, int m, struct found *found) {
+    const struct node *mul = match_maker(graph, m, "Mul");
+    for (int i = 0; i < 2 && mul != NULL; i++) {
+        if (mul->inputs[i] != VALUE_NONE && is_vector(graph, mul->inputs[i], 0)) {
+            found->scale = mul->inputs[i];
+            return inverse_of(graph, mul->inputs[!i], found);
+        }
     }
+    return VALUE_NONE;
+}
+
+/* `value` is mean(x) * m. */
+static bool is_shift(struct graph *graph, int value, int m, bool negative,
+                     const struct found *found) {
+    const struct node *mul = match_maker(graph, value, "Mul");
+    for (int i = 0; i < 2 && mul != NULL; i++) {
+        int other = mul->inputs[!i];
+        const struct node *mean = match_maker(graph, other, "Neg");
+        if (mul->inputs[i] != m || (mean != NULL) != negative) {
+            continue;
+        }
+        mean = mean_of(graph, mean != NULL ? mean->inputs[0] : other, found);
+        if (mean != NULL && mean->inputs[0] == found->x) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* `value` is bias - mean(x) * m, or bias + -mean(x) * m. */
+static bool match_shift(struct graph *graph, int value, int m, struct found *found) {
+    const struct node *sum = match_maker(graph, value, "Add");
+    const bool negative = sum != NULL;
+    sum = negative ? sum : match_maker(graph, value, "Sub");
+    for (int i = 0; i < (negative ? 2 : 1) && sum != NULL; i++) {
+        found->bias = sum->inputs[i];
+        if (found->bias != VALUE_NONE && is_vector(graph, found->bias, 0) &&
+            is_shift(graph, sum->inputs[!i], m, negative, found)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* x * m plus a shift. */
+static bool match_folded(struct graph *graph, const struct node *last,
+                         struct found *found) {
+    for (int i = 0; i < 2; i++) {
+        const struct node *mul = match_maker(graph, last->inputs[i], "Mul");
+        for (int k = 0; k < 2 && mul != NULL; k++) {
+            found->x = mul->inputs[k];
+            if (found->x != VALUE_NONE &&
+                factor_of(graph, mul->inputs[!k], found) == found->x &&
+                match_shift(graph, last->inputs[!i], mul->inputs[!k], found)) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+static enum status fuse(struct graph *graph, struct node *last, const struct found *found,
+                        struct error *err) {
+    const struct attr attrs[] = {
+        {.name = "epsilon", .kind = ATTR_FLOAT, .as = {.f = found->epsilon}},
+        {.name = "axis", .kind = ATTR_INT, .as = {.i = found->pooled ? 2 : -1}},
+    };
+    const int inputs[] = {found->x, found->scale, found->bias};
+    const struct tensor *scale = graph->values[found->scale].constant;
+    const int64_t count = scale->dims[scale->rank - 1];
     /* One number would spread over columns, which LayerNormalization does not know. */
-    const int64_t count = graph->values[inputs[1]].constant->dims[0];
-    if (count < 2 || !is_vector(graph, bias, count)) {
+    if (graph->values[found->x].dtype != DTYPE_F32 || count < 2 ||
+        !is_vector(graph, found->bias, count)) {
         return STATUS_OK;
     }
-    return match_become(graph, last, "LayerNormalization", 17, inputs, 3, &epsilon, 1,
-                        err);
+    return match_become(graph, last, "LayerNormalization", 17, inputs, 3, attrs, 2, err);
 }
 
 enum status pass_fuse_layer_norm(struct graph *graph, struct error *err) {
     enum status status = STATUS_OK;
     for (int n = 0; n < graph->node_count && status == STATUS_OK; n++) {
         struct node *last = &graph->nodes[n];
-        const struct node *mul;
-        int bias;
-        if (!match_is(last, "Add")) {
-            continue;
-        }
-        mul = match_either(graph, last, "Mul", &bias);
-        if (mul != NULL && bias != VALUE_NONE && is_vector(graph, bias, 0)) {
-            status = fuse(graph, last, bias, mul, err);
+        for (int i = 0; i < 2 && match_is(last, "Add") && last->input_count == 2; i++) {
+            struct found found = {.pooled = i == 1};
+            if (match_plain(graph, last, &found) || match_folded(graph, last, &found)) {
+                status = fuse(graph, last, &found, err);
+                break;
+            }
         }
     }
     return status;

@@ -1,27 +1,58 @@
 /* fuse_through_reshape.c - MatMul, Reshape, then a bias or an activation: Keras's Dense
- * over more than two axes.  Both move in front of the Reshape, into the product. */
+ * over more than two axes, or of several heads.  Both move in front of the Reshape, into
+ * the product. */
 #include "engine/op.h"
 #include "engine/ops/ops.h"
 #include "engine/passes/match.h"
 #include "engine/passes/passes.h"
 
-static bool last_is(const struct tensor *x, int64_t wanted) {
-    return x != NULL && x->dtype == DTYPE_I64 && x->rank == 1 && x->dims[0] > 0 &&
-           ((const int64_t *)x->data)[x->dims[0] - 1] == wanted;
+/* The number `behind` places before the last of a constant list. */
+static bool listed(const struct tensor *x, int64_t behind, int64_t *number) {
+    if (x == NULL || x->rank != 1 || x->dims[0] <= behind) {
+        return false;
+    }
+    if (x->dtype == DTYPE_I64) {
+        *number = ((const int64_t *)x->data)[x->dims[0] - 1 - behind];
+        return true;
+    }
+    if (x->dtype == DTYPE_I32) {
+        *number = ((const int32_t *)x->data)[x->dims[0] - 1 - behind];
+        return true;
+    }
+    return false;
 }
 
-/* The Reshape's last axis has `wanted` elements: its target is a constant, or joined from
- * parts of which the last is one, perhaps behind a Cast. */
-static bool keeps_columns(struct graph *graph, const struct node *reshape,
-                          int64_t wanted) {
+/* The size of the Reshape's axis `behind` before its last: its target is a constant, or
+ * joined from parts of which the last ones are, perhaps behind a Cast. */
+static bool target_axis(struct graph *graph, const struct node *reshape, int64_t behind,
+                        int64_t *size) {
     const int target = reshape->inputs[1];
     const struct node *cast = match_maker(graph, target, "Cast"), *concat;
     if (graph->values[target].constant != NULL) {
-        return last_is(graph->values[target].constant, wanted);
+        return listed(graph->values[target].constant, behind, size);
     }
     concat = match_maker(graph, cast != NULL ? cast->inputs[0] : target, "Concat");
-    return concat != NULL &&
-           last_is(graph_constant(graph, concat, concat->input_count - 1), wanted);
+    for (int i = concat == NULL ? 0 : concat->input_count; i > 0; i--) {
+        const struct tensor *part = graph_constant(graph, concat, i - 1);
+        if (part == NULL || part->rank != 1 || part->dims[0] > behind) {
+            return listed(part, behind, size);
+        }
+        behind -= part->dims[0];
+    }
+    return false;
+}
+
+/* The Reshape cuts its last axis, or leaves it, as the bias lies. */
+static bool ends_as(struct graph *graph, const struct node *reshape,
+                    const struct tensor *bias) {
+    for (int i = 0; i < bias->rank; i++) {
+        int64_t size;
+        if (!target_axis(graph, reshape, i, &size) ||
+            size != bias->dims[bias->rank - 1 - i]) {
+            return false;
+        }
+    }
+    return bias->rank > 0;
 }
 
 /* The product with a constant matrix that `reshape` alone reads, or NULL. */
@@ -40,15 +71,14 @@ static enum status take_bias(struct graph *graph, struct node *product,
     const int64_t columns = graph_constant(graph, product, 1)->dims[1];
     struct node *add = graph_sole_reader(graph, reshape, "Add");
     int inputs[] = {product->inputs[0], product->inputs[1], VALUE_NONE};
-    if (add == NULL || !match_is(add, "Add") || product->input_count != 2 ||
-        !keeps_columns(graph, reshape, columns)) {
+    if (add == NULL || !match_is(add, "Add") || product->input_count != 2) {
         return STATUS_OK;
     }
     inputs[2] = add->inputs[add->inputs[0] == reshape->outputs[0]];
     const struct tensor *bias = graph->values[inputs[2]].constant;
     const int y = product->outputs[0];
-    if (bias == NULL || bias->dtype != DTYPE_F32 || bias->rank != 1 ||
-        bias->dims[0] != columns) {
+    if (bias == NULL || bias->dtype != DTYPE_F32 ||
+        (int64_t)tensor_count(bias) != columns || !ends_as(graph, reshape, bias)) {
         return STATUS_OK;
     }
     if (!graph_node_room(graph, product, 3, 1)) {
