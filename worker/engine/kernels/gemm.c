@@ -1,9 +1,10 @@
 /* gemm.c - blocking and packing around the tiles of gemm.inc.
  *
  *     for each block of k (512)                 C is read and written once for each
- *         for each block of rows (10 tiles)      copied to the stack, fits the second
- *             for each panel of columns (32)
- *                 gemm_strip: the panel's block stays while the tiles pass
+ *         for each block of rows (10 tiles)      fits the second cache; turned, on the
+ *             for each panel of columns (32)      stack, where A is transposed
+ *                 gemm_strip: the panel's block stays while the tiles pass, and the
+ *                             next one is on its way
  *
  * Sums of unfinished blocks wait in C, as exact float32, so blocking changes no bit. */
 #include "engine/kernels/gemm.h"
@@ -124,16 +125,29 @@ static void strip_columns(const struct product *g, int64_t col, int64_t p,
     }
 }
 
-static void copy_rows(const struct product *g, int64_t row, int64_t rows, int64_t p,
+/* The panel that follows the one at `col` and `p`, or NULL. */
+static const float *panel_after(const struct product *g, int64_t col, int64_t p,
+                                int64_t depth) {
+    struct gemm_strip next;
+    if (g->ldb != 0) {
+        return NULL;
+    }
+    col += GEMM_PANEL;
+    if (col >= g->n) {
+        col = 0;
+        p += depth;
+    }
+    if (p >= g->k) {
+        return NULL;
+    }
+    strip_columns(g, col, p, &next);
+    return next.b;
+}
+
+/* Rows of a transposed A. */
+static void turn_rows(const struct product *g, int64_t row, int64_t rows, int64_t p,
                       int64_t depth, float *block) {
     const float *a = g->a + row * g->a_row + p * g->a_col;
-    if (g->a_col == 1) {
-        for (int64_t i = 0; i < rows; i++) {
-            memcpy(block + i * GEMM_A_STRIDE, a + i * g->a_row,
-                   (size_t)depth * sizeof(*block));
-        }
-        return;
-    }
     kernels_current()->transpose(depth, rows, a, g->a_col, block, GEMM_A_STRIDE);
 }
 
@@ -170,21 +184,27 @@ static void run_few(const struct product *g, const struct kernels *kernels) {
 static void run_block(const struct product *g, const struct kernels *kernels, int64_t p,
                       int64_t depth) {
     float block[BLOCK_ROWS_MAX * GEMM_A_STRIDE] CACHE_ALIGNED;
+    const bool turned = g->a_col != 1;
     const int64_t blocks = divide_up(g->m, BLOCK_TILES * kernels->tile_rows);
     struct gemm_strip s = g->strip;
     s.k = depth;
     s.a = block;
-    s.lda = GEMM_A_STRIDE;
+    s.lda = turned ? GEMM_A_STRIDE : g->a_row;
     s.ldc = g->ldc;
     s.from_c = g->strip.from_c || p > 0;
     s.last = p + depth == g->k;
     int64_t row = 0;
     for (int64_t t = 0; t < blocks; t++) {
         s.rows = (g->m - row + blocks - t - 1) / (blocks - t);
-        copy_rows(g, row, s.rows, p, depth, block);
+        if (turned) {
+            turn_rows(g, row, s.rows, p, depth, block);
+        } else {
+            s.a = g->a + row * g->a_row + p;
+        }
         for (int64_t col = 0; col < g->n; col += GEMM_PANEL) {
             strip_columns(g, col, p, &s);
             s.c = g->c + row * g->ldc + col;
+            s.ahead = panel_after(g, col, p, depth);
             kernels->gemm_strip(&s);
         }
         if (s.last) {

@@ -36,12 +36,13 @@
 /* Up to GEMM_PANEL columns of C over one block of k. */
 struct gemm_strip {
     int64_t rows, cols, k;
-    const float *a; /* [rows, k]; lda is GEMM_A_STRIDE if rows > GEMM_FEW_ROWS */
+    const float *a; /* [rows, k] */
     int64_t lda;
     const float *b; /* [k, cols] */
     int64_t ldb;
-    bool b_padded; /* rows of b may be read up to the next GEMM_PANEL_STEP */
-    float *c;      /* [rows, cols] */
+    const float *ahead; /* packed, the b of the strip that comes next; or NULL */
+    bool b_padded;      /* rows of b may be read up to the next GEMM_PANEL_STEP */
+    float *c;           /* [rows, cols] */
     int64_t ldc;
     bool from_c; /* sums start from what C holds, not from 0 */
     bool last;   /* the last block of k: finish as below */
