@@ -6,6 +6,8 @@
 #include "base/text.h"
 
 #define NUMBER_TEXT_MAX 32
+/* The lengths of a header's name and value, as a request has them. */
+#define LENGTHS_SIZE 4
 /* Room made for headers that are added. */
 #define ADDED_MAX 24
 
@@ -58,6 +60,19 @@ bool headers_any(const rd_kafka_message_t *message) {
 
     return rd_kafka_message_headers(message, &headers) == RD_KAFKA_RESP_ERR_NO_ERROR &&
            rd_kafka_header_cnt(headers) > 0;
+}
+
+size_t headers_size(const rd_kafka_headers_t *headers) {
+    size_t total = 0, size;
+    const char *name;
+    const void *value;
+
+    for (size_t i = 0; rd_kafka_header_get_all(headers, i, &name, &value, &size) ==
+                       RD_KAFKA_RESP_ERR_NO_ERROR;
+         i++) {
+        total += strlen(name) + size + LENGTHS_SIZE;
+    }
+    return total;
 }
 
 rd_kafka_headers_t *headers_copy(const rd_kafka_message_t *message) {

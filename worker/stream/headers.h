@@ -28,6 +28,9 @@ int64_t headers_number(const rd_kafka_message_t *message, const char *name,
 /* Has it any? */
 bool headers_any(const rd_kafka_message_t *message);
 
+/* About how many bytes they take of a request. */
+size_t headers_size(const rd_kafka_headers_t *headers);
+
 /* A copy of the message's headers, or an empty list; NULL without memory. */
 rd_kafka_headers_t *headers_copy(const rd_kafka_message_t *message);
 

@@ -42,6 +42,7 @@ size_t let_go_taken(struct stream *stream) {
             lease_committed(lease);
         }
         lease->taken_count = 0;
+        lease->taken_last = NULL;
         let_go(stream, lease, count, true);
         committed += count;
     }

@@ -115,6 +115,10 @@ void producer_release(struct stream *stream) {
     stream->producer.targets = NULL;
 }
 
+bool producer_flush(struct producer *producer, int timeout_ms) {
+    return rd_kafka_flush(producer->client, timeout_ms) == RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
 void producer_begin(struct producer *producer) {
     producer->sent = producer->acknowledged = producer->failed = 0;
     producer->failure = RD_KAFKA_RESP_ERR_NO_ERROR;

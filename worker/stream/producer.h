@@ -35,6 +35,7 @@ struct producer {
     uint64_t sent, acknowledged, failed;
     rd_kafka_resp_err_t failure; /* the last one that was not a consequence */
     struct too_large too_large;
+    size_t portion_size; /* bytes of results that the last send_outcomes has queued */
     /* The next run for rd_kafka_produce_batch. */
     rd_kafka_message_t run[PRODUCER_BATCH_MAX];
 };
@@ -62,6 +63,9 @@ void producer_disconnect(struct stream *stream);
 
 /* Disconnects and frees the rest. */
 void producer_release(struct stream *stream);
+
+/* Waits until what is queued is delivered; false where timeout_ms was too short. */
+bool producer_flush(struct producer *producer, int timeout_ms);
 
 /* Forgets the counts of the last attempt. */
 void producer_begin(struct producer *producer);

@@ -13,6 +13,8 @@
 #define QUEUE_FULL_WAIT_MS 10
 #define QUEUE_FULL_MAX_US 10000000
 #define WHY_TEXT_MAX 96
+/* What a message takes of a request beside key, value and headers. */
+#define MESSAGE_OVERHEAD 20
 
 /* librdkafka's arguments lack const, but it copies. */
 static void *unconst(const void *data) {
@@ -151,6 +153,8 @@ static rd_kafka_resp_err_t send_result_once(struct stream *stream, struct slot *
         headers_set(headers, "millrace.model_version", record->version);
         headers_set(headers, "millrace.model_sha256", record->sha256);
     }
+    stream->producer.portion_size +=
+        record->result.size + record->key.size + headers_size(headers) + MESSAGE_OVERHEAD;
     code = rd_kafka_producev(
         stream->producer.client,
         RD_KAFKA_V_RKT(stream->producer.targets[record->route].output),
@@ -253,6 +257,12 @@ static void add_to_run(struct producer *producer, size_t index, struct slot *slo
         .key_len = record->key.size,
         ._private = slot,
     };
+    producer->portion_size += record->result.size + record->key.size + MESSAGE_OVERHEAD;
+}
+
+/* Is what was queued of a lease as much as one request takes? */
+static bool portion_is_full(const struct producer *producer) {
+    return producer->portion_size >= (size_t)producer->batch_size / 8 * 7;
 }
 
 /* The state of an outcome as it is to be published. */
@@ -276,37 +286,44 @@ static bool has_headers(const struct record *record) {
            (!record->has_no_headers && headers_any(record->message));
 }
 
+/* Queues a record that has its outcome; a result without headers only in the run. */
+static enum status send_one(struct stream *stream, struct lease *lease, struct slot *slot,
+                            size_t *run, struct error *err) {
+    int state = settled_state(stream, slot);
+    bool alone = stream->opts.routes[lease->route].keeps_headers &&
+                 state == RECORD_RESULT && has_headers(&slot->record);
+    enum status status = STATUS_OK;
+
+    if (state == RECORD_RESULT && !alone) {
+        add_to_run(&stream->producer, (*run)++, slot);
+    }
+    if (alone || *run == PRODUCER_BATCH_MAX) {
+        status = send_run(stream, lease, *run, err); /* order is kept */
+        *run = 0;
+    }
+    if (status == STATUS_OK && (alone || state != RECORD_RESULT)) {
+        status = send_by_itself(stream, slot, state, err);
+    }
+    return status;
+}
+
 enum status send_outcomes(struct stream *stream, struct lease *lease, size_t count,
                           struct error *err) {
-    bool keeps_headers = stream->opts.routes[lease->route].keeps_headers;
     struct producer *producer = &stream->producer;
-    struct slot *slot = lease->head;
     size_t run = 0;
     enum status status = producer_know_targets(stream, lease->route, err);
 
     assert(count <= lease->ready_count);
-    for (size_t i = 0; i < count && status == STATUS_OK; i++, slot = slot->link) {
-        int state = settled_state(stream, slot);
+    producer->portion_size = 0;
+    while (status == STATUS_OK && lease->taken_count < count &&
+           !portion_is_full(producer)) {
+        struct slot *slot =
+            lease->taken_last == NULL ? lease->head : lease->taken_last->link;
 
-        lease->taken_count = i + 1;
+        lease->taken_count++;
+        lease->taken_last = slot;
         lease->taken_offset = slot->record.offset + 1;
-        if (state != RECORD_RESULT) {
-            status = send_by_itself(stream, slot, state, err);
-            continue;
-        }
-        if (keeps_headers && has_headers(&slot->record)) {
-            status = send_run(stream, lease, run, err); /* order is kept */
-            run = 0;
-            if (status == STATUS_OK) {
-                status = send_by_itself(stream, slot, state, err);
-            }
-            continue;
-        }
-        add_to_run(producer, run++, slot);
-        if (run == PRODUCER_BATCH_MAX) {
-            status = send_run(stream, lease, run, err);
-            run = 0;
-        }
+        status = send_one(stream, lease, slot, &run, err);
     }
     return status == STATUS_OK ? send_run(stream, lease, run, err) : status;
 }

@@ -16,8 +16,11 @@
 struct stream;
 struct lease;
 
-/* Queues the first `count` records of the lease, all with outcomes.  STATUS_ABORT_TXN:
- * the attempt is spoilt.  STATUS_FATAL: the client is. */
+/* Queues records of the lease behind those that are taken, all with outcomes: until
+ * `count` are taken, or as much as one request holds.  More than that waits in librdkafka
+ * until the request is answered, since an idempotent producer has one at a time for each
+ * partition, and its thread does not sleep while it waits.  STATUS_ABORT_TXN: the attempt
+ * is spoilt.  STATUS_FATAL: the client is. */
 MUST_CHECK enum status send_outcomes(struct stream *stream, struct lease *lease,
                                      size_t count, struct error *err);
 

@@ -27,6 +27,7 @@ static void forget(struct stream *stream) {
          lease = lease->next) {
         atomic_fetch_add(&stream->counters.records_replayed, lease->taken_count);
         lease->taken_count = 0;
+        lease->taken_last = NULL;
     }
     source_generation_drop(stream, stream->txn.generation);
     stream->txn.generation = NULL;
@@ -86,9 +87,28 @@ static enum status recover(struct stream *stream, size_t *committed, struct erro
     return STATUS_OK;
 }
 
-static enum status publish(struct stream *stream, size_t *committed, struct error *err) {
+/* A portion of each lease; *more tells whether that was not all. */
+static enum status publish_portions(struct stream *stream, bool *more,
+                                    struct error *err) {
     enum status status = STATUS_OK;
     size_t left = TXN_RECORDS_MAX;
+
+    *more = false;
+    for (struct lease *lease = stream->window.leases;
+         lease != NULL && status == STATUS_OK && left > 0; lease = lease->next) {
+        size_t count = size_min(lease->ready_count, left);
+        if (count > 0 && topics_can_publish(stream, lease->route)) {
+            status = send_outcomes(stream, lease, count, err);
+            *more = *more || lease->taken_count < count;
+            left -= count;
+        }
+    }
+    return status;
+}
+
+static enum status publish(struct stream *stream, size_t *committed, struct error *err) {
+    enum status status = STATUS_OK;
+    bool more = true, delivers = true;
 
     (void)committed;
     stream->txn.begun_us = clock_now_us();
@@ -98,12 +118,11 @@ static enum status publish(struct stream *stream, size_t *committed, struct erro
                              rd_kafka_begin_transaction(stream->producer.client), err);
         stream->txn.unsure = true;
     }
-    for (struct lease *lease = stream->window.leases;
-         lease != NULL && status == STATUS_OK && left > 0; lease = lease->next) {
-        size_t count = size_min(lease->ready_count, left);
-        if (count > 0 && topics_can_publish(stream, lease->route)) {
-            status = send_outcomes(stream, lease, count, err);
-            left -= count;
+    while (status == STATUS_OK && more) {
+        status = publish_portions(stream, &more, err);
+        if (status == STATUS_OK && more && delivers) {
+            /* Where the brokers do not answer, the commit is to find out. */
+            delivers = producer_flush(&stream->producer, stream->txn.call_timeout_ms);
         }
     }
     if (status != STATUS_OK) {

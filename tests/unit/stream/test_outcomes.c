@@ -1,5 +1,6 @@
 /* What is published for each kind of outcome, and how records are kept back. */
 #include "stream/internal.h"
+#include "stream/send.h"
 #include "tests/unit/stream/fixture.h"
 
 #define BIG 4000
@@ -316,6 +317,63 @@ START_TEST(what_a_closed_worker_left_is_done_by_the_next) {
 }
 END_TEST
 
+/* ---- as much as a request holds ---- */
+
+#define PORTION_RECORDS 200 /* a window takes no more before it knows an answer */
+#define REQUEST_SIZE 3000   /* of the 200 about a half */
+
+static void answer_all_kept(void) {
+    while (fixture.kept != NULL) {
+        struct record *record = fixture.kept;
+        fixture.kept = record->next;
+        fixture_echo(&fixture, record);
+    }
+}
+
+static void see_next_number(const rd_kafka_message_t *message) {
+    char text[16];
+    snprintf(text, sizeof text, "%d", seen++);
+    ck_assert(span_is(span_of(message->payload, message->len), text));
+}
+
+/* What waits behind a request makes librdkafka's thread spin until it is answered. */
+START_TEST(no_more_is_queued_of_a_partition_than_a_request_holds) {
+    struct lease *lease;
+    char text[16];
+    struct error err;
+    int portions = 0;
+    fixture_start(STREAM_AT_LEAST_ONCE);
+    set_producer_property("batch.size", "3000");
+    fixture.answer = keep;
+    for (int i = 0; i < PORTION_RECORDS; i++) {
+        snprintf(text, sizeof text, "%d", i);
+        fixture_send("in", 1, text, text, strlen(text));
+    }
+    ck_assert_int_eq(rd_kafka_flush(fixture.client, 10000), 0);
+    fixture_open();
+    while (fixture_stats().records_in < PORTION_RECORDS) {
+        fixture_round();
+    }
+    answer_all_kept();
+    (void)window_collect(&fixture.stream->window);
+    for (lease = fixture.stream->window.leases; lease->ready_count == 0;) {
+        lease = lease->next;
+    }
+    for (size_t before = 0; before < PORTION_RECORDS; before = lease->taken_count) {
+        ck_assert_int_eq(send_outcomes(fixture.stream, lease, PORTION_RECORDS, &err),
+                         STATUS_OK);
+        ck_assert_uint_gt(lease->taken_count, before);
+        ck_assert_uint_lt(fixture.stream->producer.portion_size, REQUEST_SIZE);
+        ck_assert(producer_flush(&fixture.stream->producer, 10000));
+        portions++;
+    }
+    ck_assert_int_ge(portions, 2);
+    ck_assert_int_le(portions, 3);
+    fixture_read("out", PORTION_RECORDS, see_next_number);
+    fixture_stop();
+}
+END_TEST
+
 /* ---- options ---- */
 
 static void check_refused(const char *word) {
@@ -372,6 +430,7 @@ int main(void) {
         draining_finishes_what_is_there_and_takes_no_more,
         closing_with_records_in_flight_gives_all_back,
         what_a_closed_worker_left_is_done_by_the_next,
+        no_more_is_queued_of_a_partition_than_a_request_holds,
         options_that_cannot_work_are_refused,
     };
     return suite_run("outcomes", tests, ARRAY_COUNT(tests));
