@@ -36,6 +36,7 @@ struct producer {
     rd_kafka_resp_err_t failure; /* the last one that was not a consequence */
     struct too_large too_large;
     size_t portion_size; /* bytes of results that the last send_outcomes has queued */
+    int64_t now_ms;      /* by the wall clock, when it was called */
     /* The next run for rd_kafka_produce_batch. */
     rd_kafka_message_t run[PRODUCER_BATCH_MAX];
 };

@@ -139,19 +139,37 @@ static rd_kafka_resp_err_t send_retry_once(struct stream *stream, struct slot *s
     return code;
 }
 
-/* A result with the headers of its record, which a run of them cannot have. */
+/* Those of its record, and what tells the model.  Most records have none: there is
+ * nothing to copy then, nor to replace. */
+static rd_kafka_headers_t *result_headers(const struct slot *slot) {
+    const struct record *record = &slot->record;
+    const struct {
+        const char *name, *text;
+    } told[] = {
+        {"millrace.model", record->model},
+        {"millrace.model_version", record->version},
+        {"millrace.model_sha256", record->sha256},
+    };
+    rd_kafka_headers_t *headers = record->has_no_headers
+                                      ? rd_kafka_headers_new(ARRAY_COUNT(told))
+                                      : retry_original_headers(slot);
+
+    for (size_t i = 0;
+         headers != NULL && record->version != NULL && i < ARRAY_COUNT(told); i++) {
+        (record->has_no_headers ? headers_add : headers_set)(headers, told[i].name,
+                                                             told[i].text);
+    }
+    return headers;
+}
+
+/* A result with headers, which a run of them cannot have. */
 static rd_kafka_resp_err_t send_result_once(struct stream *stream, struct slot *slot) {
     const struct record *record = &slot->record;
-    rd_kafka_headers_t *headers = retry_original_headers(slot);
+    rd_kafka_headers_t *headers = result_headers(slot);
     rd_kafka_resp_err_t code;
 
     if (headers == NULL) {
         return RD_KAFKA_RESP_ERR__CRIT_SYS_RESOURCE;
-    }
-    if (record->version != NULL) {
-        headers_set(headers, "millrace.model", record->model);
-        headers_set(headers, "millrace.model_version", record->version);
-        headers_set(headers, "millrace.model_sha256", record->sha256);
     }
     stream->producer.portion_size +=
         record->result.size + record->key.size + headers_size(headers) + MESSAGE_OVERHEAD;
@@ -163,7 +181,8 @@ static rd_kafka_resp_err_t send_result_once(struct stream *stream, struct slot *
         RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
         RD_KAFKA_V_KEY(record->key.data, record->key.size),
         RD_KAFKA_V_VALUE(unconst(record->result.data), record->result.size),
-        RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_OPAQUE(slot), RD_KAFKA_V_END);
+        RD_KAFKA_V_TIMESTAMP(stream->producer.now_ms), RD_KAFKA_V_HEADERS(headers),
+        RD_KAFKA_V_OPAQUE(slot), RD_KAFKA_V_END);
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
         rd_kafka_headers_destroy(headers);
     }
@@ -315,6 +334,7 @@ enum status send_outcomes(struct stream *stream, struct lease *lease, size_t cou
 
     assert(count <= lease->ready_count);
     producer->portion_size = 0;
+    producer->now_ms = clock_wall_ms();
     while (status == STATUS_OK && lease->taken_count < count &&
            !portion_is_full(producer)) {
         struct slot *slot =
