@@ -22,6 +22,8 @@
 #define CPU_HAS(set) __builtin_cpu_supports(set)
 #define LIKELY(x) __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
+/* Memory that is soon read; any address does, NULL too. */
+#define PREFETCH(at) __builtin_prefetch(at)
 /* Zero bits below the lowest 1 of a 64-bit number that is not 0. */
 #define TRAILING_ZEROS(x) __builtin_ctzll(x)
 

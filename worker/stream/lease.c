@@ -194,21 +194,14 @@ void lease_committed(struct lease *lease) {
     lease->ahead = ahead;
 }
 
-struct slot *lease_pop(struct lease *lease, size_t count) {
-    struct slot *first = lease->head, *last = NULL;
+struct slot *lease_pop(struct lease *lease) {
+    struct slot *slot = lease->head;
 
-    assert(count <= lease->ready_count);
-    for (size_t i = 0; i < count; i++) {
-        last = lease->head;
-        lease->head = last->link;
-    }
-    if (last == NULL) {
-        return NULL;
-    }
-    last->link = NULL;
+    assert(lease->ready_count > 0);
+    lease->head = slot->link;
     if (lease->head == NULL) {
         lease->tail = NULL;
     }
-    lease->ready_count -= count;
-    return first;
+    lease->ready_count--;
+    return slot;
 }

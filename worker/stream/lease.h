@@ -93,9 +93,8 @@ void lease_add(struct lease *lease, struct slot *slot);
 /* Looks how far the records have outcomes; those of other keys pass one that is held. */
 void lease_advance(struct lease *lease);
 
-/* Takes `count` ready records from the head, as a chain by link for window_return; NULL
- * for none. */
-struct slot *lease_pop(struct lease *lease, size_t count);
+/* Takes the first record, which is ready; its slot is for window_free_add. */
+struct slot *lease_pop(struct lease *lease);
 
 /* What is to be committed once the taken records are published: the offset, and what is
  * then published beyond it. */

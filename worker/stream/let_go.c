@@ -2,17 +2,28 @@
 
 #include "stream/internal.h"
 
+/* What the next one needs, which was last touched by other threads. */
+static void fetch_ahead(const struct slot *next) {
+    if (next != NULL) {
+        PREFETCH(next->record.message);
+        PREFETCH(next->link);
+    }
+}
+
 /* Lets `count` records of the lease go, as published or as lost. */
 static void let_go(struct stream *stream, struct lease *lease, size_t count,
                    bool published) {
-    struct slot *chain = lease_pop(lease, count);
     uint64_t counts[RECORD_STATE_COUNT] = {0};
+    struct window_free slots = {.first = NULL};
 
-    for (struct slot *slot = chain; slot != NULL; slot = slot->link) {
+    for (size_t i = 0; i < count; i++) {
+        struct slot *slot = lease_pop(lease);
+        fetch_ahead(lease->head);
         counts[atomic_load_explicit(&slot->record.state, memory_order_relaxed)]++;
         stream_let_go(stream, slot);
+        window_free_add(&slots, slot);
     }
-    window_return(&stream->window, lease, chain);
+    window_return(&stream->window, lease, &slots);
     if (published) {
         atomic_fetch_add(&stream->counters.dead_letters_out, counts[RECORD_DEAD]);
         atomic_fetch_add(&stream->counters.retries_out, counts[RECORD_RETRY]);

@@ -315,25 +315,30 @@ bool window_owns_taken(struct window *window) {
     return owns;
 }
 
-void window_return(struct window *window, struct lease *lease, struct slot *chain) {
-    struct slot *last = chain;
-    size_t count = 0, size = 0;
-
-    for (struct slot *slot = chain; slot != NULL; slot = slot->link) {
-        count++;
-        size += slot->size;
-        last = slot;
+void window_free_add(struct window_free *slots, struct slot *slot) {
+    slot->link = NULL;
+    if (slots->last == NULL) {
+        slots->first = slot;
+    } else {
+        slots->last->link = slot;
     }
-    if (count == 0) {
+    slots->last = slot;
+    slots->count++;
+    slots->size += slot->size;
+}
+
+void window_return(struct window *window, struct lease *lease,
+                   const struct window_free *slots) {
+    if (slots->count == 0) {
         return;
     }
     pthread_mutex_lock(&window->lock);
-    last->link = window->returned;
-    window->returned = chain;
-    lease->released += count;
-    lease->released_size += size;
-    window->records -= count;
-    window->size -= size;
+    slots->last->link = window->returned;
+    window->returned = slots->first;
+    lease->released += slots->count;
+    lease->released_size += slots->size;
+    window->records -= slots->count;
+    window->size -= slots->size;
     pthread_cond_signal(&window->room);
     pthread_mutex_unlock(&window->lock);
 }

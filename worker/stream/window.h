@@ -110,8 +110,17 @@ bool window_half_is_ready(struct window *window, size_t ready);
  * Locks: takes window->lock. */
 bool window_owns_taken(struct window *window);
 
-/* The slots of a chain, all of one lease, are free.  Runs on: commit thread. */
-void window_return(struct window *window, struct lease *lease, struct slot *chain);
+/* Slots of one lease that are to be free; each is touched once. */
+struct window_free {
+    struct slot *first, *last;
+    size_t count, size;
+};
+
+void window_free_add(struct window_free *slots, struct slot *slot);
+
+/* They are free now.  Runs on: commit thread. */
+void window_return(struct window *window, struct lease *lease,
+                   const struct window_free *slots);
 
 /* Frees the leases that are lost and empty, and lets another one come first in the next
  * transaction.  Runs on: commit thread. */

@@ -132,7 +132,7 @@ static int64_t end_of(size_t count) {
 /* A transaction over what is ready, or a part of it; now and then it is aborted. */
 static void commit_some(void) {
     struct ahead ahead;
-    struct slot *chain;
+    struct window_free done = {.first = NULL};
     size_t count = lease->ready_count;
     if (count == 0) {
         return;
@@ -150,13 +150,14 @@ static void commit_some(void) {
     (void)ahead_write(&ahead, committed, metadata);
     lease_committed(lease);
     lease->taken_count = 0;
-    chain = lease_pop(lease, count);
-    for (struct slot *slot = chain; slot != NULL; slot = slot->link) {
+    for (size_t i = 0; i < count; i++) {
+        struct slot *slot = lease_pop(lease);
         published[slot->record.offset]++;
         order[order_count++] = (int)slot->record.offset;
         slots[slot->record.offset] = NULL;
+        window_free_add(&done, slot);
     }
-    window_return(&window, lease, chain);
+    window_return(&window, lease, &done);
 }
 
 static bool all_done(void) {

@@ -29,13 +29,12 @@ static void finish(struct slot *slot) {
 }
 
 static size_t let_go(struct lease *lease, size_t count) {
-    struct slot *chain = lease_pop(lease, count);
-    size_t popped = 0;
-    for (const struct slot *slot = chain; slot != NULL; slot = slot->link) {
-        popped++;
+    struct window_free slots = {.first = NULL};
+    for (size_t i = 0; i < count; i++) {
+        window_free_add(&slots, lease_pop(lease));
     }
-    window_return(&window, lease, chain);
-    return popped;
+    window_return(&window, lease, &slots);
+    return slots.count;
 }
 
 START_TEST(only_what_stands_before_the_first_pending_is_ready) {
