@@ -28,7 +28,9 @@ struct run {
     int64_t started_us; /* of the batch */
     int first;          /* row of the batch, of those of the last run */
     struct result_output outputs[MODEL_OUTPUTS_MAX];
+    uint8_t *data[MODEL_OUTPUTS_MAX]; /* of the first row of the last run */
     size_t row_size[MODEL_OUTPUTS_MAX];
+    struct result result; /* of the batch: what its jobs differ in is set for each */
     int axis[MODEL_OUTPUTS_MAX]; /* of a row: what is cut to its length; -1: nothing */
 };
 
@@ -126,6 +128,7 @@ static enum status bind_outputs(struct run *run, int rows, struct error *err) {
         *row = (struct tensor){.dtype = y->dtype, .rank = y->rank - 1, .data = y->data};
         memcpy(row->dims, &y->dims[1], sizeof(y->dims[0]) * (size_t)row->rank);
         run->outputs[i].name = span_text(name);
+        run->data[i] = y->data;
         run->row_size[i] = tensor_size(row);
     }
     return cut_outputs(run, rows, err);
@@ -133,11 +136,9 @@ static enum status bind_outputs(struct run *run, int rows, struct error *err) {
 
 /* Points the outputs at row `row` of the last run. */
 static void point_outputs(struct run *run, int row) {
-    const struct batch_model *model = run->batch->model;
-    for (int i = 0; i < model->output_count; i++) {
-        const struct tensor *y = session_output(run->session, model->outputs[i]);
-        run->outputs[i].row.data =
-            (unsigned char *)y->data + (size_t)row * run->row_size[i];
+    int count = run->batch->model->output_count;
+    for (int i = 0; i < count; i++) {
+        run->outputs[i].row.data = run->data[i] + (size_t)row * run->row_size[i];
         if (run->axis[i] >= 0) {
             run->outputs[i].row.dims[run->axis[i]] =
                 run->batch->rows[run->first + row].length;
@@ -145,22 +146,25 @@ static void point_outputs(struct run *run, int row) {
     }
 }
 
-static struct result describe(const struct run *run, int row) {
-    const struct batch *batch = run->batch;
-    const struct batch_row *job = &batch->rows[row];
-    const char *version = batch->model->version;
-    return (struct result){
-        .id = job->id,
-        .model = span_text(batch->model->name),
-        .version = version[0] == 0 ? span_of(NULL, 0) : span_text(version),
-        .headers = job->headers,
-        .job_timestamp_ms = job->timestamp_ms,
-        .batch_size = batch->count,
-        .wait_us = run->started_us - job->received_us,
+/* What the results of a run have in common. */
+static void describe(struct run *run) {
+    const struct batch_model *model = run->batch->model;
+    run->result = (struct result){
+        .model = span_text(model->name),
+        .version = model->version[0] == 0 ? span_of(NULL, 0) : span_text(model->version),
+        .batch_size = run->batch->count,
         .compute_us = run->times->compute_us,
-        .model_sha256 = span_of(batch->model->sha256,
-                                batch->model->sha256 == NULL ? 0 : BATCH_SHA256_SIZE),
+        .model_sha256 =
+            span_of(model->sha256, model->sha256 == NULL ? 0 : BATCH_SHA256_SIZE),
     };
+}
+
+static const struct result *describe_job(struct run *run, const struct batch_row *job) {
+    run->result.id = job->id;
+    run->result.headers = job->headers;
+    run->result.job_timestamp_ms = job->timestamp_ms;
+    run->result.wait_us = run->started_us - job->received_us;
+    return &run->result;
 }
 
 /* Makes room for the answers of `range` behind those that are there.  The bytes may
@@ -181,43 +185,57 @@ static bool reserve(struct answers *answers, size_t size) {
     return true;
 }
 
-/* Most bytes of the answer of `row`, which the outputs point at. */
-static size_t answer_size_max(const struct run *run, int row) {
-    const struct batch_row *of = &run->batch->rows[row];
-    struct result result;
-    if (of->answer != NULL) {
-        return FRAMING_SIZE_MAX +
-               record_out_size_max(of->answer->out, of->record, run->outputs);
+/* Most bytes of a result, its id and headers aside; 0 where texts make it depend on the
+ * row.  Before the first row is pointed at: rows that are cut back are not longer. */
+static size_t common_size_max(const struct run *run) {
+    int count = run->batch->model->output_count;
+    for (int i = 0; i < count; i++) {
+        if (run->outputs[i].row.dtype == DTYPE_STRING) {
+            return 0;
+        }
     }
-    result = describe(run, row);
-    return result_size_max(&result, run->outputs, run->batch->model->output_count);
+    return result_size_max(&run->result, run->outputs, count);
 }
 
-static enum status encode_answer(const struct run *run, int row, uint8_t *to,
-                                 uint8_t **end, struct error *err) {
+/* Most bytes of the answer of row `i` of the last run. */
+static size_t answer_size_max(struct run *run, int i, size_t common) {
+    const struct batch_row *of = &run->batch->rows[run->first + i];
+    if (of->answer == NULL && common > 0) {
+        return common + of->id.size + of->headers.size;
+    }
+    point_outputs(run, i);
+    return of->answer != NULL
+               ? FRAMING_SIZE_MAX +
+                     record_out_size_max(of->answer->out, of->record, run->outputs)
+               : result_size_max(describe_job(run, of), run->outputs,
+                                 run->batch->model->output_count);
+}
+
+static enum status encode_answer(struct run *run, int row, uint8_t *to, uint8_t **end,
+                                 struct error *err) {
     const struct batch_row *of = &run->batch->rows[row];
-    struct result result;
     if (of->answer != NULL) {
         to = framing_write(to, &of->answer->framing);
         return record_out_encode(of->answer->out, of->record, run->outputs, to, end, err);
     }
-    result = describe(run, row);
-    *end = to + result_encode(&result, run->outputs, run->batch->model->output_count, to);
+    *end = to + result_encode(describe_job(run, of), run->outputs,
+                              run->batch->model->output_count, to);
     return STATUS_OK;
 }
 
 /* How many rows are jobs of their own goes to *alone. */
 static enum status reserve_range(struct run *run, struct range range, int *alone,
                                  struct error *err) {
-    size_t size = 0;
+    size_t size = 0, common;
+    describe(run);
+    common = common_size_max(run);
     *alone = 0;
     for (int i = 0; i < range.count; i++) {
         if (run->batch->rows[range.first + i].parts != NULL) {
             continue;
         }
         ++*alone;
-        point_outputs(run, i);
-        if (!size_add(size, answer_size_max(run, range.first + i), &size)) {
+        if (!size_add(size, answer_size_max(run, i, common), &size)) {
             return error_set(err, STATUS_NO_MEMORY, "the answers' sizes overflow");
         }
     }
@@ -234,7 +252,7 @@ static enum status reserve_range(struct run *run, struct range range, int *alone
 static struct answers *encode_parts(struct run *run, const struct batch_row *row,
                                     struct answers_pool *pool, struct span *encoded) {
     const struct parts *parts = row->parts;
-    struct result result = describe(run, (int)(row - run->batch->rows));
+    struct result result = *describe_job(run, row);
     struct result_output outputs[MODEL_OUTPUTS_MAX];
     struct answers *answers = answers_take(pool);
     assert(row->answer == NULL); /* a record is one row */
