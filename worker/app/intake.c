@@ -413,6 +413,18 @@ static void fail(struct intake *intake, struct record *record, const struct erro
     *settled = true;
 }
 
+/* What the next one needs, which other threads have written. */
+static void fetch_ahead(const struct record *next) {
+    if (next == NULL) {
+        return;
+    }
+    PREFETCH(next->next);
+    PREFETCH(next->value.data);
+    if (next->value.size > CACHE_LINE) {
+        PREFETCH(next->value.data + CACHE_LINE);
+    }
+}
+
 void intake_chain(struct intake *intake, struct record *chain) {
     int64_t from_us = clock_now_us();
     bool settled = false;
@@ -420,6 +432,7 @@ void intake_chain(struct intake *intake, struct record *chain) {
         struct record *record = chain;
         struct error err;
         chain = record->next; /* the record may be gone once it has an outcome */
+        fetch_ahead(chain);
         if (place(intake, record, NULL, from_us, &settled, &err) != STATUS_OK) {
             fail(intake, record, &err, &settled);
         }
