@@ -24,6 +24,7 @@ static bool grow(struct window *window, size_t count) {
     size_t size;
     struct slot_chunk *chunk;
 
+    assert(window->untouched_count == 0);
     if (!size_mul(count, sizeof(struct slot), &size) ||
         !size_add(size, sizeof *chunk, &size)) {
         return false;
@@ -33,13 +34,23 @@ static bool grow(struct window *window, size_t count) {
         return false;
     }
     chunk->count = count;
-    for (size_t i = 0; i < count; i++) {
-        chunk->slots[i].link = i + 1 < count ? &chunk->slots[i + 1] : window->spare;
-    }
-    window->spare = &chunk->slots[0];
     chunk->next = window->chunks;
     window->chunks = chunk;
+    window->untouched = chunk->slots;
+    window->untouched_count = count;
     return true;
+}
+
+/* Makes spare slots of some that were never used: the rest takes no memory so far. */
+static void touch_some(struct window *window) {
+    size_t count = size_min(window->untouched_count, SLOTS_GROWTH);
+
+    for (size_t i = count; i-- > 0;) {
+        window->untouched[i].link = window->spare;
+        window->spare = &window->untouched[i];
+    }
+    window->untouched += count;
+    window->untouched_count -= count;
 }
 
 enum status window_init(struct window *window, size_t records_max, size_t size_max,
@@ -96,11 +107,13 @@ struct slot *window_take(struct window *window) {
         pthread_mutex_lock(&window->lock);
         window->spare = window->returned;
         window->returned = NULL;
-        if (window->spare == NULL && !grow(window, SLOTS_GROWTH)) {
-            pthread_mutex_unlock(&window->lock);
-            return NULL;
-        }
         pthread_mutex_unlock(&window->lock);
+        if (window->spare == NULL) {
+            if (window->untouched_count == 0 && !grow(window, SLOTS_GROWTH)) {
+                return NULL;
+            }
+            touch_some(window);
+        }
         slot = window->spare;
     }
     window->spare = slot->link;

@@ -38,10 +38,13 @@ struct window {
     struct slot *incoming, *incoming_last;
     struct slot *returned; /* free slots on their way back */
     struct lease *fresh;   /* leases the commit thread has not seen */
+    /* Poll thread. */
+    struct slot *spare;     /* free slots */
+    struct slot *untouched; /* of the last chunk: slots that were never used */
+    size_t untouched_count;
     struct slot_chunk *chunks;
-
-    struct slot *spare;   /* free slots; poll thread */
-    struct lease *leases; /* those the commit thread has seen */
+    /* Commit thread. */
+    struct lease *leases; /* those it has seen */
     bool revoking;        /* a revoked lease waits for the commit thread */
 };
 
