@@ -98,7 +98,7 @@ static const struct key worker_keys[] = {
         .offset = offsetof(struct config_worker, window_jobs),
         .min = 1,
         .max = 1 << 20,
-        .fallback = "65536",
+        .fallback = "131072",
         .help = "Most jobs in flight; when full, partitions are paused.",
     },
     {

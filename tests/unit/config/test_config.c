@@ -143,7 +143,7 @@ START_TEST(the_least_file_gets_every_default) {
     ck_assert_int_eq(config->worker.delivery, CONFIG_EXACTLY_ONCE);
     ck_assert_int_eq(config->worker.commit_interval_ms, 50);
     ck_assert_int_ge(config->worker.threads, 1);
-    ck_assert_int_eq(config->worker.window_jobs, 65536);
+    ck_assert_int_eq(config->worker.window_jobs, 131072);
     ck_assert_int_eq(config->worker.window_mb, 256);
     ck_assert_int_eq(config->worker.drain_timeout_s, 30);
     ck_assert_int_eq(config->worker.watchdog_s, 60);
