@@ -172,8 +172,14 @@ struct shadow_slot *shadow_take(struct shadows *shadows, const struct batch *bat
     slot->count = 0;
     slot->texts_used = 0;
     for (int i = 0; i < batch->count; i++) {
-        if (wants(shadows, batch->rows[i].tag) && copy_row(slot, batch, i)) {
+        const struct record *record = batch->rows[i].tag;
+        if (!wants(shadows, record)) {
+            continue;
+        }
+        if (copy_row(slot, batch, i)) {
             slot->count++;
+        } else { /* no memory */
+            count_row(shadows, record->route, METRIC_SHADOW_DROPPED);
         }
     }
     if (slot->count == 0 || !copy_inputs(slot, batch)) {

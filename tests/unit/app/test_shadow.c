@@ -1,7 +1,10 @@
-/* test_shadow.c - how two answers compare. */
+/* test_shadow.c - how two answers compare, and that nobody waits for a shadow. */
 #include <math.h>
+#include <sched.h>
 
 #include "app/shadow.h"
+#include "base/log.h"
+#include "stream/record.h"
 #include "tests/unit/suite.h"
 
 static struct shadow_verdict compare(const float *a, const float *b, int64_t count) {
@@ -54,12 +57,117 @@ START_TEST(what_is_of_another_size_or_no_float_is_not_compared) {
 }
 END_TEST
 
+#define TWOFOLD "tests/data/models/twofold.onnx"
+
+enum { ROWS = 3, BATCHES = 100 };
+
+static const struct config_model config_model = {
+    .name = "m", .path = TWOFOLD, .version = "1", .batch_max = ROWS, .weight = 1};
+static const struct config_route config_routes[] = {
+    {.input = "in", .shadow = TWOFOLD, .shadow_output = ""},
+    {.input = "plain", .shadow = "", .shadow_output = ""}};
+static const struct config config = {.models = &config_model,
+                                     .model_count = 1,
+                                     .routes = config_routes,
+                                     .route_count = 2,
+                                     .worker = {.threads = 1}};
+static struct models models;
+static struct metrics *metrics;
+static struct shadows *shadows;
+static struct error err;
+
+static void start(void) {
+    static const struct stream_property broker = {"bootstrap.servers", "127.0.0.1:1"};
+    const struct stream_opts stream = {
+        .common = &broker, .common_count = 1, .group = "g"};
+    const char *const routes[] = {"in", "plain"};
+    const struct metrics_model name = {"m", "", "", ""};
+    const struct metrics_opts figures = {.models = &name,
+                                         .model_count = 1,
+                                         .routes = routes,
+                                         .route_count = 2,
+                                         .version = ""};
+    struct shadow_opts opts = {.config = &config, .models = &models, .stream = &stream};
+    log_setup(LOG_ERROR + 1, LOG_FORMAT_JSON);
+    ck_assert_msg(models_open(&config, 1, &models, &err) == STATUS_OK, "%s", err.text);
+    ck_assert_int_eq(metrics_create(&figures, &metrics, &err), STATUS_OK);
+    opts.metrics = metrics;
+    ck_assert_msg(shadows_create(&opts, &shadows, &err) == STATUS_OK, "%s", err.text);
+}
+
+static void stop(void) {
+    shadows_destroy(shadows);
+    metrics_destroy(metrics);
+    models_close(&models);
+}
+
+static int64_t jobs(size_t route, enum metric_shadow outcome) {
+    return metrics_get(metrics, METRIC_SHADOW_JOBS,
+                       metrics_label(metrics, METRIC_SHADOW_JOBS, route, outcome));
+}
+
+/* A batch of rows of the first route, but for the last one. */
+static struct batch *batch_of(struct record records[ROWS]) {
+    const struct row_shape shape = {.dims = {2}};
+    struct batch *batch;
+    ck_assert_int_eq(batch_create(&models.items[0]->item, 0, &batch, &err), STATUS_OK);
+    ck_assert_int_eq(batch_shape(batch, &shape, -1, &err), STATUS_OK);
+    for (int i = 0; i < ROWS; i++) {
+        float *row = batch_at(batch, 0, i);
+        row[0] = row[1] = (float)i;
+        records[i] = (struct record){.route = i == ROWS - 1 ? 1 : 0};
+        batch->rows[i] = (struct batch_row){.tag = &records[i], .id = span_text("id")};
+    }
+    batch->count = ROWS;
+    batch->inputs[0].dims[0] = ROWS;
+    return batch;
+}
+
+/* None of the copies that are out comes back meanwhile. */
+START_TEST(what_a_shadow_cannot_keep_up_with_it_passes_by) {
+    const struct infer_times whole = {.runs = 1}, halved = {.runs = 3};
+    struct session *session;
+    struct shadow_slot *slots[BATCHES];
+    struct record records[ROWS];
+    struct batch *batch;
+    int taken = 0;
+    start();
+    session = models.items[0]->sessions[0];
+    batch = batch_of(records);
+    ck_assert_int_eq(session_prepare(session, batch->inputs, &err), STATUS_OK);
+    ck_assert_int_eq(session_run(session, batch->inputs, &err), STATUS_OK);
+    for (int i = 0; i < BATCHES; i++) {
+        slots[taken] = shadow_take(shadows, batch);
+        taken += slots[taken] != NULL;
+    }
+    ck_assert_int_gt(taken, 0);
+    ck_assert_int_lt(taken, BATCHES);
+    ck_assert_int_eq(jobs(0, METRIC_SHADOW_DROPPED), (BATCHES - taken) * (ROWS - 1));
+    shadow_give(shadows, slots[0], batch, session, &halved); /* its outputs are gone */
+    ck_assert_int_eq(jobs(0, METRIC_SHADOW_DROPPED), (BATCHES - taken + 1) * (ROWS - 1));
+    for (int i = 1; i < taken; i++) {
+        shadow_give(shadows, slots[i], batch, session, &whole);
+    }
+    while (jobs(0, METRIC_SHADOW_AGREED) < (taken - 1) * (ROWS - 1)) {
+        sched_yield();
+    }
+    ck_assert_ptr_nonnull(slots[0] = shadow_take(shadows, batch));
+    shadow_give(shadows, slots[0], batch, session, &halved);
+    for (size_t outcome = 0; outcome < METRIC_SHADOW_COUNT; outcome++) {
+        ck_assert_int_eq(jobs(1, (enum metric_shadow)outcome), 0); /* it has no shadow */
+    }
+    batch_destroy(batch);
+    stop();
+}
+END_TEST
+
 int main(void) {
     const TTest *const tests[] = {
         several_values_agree_on_the_largest,
         a_single_value_agrees_on_its_side_of_a_half,
         nan_and_infinities_are_no_accident,
         what_is_of_another_size_or_no_float_is_not_compared,
+        what_a_shadow_cannot_keep_up_with_it_passes_by,
     };
     return suite_run("shadow", tests, ARRAY_COUNT(tests));
 }
