@@ -380,15 +380,6 @@ static enum status create_computes(struct pipeline *pipeline, struct error *err)
     return STATUS_OK;
 }
 
-static enum status create_ready(struct pipeline *pipeline, struct error *err) {
-    const struct models *models = pipeline->opts.models;
-    int weights[CONFIG_MODELS_MAX];
-    for (int m = 0; m < models->count; m++) {
-        weights[m] = models->items[m]->item.weight;
-    }
-    return ready_init(&pipeline->ready, weights, models->count, err);
-}
-
 enum status pipeline_create(const struct pipeline_opts *opts, struct pipeline **out,
                             struct error *err) {
     struct pipeline *pipeline = calloc(1, sizeof(*pipeline));
@@ -420,7 +411,7 @@ enum status pipeline_create(const struct pipeline_opts *opts, struct pipeline **
         status = error_set(err, STATUS_NO_MEMORY, "no memory for the queues");
         goto done;
     }
-    status = create_ready(pipeline, err);
+    status = ready_init(&pipeline->ready, opts->models, err);
     if (status == STATUS_OK) {
         status = create_computes(pipeline, err);
     }

@@ -6,8 +6,9 @@
 #include "base/clock.h"
 #include "base/cond.h"
 
-enum status ready_init(struct ready *ready, const int *weights, int count,
+enum status ready_init(struct ready *ready, const struct models *models,
                        struct error *err) {
+    int count = models->count;
     *ready = (struct ready){
         .models = calloc((size_t)count, sizeof(*ready->models)),
         .shares = {.items = calloc((size_t)count, sizeof(*ready->shares.items)),
@@ -24,7 +25,7 @@ enum status ready_init(struct ready *ready, const int *weights, int count,
     }
     ready->made = true;
     for (int i = 0; i < count; i++) {
-        ready->shares.items[i].weight = weights[i];
+        ready->shares.items[i].weight = models->items[i]->item.weight;
     }
     return STATUS_OK;
 }

@@ -38,8 +38,8 @@ struct ready {
     bool made;
 };
 
-/* `weights` by model. */
-MUST_CHECK enum status ready_init(struct ready *ready, const int *weights, int count,
+/* For batches of these models, by their weights. */
+MUST_CHECK enum status ready_init(struct ready *ready, const struct models *models,
                                   struct error *err);
 /* Accepts a zeroed struct. */
 void ready_release(struct ready *ready);

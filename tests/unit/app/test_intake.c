@@ -1,5 +1,5 @@
-/* test_intake.c - the rows of a job are all computed by one version of its model, and a
- * deadline is kept beside whatever is under way. */
+/* test_intake.c - the rows of a job are all computed by one version of its model, a
+ * deadline is kept beside whatever is under way, and an urgent job goes first. */
 #include "app/intake.h"
 
 #include "base/clock.h"
@@ -21,8 +21,9 @@ static const struct config_model config_models[MODELS] = {
      .version = "1",
      .batch_max = BATCH,
      .batch_size = BATCH,
+     .weight = 1,
      .linger_ms = 2 * LATER_MS},
-    {.name = "slow", .path = TWOFOLD, .version = "1", .batch_max = 1}};
+    {.name = "slow", .path = TWOFOLD, .version = "1", .batch_max = 1, .weight = 1}};
 static const struct config_route route = {.input = "in", .job_bytes_max = 1 << 20};
 static const struct config config = {.models = config_models,
                                      .model_count = MODELS,
@@ -44,7 +45,6 @@ static void start(void) {
                                          .routes = routes,
                                          .route_count = 1,
                                          .version = ""};
-    const int weights[MODELS] = {1, 1};
     struct cost *slow;
     struct intake_opts opts = {
         .config = &config, .models = &models, .parts = &parts, .ready = &ready};
@@ -53,7 +53,7 @@ static void start(void) {
     *slow = (struct cost){.count = 0};
     cost_add(slow, 1, SLOW_US * 1000);
     ck_assert_int_eq(metrics_create(&figures, &metrics, &err), STATUS_OK);
-    ck_assert_int_eq(ready_init(&ready, weights, MODELS, &err), STATUS_OK);
+    ck_assert_int_eq(ready_init(&ready, &models, &err), STATUS_OK);
     ck_assert(parts_pool_init(&parts));
     opts.metrics = metrics;
     ck_assert_int_eq(intake_create(&opts, &intake, &err), STATUS_OK);
@@ -168,6 +168,42 @@ START_TEST(a_deadline_leaves_time_for_a_batch_of_another_model_that_is_under_way
 }
 END_TEST
 
+/* Jobs of one row, in Avro by hand: one without headers, one with a priority of 1. */
+static struct record job_of(bool urgent) {
+    static const uint8_t ordinary[] = {2, 'j', 0, 0, 0, 0, 2, 0, 0, 2, 4, 0,
+                                       0, 16,  0, 0, 0, 0, 0, 0, 0, 0, 0};
+    static const uint8_t first[] =
+        "\002j\0\0\0\002\042millrace."
+        "priority\0021\0\002\0\0\002\004\0\0\020\0\0\0\0\0\0\0\0";
+    return (struct record){.value = urgent ? span_of(first, sizeof(first))
+                                           : span_of(ordinary, sizeof(ordinary)),
+                           .has_no_headers = true,
+                           .attempt = 1};
+}
+
+START_TEST(an_urgent_job_goes_before_those_that_wait_for_a_batch) {
+    enum { ORDINARY = 40 };
+    struct record ordinary[ORDINARY], urgent = job_of(true);
+    struct batch *batch;
+    start();
+    for (int i = 0; i < ORDINARY; i++) {
+        ordinary[i] = job_of(false);
+        intake_chain(intake, &ordinary[i]);
+    }
+    intake_chain(intake, &urgent);
+    batch = ready_pop(&ready, 0);
+    ck_assert_ptr_eq(batch->rows[0].tag, &ordinary[0]);
+    batch->count = 0;
+    intake_give_back(intake, batch);
+    intake_resume(intake); /* there is one batch for all that wait */
+    batch = ready_pop(&ready, 0);
+    ck_assert_ptr_eq(batch->rows[0].tag, &urgent);
+    ck_assert_int_eq(batch->reason, BATCH_PRIORITY);
+    ck_assert_int_eq(batch->count, BATCH);
+    stop();
+}
+END_TEST
+
 static void be_quiet(void) {
     log_setup(LOG_ERROR + 1, LOG_FORMAT_JSON);
 }
@@ -176,6 +212,7 @@ int main(void) {
     const TTest *const tests[] = {
         a_job_that_was_begun_is_finished_by_the_version_that_began_it,
         a_deadline_leaves_time_for_a_batch_of_another_model_that_is_under_way,
+        an_urgent_job_goes_before_those_that_wait_for_a_batch,
     };
     return suite_run_with("intake", tests, ARRAY_COUNT(tests), be_quiet, NULL);
 }

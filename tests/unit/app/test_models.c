@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include "batch/learn.h"
 #include "tests/unit/suite.h"
 
 #define LOOKUP "tests/data/models/lookup.onnx"
@@ -29,7 +30,12 @@ static void refuses(struct config_model item, enum status status, const char *te
 
 START_TEST(models_are_found_by_their_configured_name) {
     const struct config_model items[] = {
-        {.name = "a", .path = LOOKUP, .version = "7", .batch_max = 8, .linger_ms = 3},
+        {.name = "a",
+         .path = LOOKUP,
+         .version = "7",
+         .batch_max = 8,
+         .weight = 5,
+         .linger_ms = 3},
         {.name = "b", .path = PAIR, .batch_max = 4, .nan = CONFIG_NAN_REJECT},
     };
     ck_assert_msg(open_all(items, 2) == STATUS_OK, "%s", err.text);
@@ -39,6 +45,7 @@ START_TEST(models_are_found_by_their_configured_name) {
     ck_assert_str_eq(models.items[0]->item.version, "7");
     ck_assert_str_eq(models.items[1]->item.version, "");
     ck_assert_int_eq(models.items[0]->item.rows_max, 8);
+    ck_assert_int_eq(models.items[0]->item.weight, 5);
     ck_assert_int_eq(models.items[0]->item.linger_us, 3000);
     ck_assert(!models.items[0]->item.nan_rejected);
     ck_assert(models.items[1]->item.nan_rejected);
@@ -90,6 +97,33 @@ START_TEST(models_are_measured_and_batches_sized_by_it) {
     ck_assert_ptr_null(b->learn);
     models_close(&models);
     threads = 0;
+}
+END_TEST
+
+/* Rows in a batch of the model after a single one has taken 60 ms, twice. */
+static int rows_learned(const struct batch_model *model) {
+    struct learned learned;
+    for (int i = 0; i < 2; i++) {
+        (void)!learn_note(model->learn, 5, 1, 60000000, &learned);
+    }
+    return learn_aim(model->learn, 5).rows;
+}
+
+START_TEST(what_is_learned_keeps_to_the_slice_or_the_size_in_the_file) {
+    const struct config_model items[] = {
+        {.name = "a", .path = PAIR, .batch_max = 8},
+        {.name = "b", .path = PAIR, .batch_max = 8, .batch_size = 3},
+    };
+    struct config config = {
+        .models = items, .model_count = 2, .worker = {.slice_ms = 100}};
+    ck_assert_msg(models_open(&config, 1, &models, &err) == STATUS_OK, "%s", err.text);
+    ck_assert_int_eq(rows_learned(&models.items[0]->item), 1);
+    ck_assert_int_eq(rows_learned(&models.items[1]->item), 3);
+    models_close(&models);
+    config.model_count = 1; /* nobody else waits */
+    ck_assert_msg(models_open(&config, 1, &models, &err) == STATUS_OK, "%s", err.text);
+    ck_assert_int_eq(rows_learned(&models.items[0]->item), 2);
+    models_close(&models);
 }
 END_TEST
 
@@ -209,6 +243,7 @@ int main(void) {
         models_are_found_by_their_configured_name,
         only_the_wanted_outputs_are_answered,
         models_are_measured_and_batches_sized_by_it,
+        what_is_learned_keeps_to_the_slice_or_the_size_in_the_file,
         a_slice_is_as_long_as_the_others_have_to_wait,
         a_batch_size_in_the_file_goes_before_the_slice,
         a_batch_size_in_the_file_that_takes_longer_than_the_slice_is_told,

@@ -8,13 +8,15 @@
 
 enum { MODELS = 2, BATCHES = 64 };
 
-static const int weights[MODELS] = {1, 3};
+static struct loaded loaded[MODELS] = {{.item = {.weight = 1}}, {.item = {.weight = 3}}};
 static struct batch batches[BATCHES];
 static struct ready ready;
 
 static void open_ready(void) {
+    struct loaded *items[MODELS] = {&loaded[0], &loaded[1]};
+    const struct models models = {.items = items, .count = MODELS};
     struct error err;
-    ck_assert_int_eq(ready_init(&ready, weights, MODELS, &err), STATUS_OK);
+    ck_assert_int_eq(ready_init(&ready, &models, &err), STATUS_OK);
 }
 
 static void close_ready(void) {
