@@ -186,6 +186,7 @@ START_TEST(an_urgent_job_goes_before_those_that_wait_for_a_batch) {
     struct record ordinary[ORDINARY], urgent = job_of(true);
     struct batch *batch;
     start();
+    models.items[0]->item.cost = (struct cost){.count = 1, .rows = {1}, .ns = {5000000}};
     for (int i = 0; i < ORDINARY; i++) {
         ordinary[i] = job_of(false);
         intake_chain(intake, &ordinary[i]);
@@ -193,6 +194,7 @@ START_TEST(an_urgent_job_goes_before_those_that_wait_for_a_batch) {
     intake_chain(intake, &urgent);
     batch = ready_pop(&ready, 0);
     ck_assert_ptr_eq(batch->rows[0].tag, &ordinary[0]);
+    ck_assert_int_eq(batch->cost_us, 5000 * BATCH); /* what its turn is reckoned by */
     batch->count = 0;
     intake_give_back(intake, batch);
     intake_resume(intake); /* there is one batch for all that wait */

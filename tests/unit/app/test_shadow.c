@@ -1,4 +1,5 @@
 /* test_shadow.c - how two answers compare, and that nobody waits for a shadow. */
+#include <dirent.h>
 #include <math.h>
 #include <sched.h>
 
@@ -123,6 +124,32 @@ static struct batch *batch_of(struct record records[ROWS]) {
     return batch;
 }
 
+/* Of the thread that is called "shadow", as the kernel tells it. */
+static long niceness(void) {
+    char path[300], name[32] = "", stat[1024];
+    DIR *tasks = opendir("/proc/self/task");
+    long nice = -100;
+    ck_assert_ptr_nonnull(tasks);
+    for (const struct dirent *task; (task = readdir(tasks)) != NULL;) {
+        FILE *file;
+        (void)snprintf(path, sizeof(path), "/proc/self/task/%s/stat", task->d_name);
+        file = fopen(path, "r");
+        if (file != NULL && fgets(stat, sizeof(stat), file) != NULL &&
+            sscanf(stat, "%*d (%31[^)])", name) == 1 && strcmp(name, "shadow") == 0) {
+            ck_assert_int_eq(sscanf(strchr(stat, ')'),
+                                    ") %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s "
+                                    "%*s %*s %*s %*s %ld",
+                                    &nice),
+                             1);
+        }
+        if (file != NULL) {
+            fclose(file);
+        }
+    }
+    closedir(tasks);
+    return nice;
+}
+
 /* None of the copies that are out comes back meanwhile. */
 START_TEST(what_a_shadow_cannot_keep_up_with_it_passes_by) {
     const struct infer_times whole = {.runs = 1}, halved = {.runs = 3};
@@ -151,6 +178,7 @@ START_TEST(what_a_shadow_cannot_keep_up_with_it_passes_by) {
     while (jobs(0, METRIC_SHADOW_AGREED) < (taken - 1) * (ROWS - 1)) {
         sched_yield();
     }
+    ck_assert_int_eq(niceness(), 19);
     ck_assert_ptr_nonnull(slots[0] = shadow_take(shadows, batch));
     shadow_give(shadows, slots[0], batch, session, &halved);
     for (size_t outcome = 0; outcome < METRIC_SHADOW_COUNT; outcome++) {
