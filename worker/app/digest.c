@@ -5,11 +5,11 @@
 #include <openssl/evp.h> /* the Makefile says why it is there already */
 #include <stdio.h>
 
-enum { CHUNK_SIZE = 1 << 16 };
+enum { CHUNK_SIZE = 1 << 14 };
 
 static enum status read_all(const char *path, FILE *file, EVP_MD_CTX *context,
                             struct error *err) {
-    static _Thread_local unsigned char chunk[CHUNK_SIZE]; /* too large for a stack */
+    unsigned char chunk[CHUNK_SIZE];
     size_t size;
     while ((size = fread(chunk, 1, sizeof(chunk), file)) > 0) {
         if (EVP_DigestUpdate(context, chunk, size) != 1) {
