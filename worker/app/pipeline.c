@@ -3,14 +3,9 @@
 
 #include <pthread.h>
 #include <stdio.h>
-#include <time.h>
 
-#include "app/failure.h"
-#include "app/intake.h"
-#include "app/measure.h"
-#include "app/ready.h"
+#include "app/compute.h"
 #include "base/clock.h"
-#include "base/fail_job.h"
 #include "base/queue.h"
 #include "base/thread.h"
 
@@ -21,9 +16,9 @@ enum {
     STOP_CHECK_US = 100000,
 };
 
-struct compute {
+struct compute_thread {
     struct pipeline *pipeline;
-    int index;    /* of its sessions, in every version of a model */
+    int number;
     size_t stage; /* of health */
     pthread_t thread;
     bool started;
@@ -37,7 +32,8 @@ struct pipeline {
     struct failure failures;
     struct queue chains; /* struct record *, poll to intake */
     struct ready ready;  /* intake to compute */
-    struct compute *computes;
+    struct compute compute;
+    struct compute_thread *computes;
     int compute_count;
     pthread_t poll_thread, intake_thread, commit_thread;
     bool poll_started, intake_started, commit_started;
@@ -144,180 +140,15 @@ void pipeline_nudge(void *opaque) {
 
 /* ---- compute ---- */
 
-struct sink {
-    struct pipeline *pipeline;
-    const char *model;
-};
-
-static void on_answered(void *opaque, const struct batch_row *row, struct span result,
-                        void *holder) {
-    struct sink *sink = opaque;
-    if (row->parts != NULL) { /* count_latencies sees to the others */
-        metrics_observe(sink->pipeline->opts.metrics, METRIC_JOB_LATENCY, 0,
-                        clock_now_us() - row->received_us, 1);
-    }
-    if (row->answer != NULL && row->answer->names_model) {
-        const struct answers *answers = holder;
-        record_set_model(row->tag, answers->version, answers->sha256);
-    }
-    record_set_result(row->tag, result, holder);
-}
-
-static void on_failed(void *opaque, const struct batch_row *row, int cause,
-                      const struct error *reason) {
-    struct sink *sink = opaque;
-    failure_settle(&sink->pipeline->failures, row->tag,
-                   cause == FAILURE_TOO_LATE ? METRIC_DEAD_DEADLINE : METRIC_DEAD_INFER,
-                   sink->model, reason->status, reason->text);
-}
-
-/* Ends the process, or takes its time, where a test wants to see what comes of that. */
-static void fail_if_asked(const struct batch *batch) {
-    for (int i = 0; i < batch->count; i++) {
-        const struct record *record = batch->rows[i].tag;
-        if (fail_job_hits(FAIL_SLOW, record->key, record->attempt)) {
-            (void)nanosleep(&(struct timespec){.tv_sec = FAIL_JOB_SLOW_S}, NULL);
-        }
-        if (fail_job_hits(FAIL_CRASH, record->key, record->attempt)) {
-            abort();
-        }
-    }
-}
-
-/* Rows that were polled together share one observation; those of jobs with several are
- * no answers. */
-static void count_latencies(struct metrics *metrics, const struct batch *batch,
-                            int64_t now_us) {
-    for (int first = 0, next; first < batch->count; first = next) {
-        int64_t received_us = batch->rows[first].received_us;
-        uint64_t count = 0;
-        for (next = first;
-             next < batch->count && batch->rows[next].received_us == received_us;
-             next++) {
-            count += batch->rows[next].parts == NULL;
-        }
-        metrics_observe(metrics, METRIC_JOB_LATENCY, 0, now_us - received_us, count);
-    }
-}
-
-static void count_steps(struct metrics *metrics, const struct batch *batch) {
-    const struct batch_pad *pad = &batch->model->pad;
-    size_t model = (size_t)batch->model_index;
-    uint64_t steps, filled = 0;
-    if (batch->length_index < 0) {
-        return;
-    }
-    steps = (uint64_t)(batch->count * pad->lengths[batch->length_index].length);
-    for (int i = 0; i < batch->count; i++) {
-        filled += (uint64_t)batch->rows[i].length;
-    }
-    metrics_add(metrics, METRIC_BATCH_STEPS, model, steps);
-    metrics_add(metrics, METRIC_BATCH_PADDING, model, steps - filled);
-}
-
-static void count_batch(struct pipeline *pipeline, const struct batch *batch,
-                        const struct infer_times *times, int64_t wait_us) {
-    struct metrics *metrics = pipeline->opts.metrics;
-    size_t model = (size_t)batch->model_index;
-    metrics_add(metrics, METRIC_JOBS_ANSWERED, model, (uint64_t)times->answered);
-    metrics_add(metrics, METRIC_BATCHES, model, 1);
-    metrics_add(metrics, METRIC_BATCH_FLUSHES,
-                metrics_label(metrics, METRIC_BATCH_FLUSHES, model, batch->reason), 1);
-    metrics_add(metrics, METRIC_BATCH_ROOM, model, (uint64_t)batch->aim.rows);
-    metrics_observe(metrics, METRIC_BATCH_ROWS, model, batch->count, 1);
-    metrics_observe(metrics, METRIC_BATCH_DURATION, model, times->compute_us, 1);
-    metrics_observe(metrics, METRIC_STAGE_DURATION, METRIC_STAGE_WAIT, wait_us, 1);
-    metrics_observe(metrics, METRIC_STAGE_DURATION, METRIC_STAGE_COMPUTE,
-                    times->compute_us, 1);
-    metrics_observe(metrics, METRIC_STAGE_DURATION, METRIC_STAGE_ENCODE, times->encode_us,
-                    1);
-    count_latencies(metrics, batch, clock_now_us());
-    count_steps(metrics, batch);
-}
-
-static void expire_row(struct pipeline *pipeline, const struct batch_row *row,
-                       const char *model, int64_t late_us) {
-    struct error reason;
-    if (row->parts != NULL) { /* its other rows may be anywhere */
-        failure_late(late_us, &reason);
-        if (!parts_fail(row->parts, 1, FAILURE_TOO_LATE, &reason)) {
-            return;
-        }
-        parts_give_back(row->parts);
-    }
-    failure_expire(&pipeline->failures, row->tag, model, late_us);
-}
-
-/* Takes out the rows that came too late while they waited. */
-static void expire_rows(struct pipeline *pipeline, struct batch *batch, int64_t now_us) {
-    for (int i = batch->count - 1; i >= 0; i--) {
-        const struct batch_row *row = &batch->rows[i];
-        if (row->deadline_us <= now_us) {
-            expire_row(pipeline, row, batch->model->name, now_us - row->deadline_us);
-            batch_drop(batch, i);
-        }
-    }
-}
-
-/* What batches of its model take, for those that come. */
-static void note_cost(struct pipeline *pipeline, const struct batch *batch,
-                      const struct infer_times *times, int64_t used_ns) {
-    intake_note_cost(pipeline->intake, batch->model_index, times->compute_us);
-    if (batch->model->learn != NULL && times->runs == 1) {
-        measure_learn(batch, used_ns, pipeline->opts.metrics);
-    }
-}
-
-/* Microseconds that it took. */
-static int64_t run_batch(struct compute *compute, const struct batch *batch) {
-    struct pipeline *pipeline = compute->pipeline;
-    struct sink opaque = {.pipeline = pipeline, .model = batch->model->name};
-    struct infer_sink sink = {
-        .answered = on_answered, .failed = on_failed, .opaque = &opaque};
-    struct session *session = loaded_of(batch)->sessions[compute->index];
-    int64_t wait_us = clock_now_us() - batch->rows[0].received_us, from_ns;
-    struct shadow_slot *shadow;
-    struct infer_times times;
-    if (fail_job_is_set()) {
-        fail_if_asked(batch);
-    }
-    shadow = shadow_take(pipeline->opts.shadows, batch);
-    from_ns = batch->model->learn == NULL ? 0 : measure_now_ns();
-    infer_run(session, batch, &pipeline->answers, &sink, clock_now_us, &times);
-    stream_wake(pipeline->opts.stream);
-    note_cost(pipeline, batch, &times,
-              batch->model->learn == NULL ? 0 : measure_now_ns() - from_ns);
-    shadow_give(pipeline->opts.shadows, shadow, batch, session, &times);
-    count_batch(pipeline, batch, &times, wait_us);
-    return times.compute_us + times.encode_us;
-}
-
-static void compute_batch(struct compute *compute, struct batch *batch) {
-    struct pipeline *pipeline = compute->pipeline;
-    int64_t taken_us = 0;
-    if (batch->deadline_us <= clock_now_us()) {
-        expire_rows(pipeline, batch, clock_now_us());
-        stream_wake(pipeline->opts.stream);
-    }
-    if (batch->count > 0) {
-        taken_us = run_batch(compute, batch);
-    }
-    ready_done(&pipeline->ready, batch, taken_us);
-    intake_give_back(pipeline->intake, batch);
-    if (intake_has_backlog(pipeline->intake)) {
-        pipeline_nudge(pipeline);
-    }
-}
-
 static void *compute_main(void *opaque) {
-    struct compute *compute = opaque;
-    struct pipeline *pipeline = compute->pipeline;
+    struct compute_thread *self = opaque;
+    struct pipeline *pipeline = self->pipeline;
     struct health *health = pipeline->opts.health;
     thread_name("compute");
     while (!atomic_load(&pipeline->stopping)) {
         struct batch *batch = ready_pop(&pipeline->ready, 0);
         if (batch == NULL) {
-            health_idle(health, compute->stage);
+            health_idle(health, self->stage);
             /* Nothing to compute: rows that wait for company wait for nothing. */
             if (intake_has_open(pipeline->intake)) {
                 pipeline_nudge(pipeline);
@@ -325,11 +156,14 @@ static void *compute_main(void *opaque) {
             batch = ready_pop(&pipeline->ready, STOP_CHECK_US);
         }
         if (batch != NULL) {
-            health_busy(health, compute->stage, clock_now_us());
-            compute_batch(compute, batch);
+            health_busy(health, self->stage, clock_now_us());
+            compute_batch(&pipeline->compute, self->number, batch);
+            if (intake_has_backlog(pipeline->intake)) {
+                pipeline_nudge(pipeline);
+            }
         }
     }
-    health_idle(health, compute->stage);
+    health_idle(health, self->stage);
     return NULL;
 }
 
@@ -368,12 +202,12 @@ static enum status create_computes(struct pipeline *pipeline, struct error *err)
                          count);
     }
     for (int i = 0; i < count; i++) {
-        struct compute *compute = &pipeline->computes[i];
+        struct compute_thread *thread = &pipeline->computes[i];
         char name[24];
         (void)snprintf(name, sizeof(name), "compute-%d", i);
-        compute->pipeline = pipeline;
-        compute->index = i;
-        compute->stage = health_stage_add(pipeline->opts.health, name);
+        thread->pipeline = pipeline;
+        thread->number = i;
+        thread->stage = health_stage_add(pipeline->opts.health, name);
         pipeline->compute_count++;
     }
     metrics_set(pipeline->opts.metrics, METRIC_COMPUTE_THREADS, 0, count);
@@ -418,6 +252,13 @@ enum status pipeline_create(const struct pipeline_opts *opts, struct pipeline **
     if (status == STATUS_OK) {
         status = intake_create(&intake, &pipeline->intake, err);
     }
+    pipeline->compute = (struct compute){.stream = opts->stream,
+                                         .metrics = opts->metrics,
+                                         .shadows = opts->shadows,
+                                         .failure = &pipeline->failures,
+                                         .answers = &pipeline->answers,
+                                         .ready = &pipeline->ready,
+                                         .intake = pipeline->intake};
 done:
     if (status != STATUS_OK) {
         pipeline_destroy(pipeline);
@@ -444,8 +285,8 @@ static enum status start(pthread_t *thread, bool *started, void *(*thread_main)(
 enum status pipeline_start(struct pipeline *p, struct error *err) {
     enum status status = STATUS_OK;
     for (int i = 0; i < p->compute_count && status == STATUS_OK; i++) {
-        struct compute *compute = &p->computes[i];
-        status = start(&compute->thread, &compute->started, compute_main, compute, err);
+        struct compute_thread *self = &p->computes[i];
+        status = start(&self->thread, &self->started, compute_main, self, err);
     }
     if (status == STATUS_OK) {
         status = start(&p->commit_thread, &p->commit_started, commit_main, p, err);
