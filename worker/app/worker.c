@@ -5,16 +5,12 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "app/health.h"
+#include "app/figures.h"
 #include "app/http.h"
 #include "app/measure.h"
-#include "app/metrics.h"
 #include "app/orders.h"
-#include "app/pipeline.h"
-#include "app/records.h"
 #include "app/reload.h"
 #include "app/settings.h"
-#include "app/work.h"
 #include "base/clock.h"
 #include "base/cpu.h"
 #include "base/fail_job.h"
@@ -40,7 +36,7 @@ struct worker {
     struct reload *reload;
     struct orders *orders;
     struct shadows *shadows;
-    struct work work;
+    struct figures figures;
 };
 
 /* ---- start ---- */
@@ -86,7 +82,6 @@ static enum status start_http(struct worker *w, struct error *err) {
     return status;
 }
 
-/* Both structs are a name and a value; the layers must not know each other. */
 /* What a model takes, over all threads; rows of a free shape may add to it later. */
 static void on_changed(void *opaque, const struct loaded *loaded) {
     struct worker *w = opaque;
@@ -230,6 +225,12 @@ static enum status start(struct worker *w, struct error *err) {
         status = steps[i](w, err);
     }
     if (status == STATUS_OK) {
+        w->figures = (struct figures){.config = w->config,
+                                      .metrics = w->metrics,
+                                      .health = &w->health,
+                                      .stream = w->stream,
+                                      .pipeline = w->pipeline,
+                                      .records = w->records};
         health_meet(&w->health, HEALTH_SERVING);
         log_plain(LOG_INFO, "started");
     }
@@ -237,77 +238,6 @@ static enum status start(struct worker *w, struct error *err) {
 }
 
 /* ---- run ---- */
-
-static void set_condition(struct health *health, enum health_condition condition,
-                          bool met, const char *reason) {
-    if (met) {
-        health_meet(health, condition);
-    } else {
-        health_unmeet(health, condition, reason);
-    }
-}
-
-static int64_t stage_us(const struct worker *w, enum metric_stage stage) {
-    return metrics_get(w->metrics, METRIC_STAGE_DURATION, stage);
-}
-
-/* Microseconds of work left, -1 unknown. */
-static int64_t work_left(struct worker *w, const struct stream_stats *s) {
-    struct work_figures now = {.intake_us = stage_us(w, METRIC_STAGE_DECODE),
-                               .compute_us = stage_us(w, METRIC_STAGE_COMPUTE) +
-                                             stage_us(w, METRIC_STAGE_ENCODE)};
-    for (size_t i = 0; i < w->config->model_count; i++) {
-        now.jobs += metrics_get(w->metrics, METRIC_JOBS_ANSWERED, i);
-    }
-    work_update(&w->work, &now);
-    return work_left_us(&w->work,
-                        s->lag < 0 ? -1 : s->lag + (int64_t)s->records_in_flight,
-                        w->config->worker.threads);
-}
-
-static void take_schemas(struct worker *w) {
-    char problem[HEALTH_REASON_MAX];
-    bool waits = records_problem(w->records, problem, sizeof(problem));
-    metrics_set(w->metrics, METRIC_JOBS_AWAITING_SCHEMA, 0, records_waiting(w->records));
-    set_condition(&w->health, HEALTH_SCHEMAS, !waits, problem);
-}
-
-static void take_figures(struct worker *w, struct stream_stats *s) {
-    struct metrics *m = w->metrics;
-    take_schemas(w);
-    stream_stats(w->stream, s);
-    metrics_set(m, METRIC_RESULTS_PUBLISHED, 0, (int64_t)s->results_out);
-    metrics_set(m, METRIC_DEAD_PUBLISHED, 0, (int64_t)s->dead_letters_out);
-    metrics_set(m, METRIC_RETRIES_PUBLISHED, 0, (int64_t)s->retries_out);
-    metrics_set(m, METRIC_JOBS_HELD, 0, pipeline_held(w->pipeline));
-    metrics_set(m, METRIC_RETRIES_WAITING, 0, s->retries_waiting);
-    metrics_set(m, METRIC_RECORDS_REPLAYED, 0, (int64_t)s->records_replayed);
-    metrics_set(m, METRIC_RECORDS_LOST, 0, (int64_t)s->records_lost);
-    metrics_set(m, METRIC_RECORDS_CONDEMNED, 0, (int64_t)s->records_condemned);
-    metrics_set(m, METRIC_PARTITIONS_SUSPECTED, 0, (int64_t)s->partitions_suspected);
-    metrics_set(m, METRIC_CONSUMER_LAG, 0, s->lag);
-    metrics_set(m, METRIC_WORK, 0, work_left(w, s));
-    metrics_set(m, METRIC_JOBS_IN_FLIGHT, 0, (int64_t)s->records_in_flight);
-    metrics_set(m, METRIC_BYTES_IN_FLIGHT, 0, (int64_t)s->bytes_in_flight);
-    metrics_set(m, METRIC_TRANSACTIONS, METRIC_COMMITTED,
-                (int64_t)s->transactions_committed);
-    metrics_set(m, METRIC_TRANSACTIONS, METRIC_ABORTED, (int64_t)s->transactions_aborted);
-    metrics_set(m, METRIC_REBALANCES, 0, (int64_t)s->rebalances);
-    metrics_set(m, METRIC_REBALANCE_PAUSES, 0, (int64_t)s->rebalance_pauses);
-    metrics_set(m, METRIC_REBALANCE_PAUSE, 0, s->rebalance_pause_us);
-    metrics_set(m, METRIC_REBALANCE_PAUSE_LAST, 0, s->rebalance_pause_last_us);
-    metrics_set(m, METRIC_PAUSES, 0, (int64_t)s->pauses);
-    metrics_set(m, METRIC_PARTITIONS_ASSIGNED, 0, (int64_t)s->partitions_assigned);
-    metrics_set(m, METRIC_BROKER_UP, 0, s->broker_up);
-    set_condition(&w->health, HEALTH_BROKER, s->broker_up,
-                  s->problem[0] == 0 ? "no broker has answered yet" : s->problem);
-    set_condition(&w->health, HEALTH_TOPICS, s->topics_ready,
-                  s->problem[0] == 0 ? "the topics are not known yet" : s->problem);
-    set_condition(&w->health, HEALTH_GROUP, s->rebalances > 0,
-                  s->problem[0] == 0 ? "the group has not shared out partitions yet"
-                                     : s->problem);
-    metrics_set(m, METRIC_READY, 0, health_is_ready(&w->health));
-}
 
 /* Waits for a signal of `set`, up to TICK_MS; 0 if there was none. */
 static int wait_signal(const sigset_t *set) {
@@ -334,7 +264,7 @@ static bool serve(struct worker *w, const sigset_t *set) {
         if (pipeline_failure(w->pipeline) != NULL) {
             return false;
         }
-        take_figures(w, &stats);
+        figures_take(&w->figures, &stats);
     }
 }
 
@@ -359,7 +289,7 @@ static bool drain(struct worker *w, const sigset_t *set) {
     health_unmeet(&w->health, HEALTH_SERVING, "the worker is stopping");
     stream_drain(w->stream);
     for (;;) {
-        take_figures(w, &stats);
+        figures_take(&w->figures, &stats);
         changed_us = stats.records_in_flight == left ? changed_us : clock_now_us();
         left = stats.records_in_flight;
         if (left == 0 || only_waits(w, clock_now_us() - changed_us)) {
