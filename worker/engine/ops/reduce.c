@@ -24,6 +24,7 @@ struct reduce_memo {
     int64_t count; /* elements reduced to one */
     bool together; /* no kept axis lies between two reduced ones, or only of size 1 */
     int64_t inner; /* elements of the kept axes behind the first reduced one */
+    int64_t tail;  /* elements of the reduced axes behind those; 0 where others follow */
 };
 
 /* ---- which axes ---------------------------------------------------------------- */
@@ -75,16 +76,18 @@ static void split_axes(struct exec *exec, unsigned marked, bool keep_dims) {
     struct reduce_memo *memo = exec->memo;
     int64_t steps[TENSOR_RANK_MAX];
     strided_dense(x->dims, x->rank, steps);
-    *memo = (struct reduce_memo){.count = 1, .together = true, .inner = 1};
+    *memo = (struct reduce_memo){.count = 1, .together = true, .inner = 1, .tail = 1};
     y->rank = 0;
     for (int i = 0; i < x->rank; i++) {
         bool reduce = (marked >> i & 1) != 0;
         if (reduce) {
             memo->together = memo->together && memo->inner == 1;
+            memo->tail *= memo->inner > 1 ? x->dims[i] : 1;
             memo->dims[memo->reduced] = x->dims[i];
             memo->steps[memo->reduced++] = steps[i];
             memo->count *= x->dims[i];
         } else {
+            memo->tail = memo->tail == 1 || x->dims[i] == 1 ? memo->tail : 0;
             memo->inner *= memo->reduced > 0 ? x->dims[i] : 1;
             memo->kept_dims[memo->kept] = x->dims[i];
             memo->kept_steps[memo->kept++] = steps[i];
@@ -377,6 +380,29 @@ static void run_middle(enum reduction reduction, const struct reduce_memo *memo,
     }
 }
 
+/* x [outer, count / tail, inner, tail] to y [outer, inner]: groups of channels, say. */
+static void run_around(enum reduction reduction, const struct reduce_memo *memo,
+                       const float *x, int64_t outer, float *y) {
+    const int64_t rows = memo->count / memo->tail, row = memo->inner * memo->tail;
+    for (int64_t o = 0; o < outer; o++, x += rows * row) {
+        for (int64_t at = 0; at < memo->inner; at += COLUMNS) {
+            double sums[COLUMNS] = {0};
+            float parts[COLUMNS];
+            int64_t columns = memo->inner - at < COLUMNS ? memo->inner - at : COLUMNS;
+            for (int64_t r = 0; r < rows; r++) {
+                reduce_rows_sum(columns, memo->tail, x + r * row + at * memo->tail,
+                                parts);
+                for (int64_t i = 0; i < columns; i++) {
+                    sums[i] += (double)parts[i];
+                }
+            }
+            for (int64_t i = 0; i < columns; i++) {
+                *y++ = (float)last_real(reduction, sums[i], memo->count);
+            }
+        }
+    }
+}
+
 /* The kernels' ways; false where there is none. */
 static bool run_fast(enum reduction reduction, const struct reduce_memo *memo,
                      const struct tensor *x, int64_t rows, float *y) {
@@ -387,6 +413,10 @@ static bool run_fast(enum reduction reduction, const struct reduce_memo *memo,
     }
     if (in_rows && memo->together && memo->inner > 1) {
         run_middle(reduction, memo, x->data, rows / memo->inner, y);
+        return true;
+    }
+    if (!memo->together && memo->tail > 0 && (reduction == SUM || reduction == MEAN)) {
+        run_around(reduction, memo, x->data, rows / memo->inner, y);
         return true;
     }
     if (!memo->together || memo->inner != 1) {
