@@ -167,6 +167,8 @@ def double_cases():
         "global_max_double": ("GlobalMaxPool", 17, [x], {}, 1),
         "conv_double": ("Conv", 17, [x, doubles(6, 2, 3, 2), doubles(6)],
                         {"group": 2, "strides": [2, 1], "pads": [1, 0, 1, 1]}, 1),
+        "conv_transpose_double": ("ConvTranspose", 11, [x, doubles(4, 3, 3, 2), doubles(3)],
+                                  {"strides": [2, 3], "pads": [1, 0, 0, 1]}, 1),
         "gelu_double": ("Gelu", 20, [x], {}, 1),
         "gelu_tanh_double": ("Gelu", 20, [x], {"approximate": "tanh"}, 1),
         "instance_norm_double": ("InstanceNormalization", 17, [x, doubles(4), doubles(4)], {}, 1),

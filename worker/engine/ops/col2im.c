@@ -117,6 +117,26 @@ void col2im_add(const struct col2im *shape, const float *columns, float *image) 
     walk(shape, true, (float *)(uintptr_t)columns, image); /* which are only read */
 }
 
+void col2im_add_f64(const struct col2im *shape, const double *columns, double *image) {
+    const int last = shape->axes - 1;
+    const int64_t taps = col2im_kernel(shape), windows = col2im_windows(shape);
+    int64_t tap[TENSOR_RANK_MAX] = {0};
+    for (int64_t t = 0; windows > 0 && t < taps; t++) {
+        int64_t window[TENSOR_RANK_MAX] = {0};
+        int64_t first = tap[last] * shape->dilation[last] - shape->pad[last];
+        const struct inside inside = inside_of(shape, first);
+        for (int64_t i = 0; i < windows; i += shape->windows[last]) {
+            const int64_t at = image_line(shape, tap, window);
+            for (int64_t p = inside.low; at >= 0 && p < inside.high; p++) {
+                image[at + first + p * shape->stride[last]] += columns[i + p];
+            }
+            step(window, shape->windows, last);
+        }
+        columns += windows;
+        step(tap, shape->kernel, shape->axes);
+    }
+}
+
 void im2col_take(const struct col2im *shape, const float *image, float *columns) {
     walk(shape, false, columns, (float *)(uintptr_t)image); /* which is only read */
 }

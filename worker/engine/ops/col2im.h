@@ -26,5 +26,6 @@ void im2col_take(const struct col2im *shape, const float *image, float *columns)
 
 /* Adds columns [kernel][windows] of one channel to its image. */
 void col2im_add(const struct col2im *shape, const float *columns, float *image);
+void col2im_add_f64(const struct col2im *shape, const double *columns, double *image);
 
 #endif

@@ -2,7 +2,7 @@
  *
  * A product of the weights, transposed, with the image gives all spread values as
  * columns; col2im adds them up where they overlap.  With channels last the kernels do it,
- * see kernels/spread.h. */
+ * see kernels/spread.h.  Doubles go the first way, at an operator of their own. */
 #include "base/size.h"
 #include "engine/kernels/gemm.h"
 #include "engine/kernels/spread.h"
@@ -29,6 +29,8 @@ struct spread_memo {
     struct spread spread; /* with channels last */
 };
 
+static const struct op of_doubles;
+
 static enum status prepare(struct load *load, struct error *err) {
     static const char *const words[] = {"NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER",
                                         NULL};
@@ -39,6 +41,10 @@ static enum status prepare(struct load *load, struct error *err) {
     enum status status;
     if (state == NULL) {
         return load_no_memory(load, err);
+    }
+    if (graph_input_dtype(load->graph, load->node, 0) == DTYPE_F64) {
+        load->node->type = "ConvTranspose of doubles"; /* passes know float32's name */
+        load->node->op = &of_doubles;
     }
     lists[0] = &state->kernel;
     lists[1] = &state->strides;
@@ -227,9 +233,12 @@ static enum status shape(struct exec *exec, struct error *err) {
         columns > SIZE_MAX / 64) {
         return node_error(exec->node, err, STATUS_POISON, "the columns are too large");
     }
-    memo->columns_size = size_align(columns * sizeof(float), GEMM_ALIGN);
-    exec->scratch_size = memo->columns_size +
-                         gemm_f32_scratch_size(false, m, col2im_windows(&memo->shape), k);
+    memo->columns_size = size_align(columns * dtype_size(x->dtype), GEMM_ALIGN);
+    exec->scratch_size = memo->columns_size;
+    if (x->dtype == DTYPE_F32) {
+        exec->scratch_size +=
+            gemm_f32_scratch_size(false, m, col2im_windows(&memo->shape), k);
+    }
     return STATUS_OK;
 }
 
@@ -277,6 +286,52 @@ static enum status run(struct exec *exec, struct error *err) {
     return STATUS_OK;
 }
 
+static void spread_group_f64(const struct exec *exec, const double *x, const double *w,
+                             const double *bias, double *y) {
+    const struct spread_state *state = exec->node->state;
+    const struct col2im *plan = &((const struct spread_memo *)exec->memo)->shape;
+    int64_t channels = exec->x[1]->dims[1], k = exec->x[0]->dims[1] / state->groups;
+    int64_t kernel = col2im_kernel(plan), windows = col2im_windows(plan);
+    int64_t image = col2im_image(plan), m = channels * kernel;
+    double *columns = exec->scratch;
+    gemm_f64(true, false, m, windows, k, 1, w, m, x, windows, 0, columns, windows);
+    for (int64_t c = 0; c < channels; c++, y += image) {
+        for (int64_t i = 0; i < image; i++) {
+            y[i] = bias == NULL ? 0 : bias[c];
+        }
+        col2im_add_f64(plan, columns + c * kernel * windows, y);
+    }
+}
+
+static enum status run_f64(struct exec *exec, struct error *err) {
+    const struct spread_state *state = exec->node->state;
+    const struct tensor *x = exec->x[0], *w = exec->x[1], *y = exec->y[0];
+    size_t groups = (size_t)state->groups, parts = (size_t)x->dims[0] * groups;
+    const double *bias = exec_has(exec, 2) ? exec->x[2]->data : NULL;
+    (void)err; /* cannot fail */
+    for (size_t i = 0; tensor_count(y) > 0 && i < parts; i++) {
+        size_t g = i % groups;
+        spread_group_f64(exec, (const double *)x->data + i * (tensor_count(x) / parts),
+                         (const double *)w->data + g * (tensor_count(w) / groups),
+                         bias == NULL ? NULL : bias + g * (size_t)w->dims[1],
+                         (double *)y->data + i * (tensor_count(y) / parts));
+    }
+    return STATUS_OK;
+}
+
+/* Not in the table: prepare gives it to the nodes that need it. */
+static const struct op of_doubles = {
+    .name = "ConvTranspose",
+    .since = 1,
+    .inputs_min = 2,
+    .inputs_max = 3,
+    .types = {TYPE_BIT(DTYPE_F64)},
+    .memo_size = sizeof(struct spread_memo),
+    .prepare = prepare,
+    .shape = shape,
+    .run = run_f64,
+};
+
 static const struct op ops[] = {
     {
         .name = "ConvTranspose",
@@ -284,7 +339,7 @@ static const struct op ops[] = {
         .inputs_min = 2,
         .inputs_max = 3,
         .flags = OP_FUSES_ACTIVATION | OP_FUSES_BIAS,
-        .types = {TYPES_F32},
+        .types = {TYPES_FLOAT},
         .memo_size = sizeof(struct spread_memo),
         .prepare = prepare,
         .pack = pack,
