@@ -100,6 +100,29 @@ START_TEST(at_least_once_replaces_a_fenced_consumer) {
 }
 END_TEST
 
+#define EMPTY_WAIT 60000000
+
+/* As if the consumer had been fenced so much longer ago. */
+static void let_pass(int64_t time_us) {
+    fixture.stream->source.fenced_us -= time_us;
+}
+
+START_TEST(who_does_not_get_its_records_back_ends_and_says_why) {
+    struct error err;
+    size_t committed;
+    open_and_be_fenced(STREAM_EXACTLY_ONCE);
+    let_pass(EMPTY_WAIT / 2);
+    fixture_round();
+    let_pass(EMPTY_WAIT / 2);
+    ck_assert_int_eq(stream_commit(fixture.stream, 5, &committed, &err), STATUS_FATAL);
+    ck_assert_msg(strstr(err.text, "fenced, and 200 records are still in work") != NULL,
+                  "%s", err.text);
+    answer_kept();
+    fixture_stop();
+    ck_assert_int_eq(fixture.released, COUNT);
+}
+END_TEST
+
 /* The offsets of a transaction go with the generation in which its records were held. */
 START_TEST(what_was_being_committed_when_fenced_is_rolled_back) {
     int64_t deadline_us = clock_now_us() + PATIENCE_US;
@@ -122,6 +145,8 @@ START_TEST(what_was_being_committed_when_fenced_is_rolled_back) {
     }
     ck_assert_int_eq(fixture.stream->txn.phase, TXN_OFFSETS);
     ck_assert_ptr_null(source_generation_take(fixture.stream));
+    let_pass(2 * EMPTY_WAIT); /* a transaction has limits of its own */
+    fixture_round();
     rd_kafka_mock_clear_request_errors(fixture.cluster, ADD_OFFSETS_TO_TXN);
     while (is_fenced()) {
         fixture_round();
@@ -191,11 +216,29 @@ START_TEST(who_is_fenced_again_and_again_ends_and_says_why) {
 }
 END_TEST
 
+START_TEST(who_was_fenced_long_ago_may_be_fenced_again) {
+    int64_t deadline_us = clock_now_us() + PATIENCE_US;
+    open_with(STREAM_EXACTLY_ONCE);
+    fixture.stream->source.rejoins = REJOINS_MAX;
+    fixture.stream->source.rejoins_since_us = clock_now_us() - REJOINS_PERIOD_US - 1;
+    fixture_run_until_committed(COUNT);
+    push_fence();
+    while (fixture.stream->source.rejoins == REJOINS_MAX) {
+        fixture_round();
+        ck_assert(clock_now_us() < deadline_us);
+    }
+    ck_assert_int_eq(fixture.stream->source.rejoins, 1);
+    fixture_stop();
+}
+END_TEST
+
 int main(void) {
     const TTest *const tests[] = {
         a_fenced_consumer_is_replaced_and_its_records_done_again,
         at_least_once_replaces_a_fenced_consumer,
         what_was_being_committed_when_fenced_is_rolled_back,
+        who_does_not_get_its_records_back_ends_and_says_why,
+        who_was_fenced_long_ago_may_be_fenced_again,
         a_fenced_worker_drains_and_closes,
         closing_a_fenced_worker_gives_all_back,
         who_is_fenced_again_and_again_ends_and_says_why,
