@@ -5,7 +5,7 @@
 #include "tests/unit/stream/calls.h"
 #include "tests/unit/stream/fixture.h"
 
-enum { PRODUCE = 0, ADD_OFFSETS_TO_TXN = 25 };
+enum { PRODUCE = 0, ADD_OFFSETS_TO_TXN = 25, TXN_OFFSET_COMMIT = 28 };
 #define COUNT 200
 
 static size_t kept_count;
@@ -158,6 +158,55 @@ START_TEST(offsets_go_with_the_generation_of_their_transaction) {
 }
 END_TEST
 
+static bool names_somebody(size_t call) {
+    for (size_t i = 0; i + 8 <= sent.sizes[call]; i++) {
+        if (memcmp((const char *)sent.bytes[call] + i, "somebody", 8) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool something_was_committed(void) {
+    return fixture_stats().transactions_committed > 0;
+}
+
+/* The group may move on without a change for this member, and so without its hearing. */
+START_TEST(once_offsets_were_refused_the_generation_is_asked_for_again) {
+    fixture_start(STREAM_EXACTLY_ONCE);
+    log_setup(LOG_LEVEL_COUNT, LOG_FORMAT_TEXT);
+    fixture_send_numbers(0, COUNT);
+    fixture_open();
+    keep_and_answer(COUNT);
+    move_on(); /* to one that is not the group's */
+    rd_kafka_mock_push_request_errors(fixture.cluster, TXN_OFFSET_COMMIT, 1,
+                                      RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION);
+    round_until(something_was_committed);
+    ck_assert_uint_ge(sent.count, 2);
+    ck_assert(names_somebody(0));
+    ck_assert(!names_somebody(sent.count - 1));
+    fixture_stop();
+}
+END_TEST
+
+/* Brokers that refuse everything would be asked without a pause. */
+START_TEST(what_failed_is_not_tried_again_before_its_time) {
+    fixture_start(STREAM_EXACTLY_ONCE);
+    fixture_send_numbers(0, COUNT);
+    fixture_open();
+    keep_and_answer(COUNT);
+    fixture.stream->txn.retry_at_us = clock_now_us() + 2 * PATIENCE_US;
+    for (int i = 0; i < 20; i++) { /* none of them as long as its wait */
+        fixture_round();
+    }
+    ck_assert_uint_eq(sent.count, 0);
+    ck_assert_uint_eq(fixture_stats().records_in_flight, COUNT);
+    fixture.stream->txn.retry_at_us = 0;
+    fixture_run_until_committed(COUNT);
+    fixture_stop();
+}
+END_TEST
+
 /* ---- marks ---- */
 
 static rd_kafka_topic_partition_list_t *first_partition(int64_t offset) {
@@ -230,6 +279,8 @@ END_TEST
 int main(void) {
     const TTest *const tests[] = {
         offsets_go_with_the_generation_of_their_transaction,
+        once_offsets_were_refused_the_generation_is_asked_for_again,
+        what_failed_is_not_tried_again_before_its_time,
         a_mark_does_not_take_a_partition_back_that_was_taken_away,
         at_least_once_counts_no_report_of_an_attempt_before,
     };
