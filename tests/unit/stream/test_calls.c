@@ -207,6 +207,45 @@ START_TEST(what_failed_is_not_tried_again_before_its_time) {
 }
 END_TEST
 
+/* ---- records that come again ---- */
+
+static int seen[2 * COUNT];
+
+static void see(const rd_kafka_message_t *message) {
+    char text[16] = "";
+    long number;
+    ck_assert_uint_lt(message->len, sizeof text);
+    memcpy(text, message->payload, message->len);
+    number = strtol(text, NULL, 10);
+    ck_assert_int_lt(number, 2 * COUNT);
+    ck_assert_int_eq(seen[number]++, 0);
+}
+
+/* As some versions of librdkafka do when partitions are resumed. */
+static void rewind_all(void) {
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(PARTITIONS);
+    for (int32_t p = 0; p < PARTITIONS; p++) {
+        rd_kafka_topic_partition_list_add(list, "in", p)->offset = 0;
+    }
+    rd_kafka_error_destroy(
+        rd_kafka_seek_partitions(fixture.stream->source.consumer, list, 10000));
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
+START_TEST(a_record_that_comes_again_is_not_taken_again) {
+    fixture_start(STREAM_EXACTLY_ONCE);
+    fixture_send_numbers(0, COUNT);
+    fixture_open();
+    fixture_run_until_committed(COUNT);
+    rewind_all();
+    fixture_send_numbers(COUNT, COUNT);
+    fixture_run_until_committed(2 * COUNT);
+    ck_assert_uint_eq(fixture_stats().records_in, 2 * COUNT);
+    fixture_read("out", 2 * COUNT, see);
+    fixture_stop();
+}
+END_TEST
+
 /* ---- marks ---- */
 
 static rd_kafka_topic_partition_list_t *first_partition(int64_t offset) {
@@ -281,6 +320,7 @@ int main(void) {
         offsets_go_with_the_generation_of_their_transaction,
         once_offsets_were_refused_the_generation_is_asked_for_again,
         what_failed_is_not_tried_again_before_its_time,
+        a_record_that_comes_again_is_not_taken_again,
         a_mark_does_not_take_a_partition_back_that_was_taken_away,
         at_least_once_counts_no_report_of_an_attempt_before,
     };

@@ -1,6 +1,7 @@
 /* On a route that keeps the order of each key, records of other keys pass one that is put
  * off, and the next worker knows what is published. */
 #include "stream/internal.h"
+#include "stream/mark.h"
 #include "tests/unit/stream/fixture.h"
 
 #define COUNT 40
@@ -91,10 +92,67 @@ START_TEST(the_next_worker_does_only_what_is_left) {
 }
 END_TEST
 
+enum { END_TXN = 26 };
+
+static size_t kept_count;
+
+static void keep(struct fixture *f, struct record *record) {
+    record->next = f->kept;
+    f->kept = record;
+    kept_count++;
+}
+
+/* Commits behind the stream's back, as a broker does whose answer is lost: the offset of
+ * the one that is held, and that all others up to the last of the other key are done. */
+static void commit_past_the_fourth(void) {
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_t *one = rd_kafka_topic_partition_list_add(list, "in", 0);
+    struct ahead ahead = {.upto = COUNT};
+    struct mark mark = {.state = 'o'};
+    for (int i = 4; i < COUNT; i += 2) {
+        ahead.left[ahead.left_count++] = i;
+    }
+    one->offset = 4;
+    mark_set(one, &mark, &ahead);
+    ck_assert_int_eq(rd_kafka_commit(fixture.stream->source.consumer, list, 0), 0);
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
+/* What was published beyond the offset was in the transaction, too. */
+START_TEST(after_an_unknown_outcome_those_that_passed_are_not_sent_again) {
+    int64_t deadline_us = clock_now_us() + PATIENCE_US;
+    fixture_start(STREAM_EXACTLY_ONCE);
+    log_setup(LOG_LEVEL_COUNT, LOG_FORMAT_TEXT); /* librdkafka's errors are meant */
+    fixture.route.keyed = true;
+    fixture.answer = keep;
+    send_all(0, COUNT);
+    fixture_open();
+    while (kept_count < COUNT) {
+        fixture_round();
+        ck_assert(clock_now_us() < deadline_us);
+    }
+    commit_past_the_fourth();
+    rd_kafka_mock_push_request_errors(fixture.cluster, END_TXN, 1,
+                                      RD_KAFKA_RESP_ERR_PRODUCER_FENCED);
+    while (fixture.kept != NULL) {
+        struct record *record = fixture.kept;
+        fixture.kept = record->next;
+        hold_the_fourth(&fixture, record);
+    }
+    fixture_run_until_committed(PASSED);
+    ck_assert_int_eq(fixture_topic_size("out"), PASSED);
+    fixture_echo(&fixture, held);
+    fixture_run_until_committed(COUNT);
+    ck_assert_int_eq(fixture_topic_size("out"), COUNT);
+    fixture_stop();
+}
+END_TEST
+
 int main(void) {
     const TTest *const tests[] = {
         others_go_on_past_one_that_is_held,
         the_next_worker_does_only_what_is_left,
+        after_an_unknown_outcome_those_that_passed_are_not_sent_again,
     };
     return suite_run("keys", tests, ARRAY_COUNT(tests));
 }
