@@ -2,13 +2,22 @@
 # worker goes on behind it, so that nothing is lost and nothing comes twice.
 source tests/lib.sh
 
-WORKER_EXTRA="drain_timeout_s = 300;" # sanitizers are slow
+jobs=$(($(rows_per_s text) * 4))
+WORKER_EXTRA="threads = 1; drain_timeout_s = 300;" # sanitizers are slow
 start_broker text.{jobs:1,results:1,dead:1}
 write_config "$work/worker.conf" text
 start_worker 1 "$work/worker.conf"
-submit text 1500
-collect text 50 >"$work/begun.txt" # it is at work
+submit text "$jobs"
+is_at_work() {
+    curl -s -m 20 "${worker_http[1]}/metrics" >"$work/page"
+    published=$(sed -n 's/^millrace_results_published_total //p' "$work/page")
+    in_flight=$(sed -n 's/^millrace_jobs_in_flight //p' "$work/page")
+    [ "$published" -gt 0 ] && [ "$in_flight" -gt $((jobs / 8)) ]
+}
+wait_until is_at_work
 stop_worker 1
+# Nobody else is there, and jobs are answered in their order.
+collect text $((published + in_flight / 2)) >"$work/finished.txt"
 start_worker 2 "$work/worker.conf"
-collect text 1500
+collect text "$jobs"
 stop_worker 2
