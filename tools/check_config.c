@@ -32,9 +32,11 @@ const struct cli_command check_config_cli = {
     .operands = "FILE",
     .summary = "Tells what a worker would run, every setting, and where each came from.",
     .details =
-        "All mistakes are told, each with file and line, and the exit code is then 2.\n"
+        "All mistakes are told, each with file and line.\n"
         "The models are loaded and run once; no broker is touched. Passwords and keys\n"
         "are hidden.",
+    .endings = {{EXIT_FINE, "a worker would run"},
+                {EXIT_WRONG_USE, "arguments, the configuration or a model is wrong"}},
     .operands_min = 1,
     .operands_max = 1,
     .flags = flags,

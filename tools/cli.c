@@ -328,6 +328,46 @@ static void print_flag(const char *head, const struct cli_flag *flag, int width)
     fputc('\n', stdout);
 }
 
+static const struct cli_ending *ending_of(const struct cli_ending *endings, int code) {
+    for (; endings->when != NULL; endings++) {
+        if (endings->code == code) {
+            return endings;
+        }
+    }
+    return NULL;
+}
+
+void cli_each_ending(const struct cli_command *command,
+                     void (*see)(void *opaque, const struct cli_ending *ending),
+                     void *opaque) {
+    static const struct cli_ending common[] = {
+        {EXIT_FINE, "all is well"},
+        {EXIT_FAILED, "it failed on the way"},
+        {EXIT_WRONG_USE,
+         "what was asked for is wrong: arguments, configuration, model or file"},
+        {0}};
+    static const struct cli_ending none = {0};
+    const struct cli_ending *own = command != NULL ? command->endings : &none;
+    for (const struct cli_ending *ending = common; ending->when != NULL; ending++) {
+        const struct cli_ending *instead = ending_of(own, ending->code);
+        see(opaque, instead != NULL ? instead : ending);
+    }
+    for (; own->when != NULL; own++) {
+        if (ending_of(common, own->code) == NULL) {
+            see(opaque, own);
+        }
+    }
+}
+
+static void print_ending(void *opaque, const struct cli_ending *ending) {
+    fprintf(opaque, "  %-2d  %s\n", ending->code, ending->when);
+}
+
+static void print_endings(FILE *out, const struct cli_command *command) {
+    fputs("\nExit codes:\n", out);
+    cli_each_ending(command, print_ending, out);
+}
+
 static void print_help(const struct cli_command *command) {
     static const struct cli_flag help = {.name = "--help", .help = "this text"};
     char head[64];
@@ -353,6 +393,7 @@ static void print_help(const struct cli_command *command) {
             }
         }
     }
+    print_endings(stdout, command);
 }
 
 /* "millrace", "millrace model". */
@@ -375,7 +416,8 @@ static void print_group(FILE *out, const struct cli_group *group) {
     }
     fputs("\n'", out);
     print_path(out, group);
-    fputs(" COMMAND --help' tells more.\n\nExit code " CLI_EXIT_CODES "\n", out);
+    fputs(" COMMAND --help' tells more.\n", out);
+    print_endings(out, NULL);
 }
 
 static int no_command(const struct cli_group *group, const char *name) {

@@ -30,9 +30,13 @@
 
 /* Exit codes of every command. */
 enum { EXIT_FINE = 0, EXIT_FAILED = 1, EXIT_WRONG_USE = 2 };
-#define CLI_EXIT_CODES                                                                 \
-    "0 if all is well, 1 if it failed on the way, 2 if what was asked for is wrong:\n" \
-    "arguments, configuration, model or file."
+#define CLI_ENDINGS_MAX 4
+
+/* An exit code, and when a command ends with it. */
+struct cli_ending {
+    int code;
+    const char *when; /* one line */
+};
 
 /* What a flag's field in the options struct is. */
 enum cli_type {
@@ -66,6 +70,9 @@ struct cli_command {
     const char *operands; /* "MODEL.onnx", "" if it takes none */
     const char *summary;  /* one line */
     const char *details;  /* paragraphs for --help, broken at 80 columns; may be NULL */
+    /* What the common words for an exit code do not say of this command, and codes of its
+     * own, in rising order; the last has no `when`. */
+    struct cli_ending endings[CLI_ENDINGS_MAX + 1];
     int operands_min, operands_max; /* INT_MAX for no limit */
     const struct cli_flag *flags;
     size_t flag_count;
@@ -89,8 +96,7 @@ int cli_exit(enum cli_outcome outcome);
 /* "millrace COMMAND: text" on standard error.  Returns EXIT_WRONG_USE where what was
  * asked for is wrong (invalid, unsupported): arguments, configuration, model, file;
  * EXIT_FAILED where it failed on the way.  What begins with one of the command's flags
- * points to
- * --help, as in cli_misuse. */
+ * points to --help, as in cli_misuse. */
 int cli_fail(const struct cli_command *command, const struct error *err);
 
 /* The same for wrong use that only the command itself can see; returns
@@ -115,6 +121,12 @@ struct cli_group {
 
 /* Runs the entry argv[1], answers "help", "--help" and names that are not there. */
 int cli_dispatch(const struct cli_group *group, int argc, char **argv);
+
+/* Calls `see` for every exit code of the command, in rising order; of NULL: for those
+ * that all commands share. */
+void cli_each_ending(const struct cli_command *command,
+                     void (*see)(void *opaque, const struct cli_ending *ending),
+                     void *opaque);
 
 /* Calls `see` for every command below the group, in the tables' order. */
 void cli_each(const struct cli_group *group,

@@ -142,13 +142,15 @@ const struct cli_command collect_cli = {
     .summary = "Reads results until every job that was sent is answered.",
     .details =
         "Topics are read from their start, committed records only. Every id must be\n"
-        "answered exactly once: exit code 1 if one is missing or came twice. Ids that\n"
-        "nobody waits for are counted and passed over.\n"
+        "answered exactly once. Ids that nobody waits for are counted and passed over.\n"
         "With --answers, answers that come twice are counted and written once, and a\n"
         "run that was killed or timed out goes on when it is started again.\n"
         "With labels, answers are judged: the largest of several values against the\n"
         "label, a single one against 0.5; labels with a value for each step, step by\n"
         "step; -1 is not judged.",
+    .endings = {{EXIT_FINE, "every id is answered, once"},
+                {EXIT_FAILED, "an answer is missing or came twice, or it failed on the "
+                              "way"}},
     .operands_min = 0,
     .operands_max = 0,
     .flags = flags,

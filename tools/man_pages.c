@@ -5,8 +5,15 @@
 #include "tools/man.h"
 #include "tools/roff.h"
 
-static void print_exit_codes(void) {
-    puts(".SH EXIT STATUS\n" CLI_EXIT_CODES);
+static void print_ending(void *opaque, const struct cli_ending *ending) {
+    (void)opaque;
+    printf(".TP\n\\fB%d\\fR\n", ending->code);
+    roff_text(ending->when);
+}
+
+static void print_endings(const struct cli_command *command) {
+    puts(".SH EXIT STATUS");
+    cli_each_ending(command, print_ending, NULL);
 }
 
 void man_name(const struct cli_command *command, char *name, size_t size) {
@@ -82,7 +89,7 @@ void man_command(const struct cli_command *command) {
         print_flag(&command->flags[i]);
     }
     print_flag(&help);
-    print_exit_codes();
+    print_endings(command);
     puts(".SH SEE ALSO\n.BR millrace (1),\n.BR millrace.conf (5)");
 }
 
@@ -112,9 +119,8 @@ void man_program(const struct cli_group *group) {
          "the consumed offsets in one transaction.\n"
          ".SH COMMANDS\nEach has a page of its own.");
     cli_each(group, print_command, NULL);
-    print_exit_codes();
-    puts(".PP\nThe worker also ends with 75 when a transaction hung or the clock was set "
-         "back: start it again.\n"
+    print_endings(NULL);
+    puts(".PP\nThe page of a command has more words, and codes of its own.\n"
          ".SH ENVIRONMENT\n.TP\n\\fBMILLRACE_KAFKA_BOOTSTRAP_SERVERS\\fR\n"
          "The brokers, where \\fB\\-\\-bootstrap\\fR is not given.\n"
          ".TP\n\\fBMILLRACE_\\fISECTION\\fB_\\fIKEY\\fR\n"

@@ -46,9 +46,9 @@ const struct cli_command model_inspect_cli = {
     .name = "model inspect",
     .operands = "MODEL.onnx",
     .summary = "Tells a model's inputs, outputs, operators, size and memory plan.",
-    .details =
-        "Exit code 2 if the model cannot be loaded; its operators, and those that\n"
-        "are not supported, are told all the same.",
+    .details = "Of a model that cannot be loaded, its operators and those that are not\n"
+               "supported are told all the same.",
+    .endings = {{EXIT_WRONG_USE, "arguments are wrong, or the model cannot be loaded"}},
     .operands_min = 1,
     .operands_max = 1,
     .flags = flags,
@@ -164,14 +164,14 @@ static void print_ports(const char *title, const json_t *ports) {
 static void print_operators(const json_t *operators) {
     size_t i;
     json_t *op;
-    printf("\n%-30s %6s %6s\n", "Operators", "nodes", "opset");
+    printf("\n%-38s %6s %6s\n", "Operators", "nodes", "opset");
     json_array_foreach(operators, i, op) {
         bool supported = json_is_true(json_object_get(op, "supported"));
         const char *domain = fact_text(op, "domain");
         char name[256];
         (void)snprintf(name, sizeof(name), "%s%s%s", domain, domain[0] ? ":" : "",
                        fact_text(op, "name")); /* a cut name is good enough here */
-        printf("  %-28s %6lld %6lld%s\n", name, fact_number(op, "count"),
+        printf("  %-36s %6lld %6lld%s\n", name, fact_number(op, "count"),
                fact_number(op, "opset"), supported ? "" : "  not supported");
     }
 }
@@ -182,9 +182,12 @@ static void print_table(const json_t *facts) {
            fact_text(facts, "producer")[0] ? ", made by " : "",
            fact_text(facts, "producer"));
     if (plan != NULL) {
-        printf("opset %lld, %lld parameters, %.2f MB of weights (%.0f MB allowed), "
-               "%lld nodes after fusing\n",
-               fact_number(facts, "opset"), fact_number(facts, "parameters"),
+        if (fact_number(facts, "opset") > 0) { /* CatBoost uses none of ONNX's own */
+            printf("opset %lld, ", fact_number(facts, "opset"));
+        }
+        printf("%lld parameters, %.2f MB of weights (%.0f MB allowed), %lld nodes after "
+               "fusing\n",
+               fact_number(facts, "parameters"),
                (double)fact_number(facts, "weight_bytes") / 1e6,
                (double)fact_number(facts, "weight_bytes_max") / 1e6,
                fact_number(facts, "nodes_planned"));

@@ -1,6 +1,7 @@
 /* worker.c - millrace worker: the flags of the daemon. */
 #include "app/worker.h"
 #include "config/config.h"
+#include "stream/watchdog.h"
 #include "tools/check_config.h"
 #include "tools/cli.h"
 #include "tools/commands.h"
@@ -42,8 +43,13 @@ const struct cli_command worker_cli = {
     .details = "Ends after SIGTERM or SIGINT, once the jobs it has begun are answered.\n"
                "Takes up other files and versions of its models after SIGHUP; the log "
                "names what\n"
-               "else has changed in the configuration, which takes a restart.\n"
-               "Exit code 2 if the configuration or a model is wrong.",
+               "else has changed in the configuration, which takes a restart.",
+    .endings = {{EXIT_FINE, "stopped as asked"},
+                {EXIT_FAILED, "failed, or stopped at once by a second signal: start it "
+                              "again"},
+                {EXIT_WRONG_USE, "arguments, the configuration or a model is wrong"},
+                {WATCHDOG_EXIT_CODE, "a transaction hung, or the clock was set back: "
+                                     "start it again"}},
     .operands_min = 0,
     .operands_max = 0,
     .flags = flags,

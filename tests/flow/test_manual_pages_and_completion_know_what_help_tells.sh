@@ -1,4 +1,5 @@
-# Every command and flag of --help is on its manual page and in each shell's completion.
+# Every command and flag of --help is on its manual page and in each shell's completion, every
+# exit code on its page.
 source tests/lib.sh
 
 names_below() { # COMMAND...: the commands that its --help lists
@@ -63,6 +64,10 @@ for command in "${commands[@]}"; do
     sed -nE 's/\\-/-/g; s/^\\fB(-[A-Za-z-]+)\\fR.*/\1/p' "$work/millrace-${command// /-}.1" \
         >"$work/known"
     none_missing "the manual page" "$command"
+    "$millrace" "${words[@]}" --help | sed -nE 's/^  ([0-9]+) .*/\1/p' >"$work/flags"
+    [ -s "$work/flags" ] || fail "$command has no exit codes"
+    sed -nE 's/^\\fB([0-9]+)\\fR.*/\1/p' "$work/millrace-${command// /-}.1" >"$work/known"
+    none_missing "the manual page" "exit code of $command"
     expect "\\fBmillrace-${command// /-}\\fR" "$work/program.page"
 done
 

@@ -195,6 +195,25 @@ START_TEST(help_wins_over_what_is_missing) {
 }
 END_TEST
 
+static void note_ending(void *opaque, const struct cli_ending *ending) {
+    char *told = opaque;
+    size_t used = strlen(told);
+    (void)snprintf(told + used, 256 - used, "%d %s;", ending->code, ending->when);
+}
+
+START_TEST(a_commands_own_words_stand_for_the_common_ones) {
+    static const struct cli_command own = {
+        .endings = {{EXIT_FAILED, "a row is bad"}, {75, "try again"}}};
+    char common[256] = "", told[256] = "";
+    cli_each_ending(NULL, note_ending, common);
+    cli_each_ending(&own, note_ending, told);
+    ck_assert_msg(strncmp(common, "0 all is well;1 it failed on the way;2 ", 39) == 0,
+                  "%s", common);
+    ck_assert_msg(strncmp(told, "0 all is well;1 a row is bad;2 ", 31) == 0, "%s", told);
+    ck_assert_msg(strcmp(told + strlen(told) - 14, ";75 try again;") == 0, "%s", told);
+}
+END_TEST
+
 static int last_argc;
 
 static int record_call(int argc, char **argv) {
@@ -235,6 +254,7 @@ int main(void) {
         what_was_asked_for_wrongly_is_told_from_what_failed,
         a_list_has_a_limit,
         help_wins_over_what_is_missing,
+        a_commands_own_words_stand_for_the_common_ones,
         dispatch_hands_on_the_command_and_its_arguments,
     };
     return suite_run("cli", tests, ARRAY_COUNT(tests));

@@ -36,6 +36,13 @@ static int run(const struct cli_command *command, const char *argument, int fd) 
     return code;
 }
 
+static void is_told(void *opaque, const struct cli_ending *ending) {
+    char line[256];
+    (void)opaque;
+    (void)snprintf(line, sizeof(line), "\n  %-2d  %s\n", ending->code, ending->when);
+    ck_assert_msg(strstr(output, line) != NULL, "%s%s", output, line);
+}
+
 /* The loop runs each in a process of its own. */
 START_TEST(help_tells_how_each_command_is_used) {
     const struct cli_command *command = all_commands[_i];
@@ -44,6 +51,16 @@ START_TEST(help_tells_how_each_command_is_used) {
     ck_assert_int_eq(run(command, "--help", STDOUT_FILENO), EXIT_FINE);
     ck_assert_msg(strncmp(output, usage, strlen(usage)) == 0, "%s", output);
     ck_assert_ptr_nonnull(strstr(output, "--help"));
+    cli_each_ending(command, is_told, NULL);
+}
+END_TEST
+
+START_TEST(exit_codes_rise_and_stand_once) {
+    const struct cli_ending *endings = all_commands[_i]->endings;
+    for (int i = 0; i < CLI_ENDINGS_MAX && endings[i].when != NULL; i++) {
+        ck_assert(i == 0 || endings[i - 1].code < endings[i].code);
+    }
+    ck_assert_ptr_null(endings[CLI_ENDINGS_MAX].when);
 }
 END_TEST
 
@@ -83,6 +100,7 @@ int main(void) {
     int failed;
     cli_each(&commands, gather, NULL);
     tcase_add_loop_test(all, help_tells_how_each_command_is_used, 0, command_count);
+    tcase_add_loop_test(all, exit_codes_rise_and_stand_once, 0, command_count);
     tcase_add_loop_test(all, what_a_command_does_not_know_is_wrong_use, 0, command_count);
     tcase_add_loop_test(all, a_command_is_called_by_its_name, 0, command_count);
     suite_add_tcase(suite, all);
