@@ -5,7 +5,7 @@
 #include <onnx.pb-c.h>
 
 #include "engine/model_impl.h"
-#include "engine/op.h"
+#include "engine/ops/ops.h"
 #include "engine/passes/passes.h"
 
 static enum status no_memory(struct error *err) {
@@ -48,6 +48,16 @@ static enum status schedule(struct model *model, struct error *err) {
     return STATUS_OK;
 }
 
+/* A ZipMap's file does not say how many scores a row has, but its node knows. */
+static void take_classes(const struct graph *graph, const struct value *made,
+                         struct model_port *port) {
+    int64_t classes =
+        made->producer == NODE_NONE ? 0 : zip_map_classes(&graph->nodes[made->producer]);
+    if (classes > 0 && port->type.rank == 2 && port->type.dims[1] < 0) {
+        port->type.dims[1] = classes;
+    }
+}
+
 /* The declared type of an output must be the one its node makes; a sequence of maps,
  * which ZipMap is declared to make, is the tensor that it is made from. */
 static enum status check_outputs(const struct model *model, struct error *err) {
@@ -63,6 +73,7 @@ static enum status check_outputs(const struct model *model, struct error *err) {
                 err, STATUS_INVALID, "output '%.200s' is declared %s, its node makes %s",
                 port->name, dtype_name(port->type.dtype), dtype_name(made->dtype));
         }
+        take_classes(&model->graph, made, port);
     }
     return STATUS_OK;
 }

@@ -67,4 +67,9 @@ static const struct op ops[] = {
     },
 };
 
+int64_t zip_map_classes(const struct node *node) {
+    const struct zip *state = node->state;
+    return node->op == &ops[0] ? state->classes : 0;
+}
+
 const struct op_list ops_ml_map = OP_LIST(ops);

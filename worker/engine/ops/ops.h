@@ -51,6 +51,10 @@ bool conv_fuse_pool(const struct graph *graph, struct node *conv);
 /* True where `node` is a max pooling 2x2 with stride 2 and no padding.  (pool.c) */
 bool pool_is_max_2x2(const struct node *node);
 
+/* The classes that a ZipMap has a score for in each row; 0 for another node.  (ml_map.c)
+ */
+int64_t zip_map_classes(const struct node *node);
+
 /* The axes a Transpose puts in order 0, 1, ..; NULL for "reversed".  (transpose.c) */
 const int64_t *transpose_perm(const struct node *node, int *rank);
 
