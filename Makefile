@@ -291,7 +291,7 @@ ops-peer: ops ## the same cases in ONNX Runtime, for comparison
 	@$$(tests/kafka/venv.sh)/bin/python tests/ops/peer.py build/ops/cases/test_*
 models-zoo: $(BUILD)/millrace ## networks as they are published, beside ONNX Runtime's answers
 	@MILLRACE=$(BUILD)/millrace tests/models/run.sh
-tables: $(BUILD)/millrace ## models of scikit-learn, LightGBM and XGBoost
+tables: $(BUILD)/millrace ## models of scikit-learn, LightGBM, XGBoost and CatBoost
 	@MILLRACE=$(BUILD)/millrace tests/tables/run.sh
 flow: $(BUILD)/millrace ## whole workers on the embedded broker
 	@MILLRACE=$(BUILD)/millrace tests/run.sh flow

@@ -3,15 +3,17 @@
     make_cases.py FOLDER    FOLDER/NAME/model.onnx, FOLDER/NAME/test_data_set_0/...
 
 scikit-learn's estimators and pipelines, LightGBM and XGBoost, trained on made-up rows and
-exported by skl2onnx and onnxmltools.  The expected outputs are ONNX Runtime's; where it
+exported by skl2onnx and onnxmltools, and CatBoost, which exports itself.  The expected outputs are ONNX Runtime's; where it
 and the library that trained the model do not agree, that is told and no case is written.
 """
 
 import sys
+import tempfile
 import traceback
 import warnings
 from pathlib import Path
 
+import catboost
 import lightgbm
 import numpy as np
 import onnx
@@ -588,6 +590,42 @@ def add_xgboost(cases):
             (model.predict(tested), scores))
 
 
+def add_catboost(cases):
+    x, two, three, value = table()
+    few = {"iterations": 25, "verbose": False, "allow_writing_files": False,
+           "thread_count": 1, "random_seed": 7}
+    words = np.array(["no", "yes"])[two]
+    trained = {
+        "two": (catboost.CatBoostClassifier(**few), x, two),
+        "three": (catboost.CatBoostClassifier(**few), x, three),
+        "words": (catboost.CatBoostClassifier(**few), x, words),
+        "value": (catboost.CatBoostRegressor(**few), x, value),
+        "missing_two": (catboost.CatBoostClassifier(**few), holes(x), two),
+        "missing_most": (catboost.CatBoostRegressor(nan_mode="Max", **few), holes(x), value),
+        "shallow": (catboost.CatBoostClassifier(depth=1, **few), x, two),
+        "deep": (catboost.CatBoostRegressor(depth=10, **few), x, value),
+        "cross_entropy": (catboost.CatBoostClassifier(loss_function="CrossEntropy", **few), x,
+                          two * 0.8 + 0.1),
+        "quantile": (catboost.CatBoostRegressor(loss_function="Quantile:alpha=0.9", **few), x,
+                     value),
+        "ranker": (catboost.CatBoostRanker(**few), x, two),
+    }
+    for name, (model, rows, y) in trained.items():
+        extra = {"group_id": np.arange(ROWS) // 20} if name == "ranker" else {}
+        model.fit(rows, y, **extra)
+        tested = rows[:TESTED]
+        scores = model.predict_proba(tested) if hasattr(model, "predict_proba") else None
+        labels = None if name == "cross_entropy" else model.predict(tested)
+        cases.add(f"catboost_{name}", lambda m=model: saved_by(m), {"features": tested},
+                  (labels, scores))
+
+
+def saved_by(model):
+    with tempfile.NamedTemporaryFile(suffix=".onnx") as file:
+        model.save_model(file.name, format="onnx")
+        return onnx.load(file.name)
+
+
 def main():
     if len(sys.argv) < 2 or sys.argv[1].startswith("-"):
         print(__doc__)
@@ -596,7 +634,7 @@ def main():
     warnings.simplefilter("ignore")  # few iterations are meant
     cases = Cases(Path(sys.argv[1]))
     for add in (add_plain, add_other_inputs, add_raw_scores, add_mixed, add_lightgbm,
-                add_xgboost):
+                add_xgboost, add_catboost):
         add(cases)
     print(f"{cases.written} models of tables in {cases.root}")
     for reason in cases.left_out:

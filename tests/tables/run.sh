@@ -1,5 +1,5 @@
 #!/bin/bash
-# run.sh - models of tables, as scikit-learn, LightGBM and XGBoost export them: every case
+# run.sh - models of tables, as scikit-learn, LightGBM, XGBoost and CatBoost export them: every case
 # must pass.  The first run installs those and makes the cases.
 #
 # MILLRACE names another program than build/millrace.
