@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdatomic.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -16,6 +17,8 @@
 #define COOPERATIVE_SINCE 0x020601ff
 #define LOG_LINES_PER_SECOND 20
 #define POLL_INTERVAL_MS 45000 /* as in consumer_defaults */
+/* A broker that refuses us is asked again, and says so again, within this. */
+#define REFUSED_US ((int64_t)30 * 1000 * 1000)
 
 struct default_property {
     const char *name;
@@ -111,6 +114,12 @@ static const struct reserved_property reserved[] = {
     {"test.mock.num.brokers", "each client would get a cluster of its own"},
 };
 
+/* Name a file or a folder; what librdkafka says of one that is not there is OpenSSL's. */
+static const char *const files[] = {
+    "ssl.ca.location",  "ssl.certificate.location", "ssl.key.location",
+    "ssl.crl.location", "ssl.keystore.location",
+};
+
 /* Their values are not repeated in an error. */
 static const char *const secrets[] = {"password", "secret", "pem",  "key",
                                       "username", "config", "token"};
@@ -170,6 +179,23 @@ static enum status set_defaults(rd_kafka_conf_t *conf,
     return status;
 }
 
+static enum status check_file(const struct stream_property *property, struct error *err) {
+    bool is_file = false;
+    for (size_t i = 0; i < ARRAY_COUNT(files); i++) {
+        is_file = is_file || strcmp(property->name, files[i]) == 0;
+    }
+    /* "probe" has librdkafka look where certificates are wont to be. */
+    if (!is_file || property->value[0] == 0 || strcmp(property->value, "probe") == 0 ||
+        access(property->value, R_OK) == 0) {
+        return STATUS_OK;
+    }
+    return error_set(err, STATUS_INVALID, "property %s: cannot read %s: %s%s",
+                     property->name, property->value, strerror(errno),
+                     property->value[0] == '/'
+                         ? ""
+                         : "; it is looked for below the folder the worker runs in");
+}
+
 static enum status check_property(const struct stream_property *property,
                                   struct error *err) {
     for (size_t i = 0; i < ARRAY_COUNT(reserved); i++) {
@@ -187,7 +213,7 @@ static enum status check_property(const struct stream_property *property,
             "2.6.1, and this is %s",
             property->name, rd_kafka_version_str());
     }
-    return STATUS_OK;
+    return check_file(property, err);
 }
 
 static enum status set_properties(rd_kafka_conf_t *conf,
@@ -238,6 +264,29 @@ static void on_log(const rd_kafka_t *client, int level, const char *facility,
               LOG_TEXT("facility", facility), LOG_TEXT("text", text));
 }
 
+/* A broker is there, and refuses us: "no broker answers", of which librdkafka tells next,
+ * is not why. */
+static void refused(struct client_context *context, const char *what, const char *check,
+                    const char *reason) {
+    const char *after = strstr(reason, " (after "); /* each time another duration */
+    int size = after != NULL ? (int)(after - reason) : (int)strlen(reason);
+
+    atomic_store(&context->refused_us, clock_now_us());
+    problems_report(context->problems, PROBLEM_BROKER, "%s %s; check %s%.*s",
+                    context->brokers, what, check, size, reason);
+}
+
+void client_unanswered(struct client_context *context) {
+    int64_t refused_us = atomic_load(&context->refused_us);
+
+    if (refused_us == 0 || clock_now_us() - refused_us > REFUSED_US) {
+        problems_report(context->problems, PROBLEM_BROKER,
+                        "no broker of %s answers; check the address, the network and "
+                        "that the brokers run",
+                        context->brokers);
+    }
+}
+
 /* Runs on: the thread that polls the client. */
 static void on_error(rd_kafka_t *client, int code, const char *reason, void *opaque) {
     struct client_context *context = opaque;
@@ -245,23 +294,19 @@ static void on_error(rd_kafka_t *client, int code, const char *reason, void *opa
     (void)client;
     switch (code) {
     case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
-        problems_report(
-            context->problems, PROBLEM_BROKER,
-            "no broker of %s answers; check the address, the network and that the "
-            "brokers run",
-            context->brokers);
+        client_unanswered(context);
         break;
     case RD_KAFKA_RESP_ERR__AUTHENTICATION:
-        problems_report(
-            context->problems, PROBLEM_BROKER,
-            "the brokers of %s refuse us; check security.protocol and the sasl.* "
-            "properties: %s",
-            context->brokers, reason);
+        refused(context, "refuses us",
+                "security.protocol and the sasl.* properties: ", reason);
         break;
     case RD_KAFKA_RESP_ERR__SSL:
-        problems_report(context->problems, PROBLEM_BROKER,
-                        "no secure connection to %s; check the ssl.* properties: %s",
-                        context->brokers, reason);
+        refused(context, "makes no secure connection", "the ssl.* properties: ", reason);
+        break;
+    case RD_KAFKA_RESP_ERR__TRANSPORT:
+        if (strstr(reason, "security.protocol") != NULL) { /* librdkafka's guess */
+            refused(context, "hangs up", "security.protocol: ", reason);
+        }
         break;
     default:
         break; /* librdkafka retries, and has logged it */

@@ -22,6 +22,7 @@ struct client_context {
     struct problems *problems;
     char brokers[CLIENT_BROKERS_MAX]; /* bootstrap.servers, for messages */
     void *owner;                      /* struct stream */
+    _Atomic int64_t refused_us;       /* when a broker was there, and refused us; or 0 */
 };
 
 /* A configuration with defaults and the user's properties.  `name` is the
@@ -34,6 +35,9 @@ MUST_CHECK enum status client_conf(enum client_role role, const struct stream_op
 /* A client from *conf, which is taken in any case and set to NULL. */
 MUST_CHECK enum status client_create(enum client_role role, rd_kafka_conf_t **conf,
                                      rd_kafka_t **client, struct error *err);
+
+/* Tells that no broker answers; not where one has answered of late, and refused us. */
+void client_unanswered(struct client_context *context);
 
 /* The number that `conf` holds for `name`, or `otherwise`. */
 int64_t client_number(const rd_kafka_conf_t *conf, const char *name, int64_t otherwise);

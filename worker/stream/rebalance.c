@@ -275,6 +275,20 @@ static void check_error(rd_kafka_error_t *error, const char *call) {
     }
 }
 
+/* Ready, and yet without work: nothing else would say so. */
+static void tell_idle(const struct stream *stream) {
+    for (size_t i = 0; i < stream->input_count; i++) {
+        for (size_t p = 0; p < stream->source.tables[i].count; p++) {
+            if (stream->source.tables[i].leases[p] != NULL) {
+                return;
+            }
+        }
+    }
+    log_event(LOG_INFO, "no_partitions",
+              LOG_TEXT("reason", "the group has as many workers as there are partitions, "
+                                 "or more: this one waits until one of them is free"));
+}
+
 static void assign(struct stream *stream, rd_kafka_topic_partition_list_t *partitions,
                    bool cooperative) {
     rd_kafka_t *consumer = stream->source.consumer;
@@ -290,6 +304,7 @@ static void assign(struct stream *stream, rd_kafka_topic_partition_list_t *parti
         rebalance_apply_pauses(stream);
     }
     rebalance_refresh(stream);
+    tell_idle(stream);
     coverage_suspect(&stream->source.coverage);
     pause_assigned(&stream->source.pause, clock_now_us(), clock_wall_ms());
 }

@@ -98,11 +98,7 @@ static bool look_up(struct stream *stream, rd_kafka_t *client, const char *topic
         rd_kafka_topic_destroy(handle);
     }
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        problems_report(
-            &stream->problems, PROBLEM_BROKER,
-            "no broker of %s answers; check the address, the network and that the "
-            "brokers run",
-            stream->context.brokers);
+        client_unanswered(&stream->context);
         return false;
     }
     *answer = read_answer(metadata);

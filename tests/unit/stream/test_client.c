@@ -54,6 +54,77 @@ START_TEST(a_value_that_is_refused_is_told_unless_it_is_a_secret) {
 }
 END_TEST
 
+START_TEST(a_file_that_is_not_there_is_told_with_where_it_was_looked_for) {
+    ck_assert_int_eq(try_property(CLIENT_CONSUMER, "ssl.ca.location", "none.pem"),
+                     STATUS_INVALID);
+    ck_assert_ptr_nonnull(strstr(err.text, "ssl.ca.location: cannot read none.pem: No"));
+    ck_assert_ptr_nonnull(strstr(err.text, "the folder the worker runs in"));
+    ck_assert_int_eq(try_property(CLIENT_CONSUMER, "ssl.key.location", "/none.key"),
+                     STATUS_INVALID);
+    ck_assert_ptr_null(strstr(err.text, "runs in"));
+    ck_assert_int_eq(try_property(CLIENT_CONSUMER, "ssl.ca.location", "probe"),
+                     STATUS_OK);
+    ck_assert_int_eq(try_property(CLIENT_CONSUMER, "ssl.ca.location", "/etc"), STATUS_OK);
+}
+END_TEST
+
+typedef void error_fn(rd_kafka_t *client, int code, const char *reason, void *opaque);
+
+/* The callback of a configuration, by the address that librdkafka tells. */
+static error_fn *error_callback(rd_kafka_conf_t *conf) {
+    char text[64];
+    size_t size = sizeof text;
+    void *address = NULL;
+    error_fn *callback;
+    ck_assert_int_eq(rd_kafka_conf_get(conf, "error_cb", text, &size), RD_KAFKA_CONF_OK);
+    ck_assert_int_eq(sscanf(text, "%p", &address), 1);
+    memcpy(&callback, &address, sizeof callback);
+    return callback;
+}
+
+/* librdkafka tells that a broker refuses us, and next that all are down. */
+START_TEST(a_broker_that_refuses_us_is_not_one_that_does_not_answer) {
+    static const struct {
+        int code;
+        const char *reason, *told;
+    } cases[] = {
+        {RD_KAFKA_RESP_ERR__AUTHENTICATION,
+         "x: Invalid password (after 3ms in state AUTH)",
+         "127.0.0.1:1 refuses us; check security.protocol and the sasl.* properties: x: "
+         "Invalid password"},
+        {RD_KAFKA_RESP_ERR__SSL, "x: no root (after 4ms)",
+         "127.0.0.1:1 makes no secure connection; check the ssl.* properties: x: no "
+         "root"},
+        {RD_KAFKA_RESP_ERR__TRANSPORT, "x: incorrect security.protocol? (after 5ms)",
+         "127.0.0.1:1 hangs up; check security.protocol: x: incorrect "
+         "security.protocol?"},
+        {RD_KAFKA_RESP_ERR__TRANSPORT, "x: connection refused",
+         "no broker of 127.0.0.1:1 answers; check the address, the network and that the "
+         "brokers run"},
+    };
+    char text[PROBLEM_TEXT_MAX];
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+        struct client_context of = {0};
+        struct problems problems;
+        rd_kafka_conf_t *conf;
+        error_fn *on_error;
+        ck_assert(problems_init(&problems));
+        of.problems = &problems;
+        opts.common_count = 1;
+        ck_assert_int_eq(client_conf(CLIENT_CONSUMER, &opts, "name", &of, &conf, &err),
+                         STATUS_OK);
+        on_error = error_callback(conf);
+        on_error(NULL, RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN, "1/1 are down", &of);
+        on_error(NULL, cases[i].code, cases[i].reason, &of);
+        on_error(NULL, RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN, "1/1 are down", &of);
+        problems_text(&problems, text, sizeof text);
+        ck_assert_str_eq(text, cases[i].told);
+        rd_kafka_conf_destroy(conf);
+        problems_release(&problems);
+    }
+}
+END_TEST
+
 START_TEST(the_users_properties_win_over_defaults) {
     rd_kafka_conf_t *conf;
     property[1] = (struct stream_property){"session.timeout.ms", "7000"};
@@ -129,6 +200,8 @@ int main(void) {
         properties_that_would_break_a_promise_are_refused,
         an_unknown_property_is_named,
         a_value_that_is_refused_is_told_unless_it_is_a_secret,
+        a_file_that_is_not_there_is_told_with_where_it_was_looked_for,
+        a_broker_that_refuses_us_is_not_one_that_does_not_answer,
         the_users_properties_win_over_defaults,
         a_join_that_is_not_answered_is_given_up_within_a_minute,
         a_member_has_its_name_and_a_static_one_a_longer_session,
