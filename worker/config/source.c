@@ -96,6 +96,12 @@ static char *read_text(struct loader *loader, const char *path) {
         } else if (memchr(text, 0, size) != NULL) {
             loader_problem(loader, "%s: not a text file", path);
             text = NULL;
+        } else if (strncmp(text, "\xEF\xBB\xBF", 3) == 0) {
+            loader_problem(loader,
+                           "%s:1: it begins with a byte order mark, which libconfig does "
+                           "not take: save it as UTF-8 without one",
+                           path);
+            text = NULL;
         }
     }
     (void)fclose(file); /* was only read from */

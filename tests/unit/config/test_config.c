@@ -686,6 +686,13 @@ START_TEST(odd_files_are_refused_before_libconfig_sees_them) {
     ck_assert_int_eq(config_load(name, NULL, 0, NULL, NULL, &config, &err),
                      STATUS_INVALID);
     ck_assert_ptr_nonnull(strstr(err.text, "not a text file"));
+    file = fopen(name, "w");
+    ck_assert_ptr_nonnull(file);
+    ck_assert_int_ge(fputs("\xEF\xBB\xBFworker = { };", file), 0);
+    ck_assert_int_eq(fclose(file), 0);
+    ck_assert_int_eq(config_load(name, NULL, 0, NULL, NULL, &config, &err),
+                     STATUS_INVALID);
+    ck_assert_ptr_nonnull(strstr(err.text, "byte order mark"));
     ck_assert_int_eq(truncate(name, (off_t)CONFIG_FILE_SIZE_MAX + 1), 0);
     ck_assert_int_eq(config_load(name, NULL, 0, NULL, NULL, &config, &err),
                      STATUS_INVALID);
