@@ -66,3 +66,9 @@ enum status file_make_folder(const char *path, struct error *err) {
     }
     return STATUS_OK;
 }
+
+enum status file_write_status(int number) {
+    return number == ENOSPC || number == EDQUOT || number == EFBIG || number == EIO
+               ? STATUS_FATAL
+               : STATUS_INVALID;
+}

@@ -21,4 +21,8 @@ void file_bytes_release(struct file_bytes *bytes);
 /* Makes the folder and those above it that are not there yet. */
 MUST_CHECK enum status file_make_folder(const char *path, struct error *err);
 
+/* What a failed call on a file that is written means, by its errno: STATUS_FATAL where it
+ * failed on the way (the disk is full), STATUS_INVALID where the path is wrong. */
+enum status file_write_status(int number);
+
 #endif

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/size.h"
+#include "tools/file.h"
 #include "tools/npy.h"
 #include "tools/npy_types.h"
 
@@ -100,7 +101,7 @@ enum status npy_write(const char *path, const struct tensor *x, struct error *er
         written = write_bytes(file, x->data, tensor_size(x));
     }
     if (fclose(file) != 0 || !written) {
-        return error_set(err, STATUS_INVALID, "%s: cannot write: %s", path,
+        return error_set(err, file_write_status(errno), "%s: cannot write: %s", path,
                          strerror(errno));
     }
     return STATUS_OK;

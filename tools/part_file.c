@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "codec/fingerprint.h"
+#include "tools/file.h"
 
 #define PART_SUFFIX ".millrace-part"
 #define PROGRESS_SUFFIX ".millrace-progress"
@@ -25,7 +26,8 @@ static char *join(const char *path, const char *suffix) {
 }
 
 static enum status fail(const char *path, const char *what, struct error *err) {
-    return error_set(err, STATUS_INVALID, "%s: %s: %s", path, what, strerror(errno));
+    return error_set(err, file_write_status(errno), "%s: %s: %s", path, what,
+                     strerror(errno));
 }
 
 enum status part_file_init(struct part_file *file, const char *path, struct error *err) {

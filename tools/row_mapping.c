@@ -154,6 +154,33 @@ static const char *columns_text(const struct chooser *c, bool numbers, char *tex
     return text;
 }
 
+/* "; of text are: a (row 1), b (row 7)", where CSV has such columns, for errors. */
+static const char *texts_text(const struct chooser *c, char *text) {
+    size_t used = 0;
+    text[0] = 0;
+    for (int i = 0; i < c->candidate_count && used + 8 < LIST_TEXT_MAX; i++) {
+        const struct candidate *from = &c->candidates[i];
+        if (from->column != NULL && from->column->text_row > 0 && !from->ignored) {
+            int n = snprintf(text + used, LIST_TEXT_MAX - used, "%s%s (row %d)",
+                             used > 0 ? ", " : "; of text are: ", from->title,
+                             from->column->text_row);
+            used = size_min(used + (size_t)n, LIST_TEXT_MAX - 1);
+        }
+    }
+    return text;
+}
+
+/* What a file of one column may have been meant as, for errors. */
+static const char *delimiter_text(const struct chooser *c) {
+    const char *title = c->candidate_count == 1 ? c->candidates[0].title : "";
+    bool is_csv = c->candidate_count == 1 && c->candidates[0].column != NULL;
+    return !is_csv                       ? ""
+           : strchr(title, ';') != NULL  ? "; or is it --delimiter ';'?"
+           : strchr(title, '\t') != NULL ? "; or is it --delimiter '\\t'?"
+           : strchr(title, '|') != NULL  ? "; or is it --delimiter '|'?"
+                                         : "";
+}
+
 /* ---- choosing -----------------------------------------------------------------------
  */
 
@@ -193,8 +220,9 @@ static enum status add_source(struct chooser *c, struct mapping_input *input,
 
 static enum status no_column(struct chooser *c, const char *name, size_t size) {
     char text[LIST_TEXT_MAX];
-    return error_set(c->err, STATUS_INVALID, "there is no column '%.*s'; there are: %s",
-                     (int)size_min(size, 100), name, columns_text(c, false, text));
+    return error_set(c->err, STATUS_INVALID, "there is no column '%.*s'; there are: %s%s",
+                     (int)size_min(size, 100), name, columns_text(c, false, text),
+                     delimiter_text(c));
 }
 
 /* One name of a --map: a column, or a path into one that is nested. */
@@ -277,7 +305,7 @@ static size_t elements_of(const struct mapping_input *input) {
 static enum status choose_for_only(struct chooser *c, struct mapping_input *input) {
     size_t wanted = elements_of(input), numbers = 0;
     struct candidate *list = NULL;
-    char text[LIST_TEXT_MAX];
+    char text[LIST_TEXT_MAX], texts[LIST_TEXT_MAX];
     int lists = 0;
     for (int i = 0; i < c->candidate_count; i++) {
         struct candidate *from = &c->candidates[i];
@@ -294,9 +322,10 @@ static enum status choose_for_only(struct chooser *c, struct mapping_input *inpu
         (wanted > 0 && numbers != wanted)) {
         return error_set(c->err, STATUS_INVALID,
                          "--map '%s=COLUMN,...' or --ignore COLUMN is needed: the input "
-                         "takes %zu values a row, and %zu columns hold numbers%s%s",
+                         "takes %zu values a row, and %zu columns hold numbers%s%s%s%s",
                          input->name, wanted, numbers, numbers > 0 ? ", " : "",
-                         columns_text(c, true, text));
+                         columns_text(c, true, text),
+                         numbers < wanted ? texts_text(c, texts) : "", delimiter_text(c));
     }
     for (int i = 0; i < c->candidate_count; i++) {
         struct candidate *from = &c->candidates[i];
@@ -328,8 +357,9 @@ static enum status choose(struct chooser *c) {
         if (c->inputs[i].source_count == 0) {
             return error_set(c->err, STATUS_INVALID,
                              "--map '%s=COLUMN,...' is needed: no column is called like "
-                             "this input; there are: %s",
-                             c->inputs[i].name, columns_text(c, false, text));
+                             "this input; there are: %s%s",
+                             c->inputs[i].name, columns_text(c, false, text),
+                             delimiter_text(c));
         }
     }
     return STATUS_OK;

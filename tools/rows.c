@@ -71,6 +71,17 @@ enum status rows_format_choose(const char *flag, const char *given, const char *
                            flag, path);
 }
 
+enum status rows_delimiter_choose(const char *given, char *delimiter, struct error *err) {
+    bool tab = given != NULL && strcmp(given, "\\t") == 0;
+    if (given != NULL && !tab &&
+        (strlen(given) != 1 || strchr("\"\n\r", *given) != NULL)) {
+        return error_set(err, STATUS_INVALID,
+                         "--delimiter: one character is needed, and no quote");
+    }
+    *delimiter = tab ? '\t' : given == NULL ? 0 : *given;
+    return STATUS_OK;
+}
+
 /* ---- the reader ---------------------------------------------------------------------
  */
 

@@ -47,6 +47,10 @@ MUST_CHECK enum status rows_format_choose(const char *flag, const char *given,
 /* What a flag of a format takes. */
 #define ROWS_FORMATS "avro|csv|jsonl|npy"
 
+/* The delimiter of --delimiter, where "\\t" is a tab; 0 without it (NULL). */
+MUST_CHECK enum status rows_delimiter_choose(const char *given, char *delimiter,
+                                             struct error *err);
+
 /* Is it "-", which stands for standard input or output? */
 bool rows_is_stream(const char *path);
 
@@ -70,6 +74,7 @@ struct rows_column {
     char *name;               /* of the field in the records: a name that Avro takes */
     enum rows_kind kind;      /* what the sample shows; the caller may change it */
     struct rows_shape *shape; /* of JSON; the reader's own */
+    int text_row;             /* of CSV: the first row that is no number; 0 for none */
 };
 
 struct rows_reader;

@@ -250,12 +250,19 @@ static enum status take_header(struct rows_reader *reader, struct walk *w,
     return rows_buffer_add(&reader->header, start, size, err);
 }
 
+static void sample(struct rows_column *column, struct span text, int row) {
+    column->kind = widen(column->kind, text);
+    if (column->kind == ROWS_STRING && column->text_row == 0) {
+        column->text_row = row;
+    }
+}
+
 static void take_sample(struct rows_reader *reader, struct walk *w) {
     for (int row = 0; row < ROWS_SAMPLE_MAX && w->at < w->end && !w->open; row++) {
         for (int i = 0;; i++) {
             struct span text = take_field(w);
             if (i < reader->column_count && !w->open) {
-                reader->columns[i].kind = widen(reader->columns[i].kind, text);
+                sample(&reader->columns[i], text, row + 1);
             }
             if (*w->at == '\n' || w->open) {
                 break;

@@ -28,11 +28,6 @@ static enum status check(const struct npy_layout *layout, struct error *err) {
     if (layout->tensor.rank == 0) {
         return error_set(err, STATUS_INVALID, "it is a single value, without rows");
     }
-    if (layout->fortran && layout->tensor.rank > 1) {
-        return error_set(err, STATUS_UNSUPPORTED,
-                         "its elements are in Fortran's order, so that no row stands "
-                         "together: save numpy.ascontiguousarray(x)");
-    }
     if (type_of(layout->tensor.dtype) == NULL) {
         return error_set(err, STATUS_UNSUPPORTED, "Avro has no type for its %s",
                          dtype_name(layout->tensor.dtype));
@@ -79,11 +74,62 @@ static enum status bind_npy(struct rows_reader *reader, struct error *err) {
     return STATUS_OK;
 }
 
+/* Where Fortran's order has the elements that a row has at `index`. */
+static size_t fortran_column(const struct tensor *x, size_t items, size_t index) {
+    size_t column = 0, stride = items;
+    for (int axis = x->rank - 1; axis > 0; axis--) {
+        size_t dim = (size_t)x->dims[axis];
+        stride /= dim;
+        column += index % dim * stride;
+        index /= dim;
+    }
+    return column;
+}
+
+/* Fortran's order has the first elements of all rows, then their second ones: so a row is
+ * gathered.  Offsets are those that rows would have which stand together. */
+static enum status gather_npy(struct rows_reader *reader, struct rows_chunk *chunk,
+                              struct error *err) {
+    const struct npy_layout *layout = &reader->layout;
+    const size_t width = layout->size, items = reader->row_size / width;
+    const size_t count = (size_t)layout->tensor.dims[0];
+    const size_t first = (size_t)(reader->offset - layout->offset) / reader->row_size;
+    const size_t rows =
+        first >= count
+            ? 0
+            : size_min(size_max(ROWS_CHUNK_SIZE / reader->row_size, 1), count - first);
+    if (rows_buffer_reserve(&chunk->raw, rows * reader->row_size, err) != STATUS_OK) {
+        return err->status;
+    }
+    for (size_t i = 0; i < items && rows > 0; i++) {
+        size_t column = fortran_column(&layout->tensor, items, i);
+        chunk->scratch.size = 0;
+        if (rows_pread(reader, layout->offset + (column * count + first) * width,
+                       rows * width, &chunk->scratch, err) != STATUS_OK) {
+            return err->status;
+        }
+        if (chunk->scratch.size < rows * width) {
+            return error_set(err, STATUS_INVALID, "%s: it has been cut", reader->path);
+        }
+        for (size_t r = 0; r < rows; r++) {
+            memcpy(chunk->raw.data + (r * items + i) * width,
+                   chunk->scratch.data + r * width, width);
+        }
+    }
+    chunk->raw.size = rows * reader->row_size;
+    reader->offset += chunk->raw.size;
+    chunk->end = reader->offset;
+    return STATUS_OK;
+}
+
 static enum status read_npy(struct rows_reader *reader, struct rows_chunk *chunk,
                             struct error *err) {
     size_t rows = size_max(ROWS_CHUNK_SIZE / 4 / reader->row_size, 1);
     chunk->begin = reader->offset;
     chunk->raw.size = 0;
+    if (reader->layout.fortran && reader->layout.tensor.rank > 1) {
+        return gather_npy(reader, chunk, err);
+    }
     if (rows_pread(reader, reader->offset, rows * reader->row_size, &chunk->raw, err) !=
         STATUS_OK) {
         return err->status;

@@ -71,7 +71,7 @@ static const struct cli_flag flags[] = {
      .offset = offsetof(struct score_opts, codec)},
     {.name = "--delimiter",
      .argument = "CHARACTER",
-     .help = "between the columns of CSV; a comma, or a tab in .tsv",
+     .help = "between the columns of CSV, \\t for a tab; a comma, or a tab in .tsv",
      .type = CLI_TEXT,
      .offset = offsetof(struct score_opts, delimiter)},
     {.name = "--no-header",
@@ -171,11 +171,6 @@ static void report(const struct score_opts *opts, bool goes_on,
 
 /* Rules that no table of flags can hold. */
 static int check(const struct score_opts *opts) {
-    if (opts->delimiter != NULL &&
-        (strlen(opts->delimiter) != 1 || strchr("\"\n\r", opts->delimiter[0]) != NULL)) {
-        return cli_misuse(&score_cli, "--delimiter: one character is needed, and no "
-                                      "quote");
-    }
     if (opts->mapping != NULL &&
         (opts->maps.count > 0 || opts->predictions.count > 0 || opts->ignored.count > 0 ||
          opts->types.count > 0 || opts->only_predictions || opts->missing_refused)) {

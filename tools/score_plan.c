@@ -108,11 +108,8 @@ static enum status open_model(struct score_plan *plan, struct error *err) {
 
 static enum status open_input(struct score_plan *plan, struct error *err) {
     const struct score_opts *opts = plan->opts;
-    const struct rows_reader_opts reader = {
-        .path = opts->input,
-        .format = plan->from,
-        .no_header = opts->no_header,
-        .delimiter = opts->delimiter == NULL ? 0 : opts->delimiter[0]};
+    struct rows_reader_opts reader = {
+        .path = opts->input, .format = plan->from, .no_header = opts->no_header};
     struct row_mapping_opts mapping = {
         .model = plan->model,
         .maps = &opts->maps,
@@ -121,7 +118,10 @@ static enum status open_input(struct score_plan *plan, struct error *err) {
         .missing_refused = opts->missing_refused,
         .needed_only = plan->raw || opts->only_predictions,
     };
-    enum status status = rows_reader_open(&reader, &plan->reader, err);
+    enum status status = rows_delimiter_choose(opts->delimiter, &reader.delimiter, err);
+    if (status == STATUS_OK) {
+        status = rows_reader_open(&reader, &plan->reader, err);
+    }
     mapping.reader = plan->reader;
     if (status == STATUS_OK && opts->mapping != NULL) {
         return score_recipe_apply(plan, err);

@@ -91,6 +91,11 @@ static const struct cli_flag flags[] = {
              "before brokers are asked for",
      .type = CLI_TEXT,
      .offset = offsetof(struct submit_options, schema_out)},
+    {.name = "--delimiter",
+     .argument = "CHARACTER",
+     .help = "between the columns of CSV, \\t for a tab; a comma, or a tab in .tsv",
+     .type = CLI_TEXT,
+     .offset = offsetof(struct submit_options, delimiter)},
     {.name = "--no-header",
      .help = "the first line of CSV is a row: its columns are called 1, 2, ...",
      .type = CLI_SWITCH,
@@ -401,11 +406,12 @@ static int run(int argc, char **argv) {
     if ((options.inputs.count == 0) == (options.rows == NULL)) {
         return cli_misuse(&submit_cli, "--input or --rows is needed, and not both");
     }
-    if (options.rows == NULL && (options.as[0] == 'r' || options.follow ||
-                                 options.progress != NULL || options.no_header)) {
+    if (options.rows == NULL &&
+        (options.as[0] == 'r' || options.follow || options.progress != NULL ||
+         options.no_header || options.delimiter != NULL)) {
         return cli_misuse(&submit_cli,
-                          "--as record, --follow, --progress and --no-header "
-                          "are of --rows, not of --input");
+                          "--as record, --follow, --progress, --delimiter and "
+                          "--no-header are of --rows, not of --input");
     }
     if (options.rows != NULL && options.as[0] == 'j' && options.model_file == NULL) {
         return cli_misuse(&submit_cli,

@@ -18,7 +18,7 @@ struct submit_options {
     bool json;
     /* of --rows */
     const char *rows, *as, *model_file, *from, *subject, *progress;
-    const char *schema_out;
+    const char *schema_out, *delimiter;
     struct registry_flags registry;
     struct model_flags how; /* the model of model_file is loaded */
     struct cli_list maps, ignored, types;

@@ -115,7 +115,10 @@ enum status submit_open(struct sender *s) {
         return error_set(s->err, STATUS_INVALID,
                          "--follow: only CSV and JSON lines can grow row by row");
     }
-    status = rows_reader_open(&rows, &s->reader, s->err);
+    status = rows_delimiter_choose(o->delimiter, &rows.delimiter, s->err);
+    if (status == STATUS_OK) {
+        status = rows_reader_open(&rows, &s->reader, s->err);
+    }
     if (status == STATUS_OK) {
         status = o->as[0] == 'j' ? open_jobs(s) : open_records(s);
     }

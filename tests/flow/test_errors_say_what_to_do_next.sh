@@ -47,6 +47,13 @@ wrong 'avro|csv|jsonl|npy is needed: the name' score $twofold "$work/in.csv" "$w
 wrong 'null|deflate|snappy|zstandard is needed' "${score[@]}" --codec gzip
 wrong "there is no column 'z'" "${score[@]}" --map x=z
 wrong "there is no column 'z'" "${score[@]}" --ignore z
+printf 'a;b\n1;2\n' >"$work/semicolons.csv"
+wrong "or is it --delimiter ';'?" score $twofold "$work/semicolons.csv" "$work/out.csv"
+wrong "or is it --delimiter ';'?" submit --bootstrap $nobody --topic x --rows "$work/semicolons.csv" \
+    --model-file $twofold
+wrong 'one character is needed' "${score[@]}" --delimiter ab
+printf 'a,b\n1,2\n3,4\n5,1_000\n' >"$work/texts.csv"
+wrong '1 columns hold numbers, a; of text are: b (row 3)' score $twofold "$work/texts.csv" "$work/out.csv"
 wrong 'a type is long' "${score[@]}" --type a=real
 wrong 'a file of its own' "${score[@]}" --on-error "$work/out.csv"
 wrong 'of --mapping' "${score[@]}" --route payments

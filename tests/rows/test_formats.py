@@ -206,6 +206,11 @@ def test_npy_of_every_type_is_read_and_answers_are_written():
         y = np.load(out)
         assert y.dtype == np.float32 and y.shape == (5, 6)
         np.testing.assert_array_equal(y, 2 * x.astype("f4").reshape(5, 6))
+    for shape in [(60000, 6), (50, 2, 3)]:  # as pandas gives them; several chunks
+        x = np.random.default_rng(5).normal(size=shape).astype(">f8")
+        np.save(folder.path("in.npy"), np.asfortranarray(x))
+        score(model, folder.path("in.npy"), out)
+        assert np.array_equal(np.load(out), x.astype("f4").reshape(-1, 6) * 2)
     np.save(folder.path("in.npy"), np.zeros((0, 6), "f4"))
     score(model, folder.path("in.npy"), out)
     assert np.load(out).shape == (0, 6)
@@ -248,6 +253,20 @@ def test_fields_are_chosen_and_named():
     for wrong in ["d=long", "a=real", "a"]:
         done = score(model, folder.path("in.csv"), folder.path("o.csv"), "--type", wrong, code=2)
         assert f"--type {wrong}" in done.stderr
+
+
+def test_columns_are_cut_at_the_delimiter():
+    folder = Folder()
+    model = folder.path("m.onnx")
+    double_model(model, 2)
+    for delimiter, flag in [(";", ";"), ("\t", "\\t"), ("|", "|")]:
+        with open(folder.path("in.csv"), "w") as to:
+            to.write(f"a{delimiter}b\n1{delimiter}2\n")
+        done = score(model, folder.path("in.csv"), folder.path("out.csv"), code=2)
+        assert f"--delimiter '{flag}'?" in done.stderr
+        score(model, folder.path("in.csv"), folder.path("out.csv"), "--delimiter", flag)
+        assert open(folder.path("out.csv")).read() == \
+            "a,b,y_0,y_1\n1,2,2,4\n".replace(",", delimiter)
 
 
 def test_nothing_is_said_of_values():
@@ -312,6 +331,15 @@ def test_a_classifier_as_scikit_learn_exports_it_scores_a_file():
     score(folder.path("m.onnx"), folder.path("in.npy"), folder.path("out.jsonl"))
     got = [row["output_probability"] for row in read_jsonl(folder.path("out.jsonl"))]
     assert np.allclose(got, classifier.predict_proba(x), atol=1e-5)
+    # A column for each class.
+    pd.DataFrame(x, columns=["a", "b"]).to_csv(folder.path("in.csv"), index=False)
+    score(folder.path("m.onnx"), folder.path("in.csv"), folder.path("out.csv"))
+    table = pd.read_csv(folder.path("out.csv"))
+    scores = table[["output_probability_0", "output_probability_1"]].to_numpy()
+    assert np.allclose(scores, classifier.predict_proba(x), atol=1e-5)
+    score(folder.path("m.onnx"), folder.path("in.npy"), folder.path("out.npy"), "--predict",
+          "p=output_probability", "--only-predictions")
+    assert np.load(folder.path("out.npy")).shape == (60, 2)
 
 
 def test_a_configurations_route_scores_a_file_as_the_worker_does():

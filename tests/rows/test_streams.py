@@ -104,3 +104,16 @@ def test_csv_without_names_has_its_columns_counted():
         to.write("1,2\n3\n")
     said = score(model, source, folder.path("bad.csv"), "--no-header", code=1).stderr
     assert "row 2: it has 1 columns, the first line 2" in said
+
+
+def test_a_full_disk_is_a_failure_and_not_wrong_use():
+    folder = Folder()
+    model, source = folder.path("m.onnx"), folder.path("in.csv")
+    double_model(model)
+    with open(source, "w") as to:
+        to.write("x\n1\n")
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run([MILLRACE, "score", model, source, "-"], stdout=full,
+                              stderr=subprocess.PIPE, timeout=120)
+    assert done.returncode == 1 and b"No space left" in done.stderr, done
+    score(model, source, folder.path("none/out.csv"), code=2)
