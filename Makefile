@@ -431,8 +431,8 @@ clean: ## remove what was built
 
 .PHONY: help
 help: ## this list
-	@grep -hE '^[a-z%-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:.*## /\t/' | \
-	  awk -F'\t' '{printf "  make %-14s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9%-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:.*## /\t/' | \
+	  awk -F'\t' '{printf "  make %-18s %s\n", $$1, $$2}'
 	@echo 'Variables: SAN=asan or SAN=tsan (a build of its own), V=1 (show the commands).'
 
 -include $(shell find $(BUILD)/worker $(BUILD)/tools $(BUILD)/tests -type f -name '*.d' 2>/dev/null)
