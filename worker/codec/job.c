@@ -78,6 +78,11 @@ static bool read_framing(struct reader *r) {
                            "Confluent wire format needs a schema registry; send bare "
                            "Avro or single-object encoding");
     }
+    if (*at == '{') { /* as a bare job it would have an id of negative length */
+        return reader_fail(r, at,
+                           "this looks like JSON; a job is bare Avro, see "
+                           "millrace schema job");
+    }
     if (reader_left(r) < 2 || at[0] != SCHEMA_MARK_0 || at[1] != SCHEMA_MARK_1) {
         return true;
     }

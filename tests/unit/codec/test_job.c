@@ -74,6 +74,13 @@ START_TEST(confluent_framing_is_named) {
 }
 END_TEST
 
+START_TEST(json_is_named) {
+    m.size = 2;
+    memcpy(m.bytes, "{}", m.size);
+    expect_poison(&m, "this looks like JSON");
+}
+END_TEST
+
 START_TEST(strings_keep_to_their_limits) {
     char text[JOB_NAME_SIZE_MAX + 2];
     memset(text, 'a', sizeof(text));
@@ -324,6 +331,7 @@ int main(void) {
         nothing_is_not_a_job,
         single_object_encoding_is_told_by_its_mark,
         confluent_framing_is_named,
+        json_is_named,
         strings_keep_to_their_limits,
         headers_keep_to_their_limits,
         a_header_of_the_job_is_its_priority,
