@@ -57,7 +57,10 @@ static void put_setting(FILE *to, const char *before, const char *value,
 static void put_source(FILE *to, const struct init_input *input, int index) {
     const struct init_source *source = &input->sources[index];
     const struct init_field *field = source->field;
-    const char *zero = input->port->type.dtype == DTYPE_STRING ? "\"\"" : "0";
+    const enum dtype dtype = input->port->type.dtype;
+    const char *zero = dtype == DTYPE_STRING ? "\"\"" : "0";
+    /* As millrace score has it: most models of tables know what is missing. */
+    const bool nan = dtype == DTYPE_F32 || dtype == DTYPE_F64 || dtype == DTYPE_F16;
     const char *gap = index + 1 < input->source_count ? "," : "";
     fputs("                ", to);
     if (field == NULL) {
@@ -69,7 +72,7 @@ static void put_source(FILE *to, const struct init_input *input, int index) {
     if (field->nullable) {
         fputs("{ field = ", to);
         put_quoted(to, field->path);
-        fprintf(to, "; default = %s; }%s  # %s, or null", zero, gap,
+        fprintf(to, "; default = %s; }%s  # %s, or null", nan ? "\"nan\"" : zero, gap,
                 avro_kind_name(field->type->kind));
     } else {
         put_quoted(to, field->path);

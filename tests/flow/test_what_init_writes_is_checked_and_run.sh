@@ -34,7 +34,7 @@ END
     --topic bare --bootstrap "$bootstrap" --output "$work/bare.conf" >"$work/next"
 expect 'look it through' "$work/next"
 expect '"count"  # int' "$work/bare.conf"
-expect '{ field = "amount"; default = 0; },  # double, or null' "$work/bare.conf"
+expect '{ field = "amount"; default = "nan"; },  # double, or null' "$work/bare.conf"
 expect '#   When (long); a time' "$work/bare.conf"
 expect '#   order_id (long)' "$work/bare.conf"
 expect '#   kind (enum); a text: steps = { vocabulary = [ "CASH", "CARD" ]; unknown = -1; }' \
@@ -48,6 +48,13 @@ kcat -C -q -b "$bootstrap" -t bare.answers -p 0 -o 0 -c 1 -D '' -f '%s' >"$work/
 # The record, then the model's input as it is, and its negative: lists of 2 floats.
 bytes '0e 02 02 0000000000000040 0261 02 06 04 00000040 00004040 00 04 000000c0 000040c0 00' |
     cmp - "$work/answer" || fail "the answer is $(od -An -tx1 "$work/answer")"
+# Null is NaN to the model.
+bytes '0e 02 00 0261 02 06' >"$work/null"
+send_raw bare key "$work/null"
+read_topic bare.answers 2 '%k\n' >"$work/keys"
+kcat -C -q -b "$bootstrap" -t bare.answers -p 0 -o 1 -c 1 -D '' -f '%s' >"$work/answer"
+bytes '0e 02 00 0261 02 06 04 0000c07f 00004040 00 04 0000c0ff 000040c0 00' |
+    cmp - "$work/answer" || fail "the answer to null is $(od -An -tx1 "$work/answer")"
 stop_worker bare
 
 # The same fields by the registry.

@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <ctype.h>
 #include <errno.h>
+#include <math.h>
 
 #include "app/words.h"
 #include "base/arena.h"
@@ -38,7 +39,27 @@ static const char *keep_name(struct recipe *r, const char *name) {
 
 /* ---- sources ---- */
 
-static struct value constant(const struct config_constant *from) {
+static bool is_real(enum dtype dtype) {
+    return dtype == DTYPE_F32 || dtype == DTYPE_F64 || dtype == DTYPE_F16 ||
+           dtype == DTYPE_BF16;
+}
+
+/* "nan" for a tensor of reals, which takes a text by way of a number alone. */
+static bool is_nan(const struct config_source *source, enum dtype dtype) {
+    bool words = false;
+    for (size_t i = 0; i < source->step_count; i++) {
+        enum change_kind kind = change_parse(source->steps[i].name);
+        words = words || kind == CHANGE_VOCABULARY || kind == CHANGE_HASH;
+    }
+    return source->value.kind == CONFIG_CONSTANT_TEXT && !words && is_real(dtype) &&
+           strcmp(source->value.text, "nan") == 0;
+}
+
+static struct value constant(const struct config_source *source, enum dtype dtype) {
+    const struct config_constant *from = &source->value;
+    if (is_nan(source, dtype)) {
+        return value_real((double)NAN);
+    }
     switch (from->kind) {
     case CONFIG_CONSTANT_INTEGER:
         return value_integer(from->integer);
@@ -88,7 +109,7 @@ static enum status make_sources(struct recipe *r, const struct config_input *fro
                                              .path = source->field,
                                              .has_value = source->value.kind !=
                                                           CONFIG_CONSTANT_NONE,
-                                             .value = constant(&source->value),
+                                             .value = constant(source, to->dtype),
                                              .changes = changes,
                                              .change_count = (int)source->step_count,
                                              .count = (size_t)source->count};

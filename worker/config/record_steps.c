@@ -197,7 +197,8 @@ static const struct form members[] = {
      "of an array, `attrs[\"a.b\"]` a map's value or an odd name"},
     {"default", "default = -1;",
      "stands for null, and for a key that a map has not; without it such a record is a "
-     "dead letter"},
+     "dead letter. `\"nan\"` is no number, for an input of floats, as trees and imputers "
+     "take what is missing"},
     {"value", "value = 0.5;",
      "a constant, instead of a field: a number, text, true or false"},
     {"count", "count = 8;",
