@@ -24,7 +24,7 @@ static int64_t days_of(int64_t year, int month, int day) {
 }
 
 bool dlq_time(const char *text, int64_t *ms) {
-    int year, month, day, hour = 0, minute = 0, second = 0, used = 0;
+    int year, month, day, hour = 0, minute = 0, second = 0, milli = 0, used = 0;
     if (text_parse_int(text, ms)) {
         return true;
     }
@@ -38,15 +38,33 @@ bool dlq_time(const char *text, int64_t *ms) {
         used = 0;
         if (sscanf(text, ":%2d%n", &second, &used) == 1 && used == 3) {
             text += used;
+            used = 0;
+            if (sscanf(text, ".%3d%n", &milli, &used) == 1 && used == 4) {
+                text += used;
+            }
         }
     }
     text += *text == 'Z';
     if (*text != 0 || year < 1970 || month < 1 || month > 12 || day < 1 || day > 31 ||
-        hour < 0 || hour > 23 || minute < 0 || minute > 59 || second < 0 || second > 59) {
+        hour < 0 || hour > 23 || minute < 0 || minute > 59 || second < 0 || second > 59 ||
+        milli < 0) {
         return false;
     }
-    *ms = (((days_of(year, month, day) * 24 + hour) * 60 + minute) * 60 + second) * 1000;
+    *ms = (((days_of(year, month, day) * 24 + hour) * 60 + minute) * 60 + second) * 1000 +
+          milli;
     return true;
+}
+
+void dlq_time_text(int64_t ms, char *text, size_t size) {
+    time_t seconds = (time_t)(ms / 1000);
+    struct tm parts;
+    char whole[32];
+    if (ms < 0 || gmtime_r(&seconds, &parts) == NULL ||
+        strftime(whole, sizeof(whole), "%Y-%m-%dT%H:%M:%S", &parts) == 0) {
+        (void)snprintf(text, size, "-");
+        return;
+    }
+    (void)snprintf(text, size, "%s.%03dZ", whole, (int)(ms % 1000));
 }
 
 /* ---- which letters ------------------------------------------------------------------

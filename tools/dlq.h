@@ -117,9 +117,13 @@ bool dlq_matches(const struct dlq_filter *filter, const struct letter *letter);
 /* What reading needs of the options. */
 struct kafka_io_opts dlq_kafka(const struct dlq_options *options);
 
-/* Milliseconds since 1970 of "2026-01-31", "2026-01-31T23:59[:58]" with or without a Z,
+/* Milliseconds since 1970 of "2026-01-31", "2026-01-31T23:59[:58[.999]]", a Z or none,
  * or of a number of them; false for anything else. */
 MUST_CHECK bool dlq_time(const char *text, int64_t *ms);
+
+/* "2026-01-31T23:59:58.999Z", which --since takes; "-" of a record without a time. */
+#define DLQ_TIME_TEXT_MAX 40
+void dlq_time_text(int64_t ms, char *text, size_t size);
 
 /* Calls `see` for every letter that the filter takes, or for all if it is NULL, until it
  * does not return STATUS_OK. */

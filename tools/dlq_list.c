@@ -5,7 +5,7 @@
 #include "tools/dlq.h"
 #include "tools/ranges.h"
 
-#define REASON_SHOWN_MAX 100
+#define REASON_SHOWN_MAX 200
 
 static const struct cli_flag flags[] = {
     DLQ_FLAGS_COMMON,
@@ -60,13 +60,13 @@ static enum status print_json(const struct letter *letter, struct error *err) {
 }
 
 static void print_text(const struct letter *letter) {
-    char stage[32], model[64], reason[REASON_SHOWN_MAX];
+    char stage[32], model[64], reason[REASON_SHOWN_MAX], time[DLQ_TIME_TEXT_MAX];
     dlq_text(letter, "millrace.stage", stage, sizeof(stage));
     dlq_text(letter, "millrace.model", model, sizeof(model));
     dlq_text(letter, "millrace.reason", reason, sizeof(reason));
-    printf("%4d:%-10" PRId64 " %14" PRId64 " %-8s %-12s %s\n", (int)letter->partition,
-           letter->offset, letter->timestamp_ms, stage, model[0] == 0 ? "-" : model,
-           reason);
+    dlq_time_text(letter->timestamp_ms, time, sizeof(time));
+    printf("%4d:%-10" PRId64 " %-24s %-8s %-12s %s\n", (int)letter->partition,
+           letter->offset, time, stage, model[0] == 0 ? "-" : model, reason);
 }
 
 static enum status see(void *opaque, const struct letter *letter, struct error *err) {
@@ -78,8 +78,7 @@ static enum status see(void *opaque, const struct letter *letter, struct error *
         return print_json(letter, err);
     }
     if (list->count == 1) {
-        printf("%15s %14s %-8s %-12s %s\n", "PLACE", "TIMESTAMP_MS", "STAGE", "MODEL",
-               "REASON");
+        printf("%15s %-24s %-8s %-12s %s\n", "PLACE", "MADE", "STAGE", "MODEL", "REASON");
     }
     print_text(letter);
     return STATUS_OK;

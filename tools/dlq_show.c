@@ -136,11 +136,13 @@ static void print_job(struct span value, bool payload) {
 
 static enum status see(void *opaque, const struct letter *letter, struct error *err) {
     struct show *show = opaque;
+    char time[DLQ_TIME_TEXT_MAX];
     (void)err;
     show->found = true;
     printf("place      partition %d, offset %" PRId64 "\n", (int)letter->partition,
            letter->offset);
-    printf("timestamp  %" PRId64 " ms since 1970\n", letter->timestamp_ms);
+    dlq_time_text(letter->timestamp_ms, time, sizeof(time));
+    printf("timestamp  %s, %" PRId64 " ms since 1970\n", time, letter->timestamp_ms);
     print_headers(letter);
     printf("key        %zu bytes", letter->key.size);
     if (show->options->payload) {
