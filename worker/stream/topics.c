@@ -41,13 +41,41 @@ bool topics_can_publish(const struct stream *stream, int route) {
     return has_targets(&stream->opts.routes[route], &stream->topics.routes[route]);
 }
 
+/* Adds the name, once, as far as there is room; routes may share a topic. */
+static void note_missing(char *missing, const char *topic) {
+    const size_t size = strlen(topic);
+    size_t used = 0;
+
+    while (missing[used] != '\0') {
+        const size_t name = strcspn(missing + used, ",");
+        if (name == size && memcmp(missing + used, topic, size) == 0) {
+            return;
+        }
+        used += name + (missing[used + name] == ',');
+    }
+    if (used + size + 2 <= TOPICS_MISSING_MAX) {
+        (void)snprintf(missing + used, TOPICS_MISSING_MAX - used, "%s%s",
+                       used > 0 ? "," : "", topic);
+    }
+}
+
+/* All of them in one problem: each alone would take the place of the one before. */
+static void tell_missing(struct stream *stream) {
+    const char *missing = stream->topics.missing;
+
+    if (missing[0] != '\0') {
+        problems_report(
+            &stream->problems, PROBLEM_TOPICS,
+            "missing on the cluster: %s; make what is missing as you make any "
+            "topic, or: millrace topics --bootstrap %s NAME:PARTITIONS,...",
+            missing, stream->context.brokers);
+    }
+}
+
 static void tell(struct stream *stream, const char *topic, rd_kafka_resp_err_t code) {
     switch ((int)code) {
     case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
-        problems_report(&stream->problems, PROBLEM_TOPICS,
-                        "topic '%s' does not exist on the cluster; create it, e.g. "
-                        "kafka-topics.sh --create --topic %s --bootstrap-server %s",
-                        topic, topic, stream->context.brokers);
+        note_missing(stream->topics.missing, topic);
         break;
     case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
         problems_report(
@@ -206,11 +234,13 @@ void topics_check(struct stream *stream) {
         return;
     }
     atomic_store(&topics->suspect, false);
+    topics->missing[0] = '\0';
     for (size_t i = 0; i < stream->opts.route_count && answered; i++) {
         answered = check_route(stream, i, &complete);
     }
     if (answered) {
         problems_clear(&stream->problems, PROBLEM_BROKER);
+        tell_missing(stream);
     }
     if (answered && complete) {
         problems_clear(&stream->problems, PROBLEM_TOPICS);

@@ -24,8 +24,11 @@ struct topic_counts {
     int32_t retries[STREAM_RETRIES_MAX];
 };
 
+#define TOPICS_MISSING_MAX 512 /* bytes of names that are told */
+
 struct topics {
-    struct topic_counts *routes; /* owned */
+    struct topic_counts *routes;      /* owned */
+    char missing[TOPICS_MISSING_MAX]; /* names that a look did not find: "a,b" */
     int64_t next_check_us;
     _Atomic bool suspect; /* an error spoke of a missing topic */
     _Atomic bool ready;   /* all are there */
