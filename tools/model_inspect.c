@@ -143,6 +143,12 @@ static long long fact_number(const json_t *object, const char *key) {
     return (long long)json_integer_value(json_object_get(object, key));
 }
 
+/* What score and a worker refuse, and training is long done by then. */
+static bool has_batch(const json_t *port) {
+    const json_t *first = json_array_get(json_object_get(port, "shape"), 0);
+    return first != NULL && (!json_is_integer(first) || json_integer_value(first) == 1);
+}
+
 static void print_ports(const char *title, const json_t *ports) {
     size_t i, k;
     json_t *port, *dim;
@@ -158,6 +164,20 @@ static void print_ports(const char *title, const json_t *ports) {
             }
         }
         puts("]");
+    }
+}
+
+static void tell_fixed(const json_t *inputs) {
+    size_t i;
+    json_t *port;
+    json_array_foreach(inputs, i, port) {
+        if (!has_batch(port)) {
+            printf(
+                "  The first dimension of '%s' is no batch: it must be free, or 1, to be "
+                "served\n  or to score. Export the model with a dynamic first "
+                "dimension.\n",
+                fact_text(port, "name"));
+        }
     }
 }
 
@@ -192,6 +212,7 @@ static void print_table(const json_t *facts) {
                (double)fact_number(facts, "weight_bytes_max") / 1e6,
                fact_number(facts, "nodes_planned"));
         print_ports("Inputs", json_object_get(facts, "inputs"));
+        tell_fixed(json_object_get(facts, "inputs"));
         print_ports("Outputs", json_object_get(facts, "outputs"));
     }
     print_operators(json_object_get(facts, "operators"));
