@@ -154,16 +154,30 @@ static const char *columns_text(const struct chooser *c, bool numbers, char *tex
     return text;
 }
 
-/* "; of text are: a (row 1), b (row 7)", where CSV has such columns, for errors. */
+/* " (row 7)", from where on CSV has text, or that only some of JSON's rows have. */
+static const char *since_text(const struct rows_column *column, char *text, size_t size) {
+    text[0] = 0;
+    if (column->text_row > 0) {
+        (void)snprintf(text, size, " (row %d)", column->text_row);
+    } else if (column->kind == ROWS_MIXED) {
+        (void)snprintf(text, size, " (in some rows)");
+    }
+    return text;
+}
+
+/* "; of text are: a (row 1), b (row 7)", for errors. */
 static const char *texts_text(const struct chooser *c, char *text) {
+    char since[32];
     size_t used = 0;
     text[0] = 0;
     for (int i = 0; i < c->candidate_count && used + 8 < LIST_TEXT_MAX; i++) {
         const struct candidate *from = &c->candidates[i];
-        if (from->column != NULL && from->column->text_row > 0 && !from->ignored) {
-            int n = snprintf(text + used, LIST_TEXT_MAX - used, "%s%s (row %d)",
+        const struct rows_column *column = from->column;
+        if (column != NULL && !from->ignored &&
+            (column->kind == ROWS_STRING || column->kind == ROWS_MIXED)) {
+            int n = snprintf(text + used, LIST_TEXT_MAX - used, "%s%s%s",
                              used > 0 ? ", " : "; of text are: ", from->title,
-                             from->column->text_row);
+                             since_text(column, since, sizeof(since)));
             used = size_min(used + (size_t)n, LIST_TEXT_MAX - 1);
         }
     }

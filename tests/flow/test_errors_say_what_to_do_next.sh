@@ -54,6 +54,8 @@ wrong "or is it --delimiter ';'?" submit --bootstrap $nobody --topic x --rows "$
 wrong 'one character is needed' "${score[@]}" --delimiter ab
 printf 'a,b\n1,2\n3,4\n5,1_000\n' >"$work/texts.csv"
 wrong '1 columns hold numbers, a; of text are: b (row 3)' score $twofold "$work/texts.csv" "$work/out.csv"
+printf '{"a": 1, "b": 2}\n{"a": 1, "b": "x"}\n' >"$work/texts.jsonl"
+wrong 'a; of text are: b (in some rows)' score $twofold "$work/texts.jsonl" "$work/out.csv"
 wrong 'a type is long' "${score[@]}" --type a=real
 wrong 'a file of its own' "${score[@]}" --on-error "$work/out.csv"
 wrong 'of --mapping' "${score[@]}" --route payments
