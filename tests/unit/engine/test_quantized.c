@@ -317,6 +317,21 @@ START_TEST(operands_of_bytes_are_broadcast) {
 }
 END_TEST
 
+/* Operands that are the same for many short lines, in either place. */
+START_TEST(operands_of_bytes_are_repeated) {
+    static const int64_t shapes[][4] = {{6}, {CHANNELS, 1, 6}, {6, 6}, {1, 1, 1}};
+    static const int ranks[] = {1, 3, 2, 3};
+    for (int i = 0; i < 16; i++) {
+        const bool adds = i % 2 == 0, first = i / 2 % 2 == 0;
+        begin(DTYPE_I8);
+        put_weights("gate", shapes[i / 4], ranks[i / 4], DTYPE_I8, 1, 0);
+        PUT(adds ? "Add" : "Mul", "m", first ? "x" : "gate", first ? "gate" : "x");
+        put_pair("m", "y", 0.02F, DTYPE_I8, -3);
+        (void)check("y", ONE_STEP, "Add", 0);
+    }
+}
+END_TEST
+
 START_TEST(functions_of_a_byte_are_tables) {
     static const char *const types[] = {"Sigmoid", "Tanh", "HardSwish", "LeakyRelu",
                                         "Exp",     "Relu", "Softplus"};
@@ -518,6 +533,7 @@ int main(void) {
         a_gemm_gives_the_same_answers,
         sums_and_products_are_of_bytes,
         operands_of_bytes_are_broadcast,
+        operands_of_bytes_are_repeated,
         functions_of_a_byte_are_tables,
         a_number_times_its_rounded_gate_is_one_table,
         pairs_of_the_same_form_vanish,

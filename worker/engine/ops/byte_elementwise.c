@@ -6,6 +6,8 @@
  *                        last is of one kind with a and b, and all but these constants
  *     ByteTable          any function of a byte, by a table: attributes `table`, of 256
  *                        bytes, and `to`, the dtype */
+#include <string.h>
+
 #include "engine/kernels/bytes.h"
 #include "engine/ops/broadcast.h"
 #include "engine/ops/bytes.h"
@@ -73,11 +75,47 @@ static enum status binary_prepare(struct load *load, struct error *err) {
     return STATUS_OK;
 }
 
+/* Lines shorter than this are laid side by side where one operand's are the same for all
+ * of the last outer axis: a factor for each channel, channels innermost. */
+#define LINE_SHORT 512
+#define TILE_SIZE 1024
+
+struct binary_memo {
+    struct broadcast plan;
+    int repeated;     /* the operand whose lines are, or -1 */
+    int64_t repeats;  /* of the last outer axis, which `plan` has no longer then */
+    int64_t per_tile; /* lines */
+};
+
+static void plan_tiles(struct exec *exec, struct binary_memo *memo) {
+    struct broadcast *plan = &memo->plan;
+    const int last = plan->rank - 1;
+    memo->repeated = -1;
+    if (last < 0 || plan->line >= LINE_SHORT || plan->line == 0 || plan->dims[last] < 2 ||
+        plan->line_step[0] == 0 || plan->line_step[1] == 0) {
+        return;
+    }
+    for (int i = 0; i < 2; i++) {
+        if (plan->step[i][last] == 0 && plan->step[1 - i][last] == plan->line) {
+            memo->repeated = i;
+        }
+    }
+    if (memo->repeated < 0) {
+        return;
+    }
+    memo->repeats = plan->dims[last];
+    memo->per_tile = TILE_SIZE / plan->line;
+    plan->rank = last;
+    exec->scratch_size = TILE_SIZE;
+}
+
 static enum status binary_shape(struct exec *exec, struct error *err) {
     const struct tensor *x[2] = {exec->x[IN_A], exec->x[IN_B]};
+    struct binary_memo *memo = exec->memo;
     enum status status = broadcast_shape(exec, x, 2, exec->y[0], err);
     if (status == STATUS_OK) {
-        broadcast_init(exec->memo, x, 2, exec->y[0]);
+        broadcast_init(&memo->plan, x, 2, exec->y[0]);
+        plan_tiles(exec, memo);
     }
     return status;
 }
@@ -105,16 +143,14 @@ static void mul_line(const struct binary_state *state, int side, bool is_one,
 
 static void run_lines(const struct exec *exec, line_fn *line) {
     const struct binary_state *state = exec->node->state;
-    const struct broadcast *plan = exec->memo;
+    const struct binary_memo *memo = exec->memo;
+    const struct broadcast *plan = &memo->plan;
     const uint8_t *a = exec->x[IN_A]->data, *b = exec->x[IN_B]->data;
     uint8_t *y = exec->y[0]->data;
     struct broadcast_walk walk = {0};
     /* What is one byte for a whole line stands on the right. */
     const int side = plan->line_step[0] == 0 ? 1 : 0;
     const bool is_one = plan->line_step[1 - side] == 0;
-    if (!broadcast_any(plan)) {
-        return;
-    }
     do {
         const uint8_t *left = a + walk.at[0], *right = b + walk.at[1];
         line(state, side, is_one, plan->line, side == 0 ? left : right,
@@ -122,15 +158,50 @@ static void run_lines(const struct exec *exec, line_fn *line) {
     } while (broadcast_next(plan, &walk));
 }
 
+/* The repeated operand stands on the right. */
+static void run_tiles(const struct exec *exec, line_fn *line) {
+    const struct binary_memo *memo = exec->memo;
+    const struct broadcast *plan = &memo->plan;
+    const int right = memo->repeated, left = 1 - right;
+    const uint8_t *const x[2] = {exec->x[IN_A]->data, exec->x[IN_B]->data};
+    const int64_t each = plan->line;
+    uint8_t *tile = exec->scratch, *y = exec->y[0]->data;
+    struct broadcast_walk walk = {0};
+    do {
+        for (int64_t i = 0; i < memo->per_tile && i < memo->repeats; i++) {
+            memcpy(tile + i * each, x[right] + walk.at[right], (size_t)each);
+        }
+        for (int64_t i = 0; i < memo->repeats; i += memo->per_tile) {
+            const int64_t rest = memo->repeats - i;
+            const int64_t lines = rest < memo->per_tile ? rest : memo->per_tile;
+            line(exec->node->state, left, false, lines * each,
+                 x[left] + walk.at[left] + i * each, tile, y);
+            y += lines * each;
+        }
+    } while (broadcast_next(plan, &walk));
+}
+
+static void run_binary(const struct exec *exec, line_fn *line) {
+    const struct binary_memo *memo = exec->memo;
+    if (tensor_count(exec->y[0]) == 0) {
+        return;
+    }
+    if (memo->repeated >= 0) {
+        run_tiles(exec, line);
+    } else {
+        run_lines(exec, line);
+    }
+}
+
 static enum status add_run(struct exec *exec, struct error *err) {
     (void)err; /* cannot fail */
-    run_lines(exec, add_line);
+    run_binary(exec, add_line);
     return STATUS_OK;
 }
 
 static enum status mul_run(struct exec *exec, struct error *err) {
     (void)err; /* cannot fail */
-    run_lines(exec, mul_line);
+    run_binary(exec, mul_line);
     return STATUS_OK;
 }
 
@@ -169,7 +240,7 @@ static enum status table_run(struct exec *exec, struct error *err) {
         .domain = "millrace", .name = text, .since = 1, .inputs_min = 8,     \
         .inputs_max = 8, .flags = OP_ELEMENTWISE,                            \
         .types = {TYPES_8, TYPES_F32, 0, 0, TYPES_F32, TYPES_8 | TYPES_F32}, \
-        .memo_size = sizeof(struct broadcast), .prepare = binary_prepare,    \
+        .memo_size = sizeof(struct binary_memo), .prepare = binary_prepare,  \
         .shape = binary_shape, .run = run_fn,                                \
     }
 
