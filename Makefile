@@ -118,10 +118,12 @@ AVX512_FLAGS := $(if $(filter simde,$(SAN)),-mavx2 -include tests/simde/avx512.h
   -mavx512f -mavx512bw -mavx512dq -mavx512vl -mprefer-vector-width=512)
 $(BUILD)/worker/engine/kernels/%_avx512.o: CFLAGS += $(AVX512_FLAGS) -mfma -mf16c
 $(BUILD)/worker/engine/kernels/%_vbmi.o: CFLAGS += -mavx512f -mavx512bw -mavx512vbmi
+$(BUILD)/worker/engine/kernels/%_vnni.o: CFLAGS += $(AVX512_FLAGS) -mfma -mf16c \
+  $(if $(filter simde,$(SAN)),,-mavx512vnni)
 endif
 # clang takes minutes to optimise these with the sanitizers in them.
-$(BUILD)/worker/engine/kernels/%_avx512.o: OPTIMISE_KERNELS := $(if $(filter fuzz,$(SAN)),-O0,\
-  $(OPTIMISE_KERNELS))
+$(BUILD)/worker/engine/kernels/%_avx512.o $(BUILD)/worker/engine/kernels/%_vnni.o: \
+  OPTIMISE_KERNELS := $(if $(filter fuzz,$(SAN)),-O0,$(OPTIMISE_KERNELS))
 $(call objects,$(call sources,engine/kernels)): CFLAGS += $(OPTIMISE_KERNELS)
 # Loops over other types than float32 stand in the operators themselves.
 VECTORISE := $(if $(filter fuzz,$(SAN)),,-ftree-vectorize -fvect-cost-model=dynamic)

@@ -13,6 +13,7 @@ static const char *const level_names[] = {
     [CPU_PORTABLE] = "portable",
     [CPU_AVX2] = "avx2",
     [CPU_AVX512] = "avx512",
+    [CPU_VNNI] = "vnni",
 };
 _Static_assert(ARRAY_COUNT(level_names) == CPU_LEVEL_COUNT, "every level has a name");
 
@@ -29,7 +30,7 @@ static enum cpu_level detect(void) {
         !__builtin_cpu_supports("avx512dq") || !__builtin_cpu_supports("avx512vl")) {
         return CPU_AVX2;
     }
-    return CPU_AVX512;
+    return __builtin_cpu_supports("avx512vnni") ? CPU_VNNI : CPU_AVX512;
 #else
     return CPU_PORTABLE;
 #endif

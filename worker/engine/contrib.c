@@ -402,7 +402,7 @@ static const struct contrib table[] = {
     {"QLinearGlobalAveragePool", "GlobalAveragePool", 5, 5, contrib_expand_q_unary},
     {"QLinearConcat", NULL, 5, NODE_INPUTS_MAX, contrib_expand_q_concat},
     {"QGemm", NULL, 6, 9, contrib_expand_q_gemm},
-    {"MatMulIntegerToFloat", NULL, 4, 7, contrib_expand_integer_to_float},
+    {"MatMulIntegerToFloat", "MatMulIntegerToFloat", 4, 7, expand_same},
     {"DynamicQuantizeMatMul", NULL, 3, 5, contrib_expand_dynamic_matmul},
     {"DynamicQuantizeLSTM", NULL, 12, 12, contrib_expand_dynamic_lstm},
     {"QuantizeLinear", "QuantizeLinear", 2, 3, expand_same},

@@ -6,12 +6,22 @@ enum status contrib_no_memory(struct expansion *x) {
     return node_error(x->node, x->err, STATUS_NO_MEMORY, "out of memory");
 }
 
+/* The domain of an operator: ONNX's own, or ours. */
+static const char *domain_of(const char *type) {
+    static const char *const ours[] = {"KeyMask", "MatMulIntegerToFloat", "QGemm"};
+    for (size_t i = 0; i < ARRAY_COUNT(ours); i++) {
+        if (strcmp(type, ours[i]) == 0) {
+            return "millrace";
+        }
+    }
+    return NULL;
+}
+
 /* A node of ONNX's operator `type`; outputs that are VALUE_NONE get a value. */
 enum status contrib_add_node(struct expansion *x, const char *type, const int *inputs,
                              int input_count, const struct attr *attrs, int attr_count,
                              int *outputs, int output_count) {
     int64_t opset = strcmp(type, "Clip") == 0 ? 6 : OP_OPSET_MAX; /* bounds: attributes */
-    const char *domain = strcmp(type, "KeyMask") == 0 ? "millrace" : NULL; /* our own */
     int index = graph_add_node(x->graph);
     struct node *node = index < 0 ? NULL : &x->graph->nodes[index];
     struct attr *own =
@@ -23,7 +33,7 @@ enum status contrib_add_node(struct expansion *x, const char *type, const int *i
     node->type = type;
     node->name = x->node->name;
     node->opset = opset;
-    node->op = op_find(domain, type, opset);
+    node->op = op_find(domain_of(type), type, opset);
     node->explicit_count = input_count;
     if (attr_count > 0) {
         memcpy(own, attrs, (size_t)attr_count * sizeof(*own));

@@ -68,7 +68,6 @@ MUST_CHECK enum status contrib_expand_q_unary(struct expansion *x);
 /* The result's scale and zero point come first here. */
 MUST_CHECK enum status contrib_expand_q_concat(struct expansion *x);
 MUST_CHECK enum status contrib_expand_q_gemm(struct expansion *x);
-MUST_CHECK enum status contrib_expand_integer_to_float(struct expansion *x);
 MUST_CHECK enum status contrib_expand_dynamic_matmul(struct expansion *x);
 MUST_CHECK enum status contrib_expand_dynamic_lstm(struct expansion *x);
 

@@ -77,94 +77,34 @@ static enum status turn(struct expansion *x, const char *attr, int *value) {
                : status;
 }
 
-/* alpha (a - a_zero)(b - b_zero) a_scale b_scale: its factors of floats. */
-static enum status gemm_scale(struct expansion *x, int *scale) {
-    float alpha = 1;
-    struct attr attr;
-    int factor = VALUE_NONE;
-    enum status status = attr_float(x->node, "alpha", 1, &alpha, x->err);
-    attr = contrib_float_attr("value_float", alpha);
-    if (status == STATUS_OK) {
-        status = contrib_add(x, "Mul", INPUTS(contrib_input(x, 1), contrib_input(x, 4)),
-                             NO_ATTRS, scale);
-    }
-    if (status == STATUS_OK) {
-        status = contrib_add(x, "Constant", NULL, 0, &attr, 1, &factor);
-    }
-    return status == STATUS_OK
-               ? contrib_add(x, "Mul", INPUTS(*scale, factor), NO_ATTRS, scale)
-               : status;
-}
-
 /* Two matrices, each with scale and zero point, a bias in units of their product, and
  * the result's scale and zero point; without these it is of floats. */
 enum status contrib_expand_q_gemm(struct expansion *x) {
-    const struct attr to_float = contrib_int_attr("to", DTYPE_F32);
-    int a = contrib_input(x, 0), b = contrib_input(x, 3), scale = VALUE_NONE,
-        value = VALUE_NONE;
+    struct attr attrs[NODE_ATTRS_MAX];
+    int inputs[9], a = contrib_input(x, 0), count;
     enum status status = turn(x, "transA", &a);
-    if (status == STATUS_OK) {
-        status = turn(x, "transB", &b);
+    count = contrib_copy_attrs(x, attrs, NODE_ATTRS_MAX);
+    inputs[0] = a;
+    for (int i = 1; i < x->node->input_count; i++) {
+        inputs[i] = contrib_input(x, i);
     }
-    if (status == STATUS_OK) {
-        status = gemm_scale(x, &scale);
-    }
-    if (status == STATUS_OK) {
-        status = contrib_add(x, "MatMulInteger",
-                             INPUTS(a, b, contrib_input(x, 2), contrib_input(x, 5)),
-                             NO_ATTRS, &value);
-    }
-    if (status == STATUS_OK) {
-        status = contrib_add_input(x, 6, &value);
-    }
-    if (status == STATUS_OK) {
-        status = contrib_add(x, "Cast", INPUTS(value), &to_float, 1, &value);
-    }
-    if (status == STATUS_OK) {
-        status = contrib_add(x, "Mul", INPUTS(value, scale), NO_ATTRS, &value);
-    }
-    if (status != STATUS_OK || contrib_input(x, 7) == VALUE_NONE) {
-        return status == STATUS_OK ? contrib_finish(x, value) : status;
-    }
-    return quantize(x, value, 7);
-}
-
-/* (a - a_zero)(b - b_zero) a_scale b_scale + bias. */
-static enum status scale_product(struct expansion *x, int a, int b, int a_scale,
-                                 int b_scale, int a_zero, int b_zero, int bias) {
-    const struct attr to_float = contrib_int_attr("to", DTYPE_F32);
-    int value = VALUE_NONE, scale = VALUE_NONE;
-    enum status status =
-        contrib_add(x, "MatMulInteger", INPUTS(a, b, a_zero, b_zero), NO_ATTRS, &value);
-    if (status == STATUS_OK) {
-        status = contrib_add(x, "Cast", INPUTS(value), &to_float, 1, &value);
-    }
-    if (status == STATUS_OK) {
-        status = contrib_add(x, "Mul", INPUTS(a_scale, b_scale), NO_ATTRS, &scale);
-    }
-    if (status == STATUS_OK) {
-        status = contrib_add(x, "Mul", INPUTS(value, scale), NO_ATTRS, &value);
-    }
-    if (status == STATUS_OK && bias != VALUE_NONE) {
-        status = contrib_add(x, "Add", INPUTS(value, bias), NO_ATTRS, &value);
-    }
-    return status == STATUS_OK ? contrib_finish(x, value) : status;
-}
-
-enum status contrib_expand_integer_to_float(struct expansion *x) {
-    return scale_product(x, contrib_input(x, 0), contrib_input(x, 1), contrib_input(x, 2),
-                         contrib_input(x, 3), contrib_input(x, 4), contrib_input(x, 5),
-                         contrib_input(x, 6));
+    return status == STATUS_OK
+               ? contrib_add_node(x, "QGemm", inputs, x->node->input_count, attrs, count,
+                                  x->node->outputs, 1)
+               : status;
 }
 
 enum status contrib_expand_dynamic_matmul(struct expansion *x) {
     int made[] = {VALUE_NONE, VALUE_NONE, VALUE_NONE}; /* numbers, scale, zero point */
     enum status status = contrib_add_node(x, "DynamicQuantizeLinear",
                                           INPUTS(contrib_input(x, 0)), NO_ATTRS, made, 3);
-    return status == STATUS_OK ? scale_product(x, made[0], contrib_input(x, 1), made[1],
-                                               contrib_input(x, 2), made[2],
-                                               contrib_input(x, 3), contrib_input(x, 4))
-                               : status;
+    return status == STATUS_OK
+               ? contrib_add_node(x, "MatMulIntegerToFloat",
+                                  INPUTS(made[0], contrib_input(x, 1), made[1],
+                                         contrib_input(x, 2), made[2],
+                                         contrib_input(x, 3), contrib_input(x, 4)),
+                                  NO_ATTRS, x->node->outputs, 1)
+               : status;
 }
 
 /* Weights of 8 bits, [directions, size, rows], with a scale and a zero point for each

@@ -14,7 +14,7 @@ START_TEST(wide_processor_gets_wide_kernels) {
     for (size_t i = 0; i < ARRAY_COUNT(wide); i++) {
         found = found || strcmp(blas_core_name(), wide[i]) == 0;
     }
-    ck_assert_msg(found || cpu_level() != CPU_AVX512, "%s", blas_core_name());
+    ck_assert_msg(found || cpu_level() < CPU_AVX512, "%s", blas_core_name());
 }
 END_TEST
 

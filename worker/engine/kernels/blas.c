@@ -40,7 +40,7 @@ static bool find(void *library, const char *name, void *function, size_t size) {
 static void load(void) {
     /* One thread, said before the library would start its own. */
     (void)setenv("OPENBLAS_NUM_THREADS", "1", 0); /* failing, it is only slower */
-    if (cpu_level() == CPU_AVX512) {
+    if (cpu_level() >= CPU_AVX512) {
         (void)setenv("OPENBLAS_CORETYPE", "SkylakeX", 0); /* likewise */
     }
     void *library = dlopen("libopenblas.so.0", RTLD_NOW | RTLD_LOCAL);

@@ -11,6 +11,7 @@ static const struct kernels *const tables[] = {
 #if defined(__x86_64__)
     [CPU_AVX2] = &kernels_avx2,
     [CPU_AVX512] = &kernels_avx512,
+    [CPU_VNNI] = &kernels_vnni,
 #endif
 };
 #if defined(__x86_64__)

@@ -19,6 +19,7 @@
 #include "engine/kernels/bytes.h"
 #include "engine/kernels/elementwise.h"
 #include "engine/kernels/forest.h"
+#include "engine/kernels/gemm_bytes.h"
 #include "engine/kernels/pool.h"
 #include "engine/kernels/vmath.h"
 
@@ -52,14 +53,30 @@ struct gemm_strip {
     float floor, ceil;     /* clamps; infinite for none */
 };
 
-/* Up to GEMM_PANEL columns of gemm_i16.h's product. */
-struct gemm_pairs {
-    int64_t rows, cols, pairs; /* pairs: of k */
-    const int16_t *a;          /* [rows, pairs, 2] */
+/* Up to GEMM_PANEL columns of gemm_bytes.h's product. */
+struct gemm_bytes_strip {
+    int64_t rows, cols, quads; /* quads: of k */
+    const uint8_t *a;          /* [rows, quads, 4] */
     int64_t lda;
-    const int16_t *b; /* [pairs, GEMM_PANEL, 2] */
-    int32_t *c;
-    int64_t ldc;
+    const int8_t *b; /* [quads, width, 4] */
+    int64_t width;
+    void *c;
+    int64_t ldc; /* in elements */
+    struct gemm_bytes_tail tail;
+};
+
+/* Bytes of channels last, one channel a group, in pieces of DEPTHWISE_BYTES: see
+ * depthwise_bytes.c.  The last piece is read as if it were whole. */
+#define DEPTHWISE_BYTES 64
+struct depthwise_bytes {
+    int64_t count;               /* bytes in a row: pixels by channels */
+    int64_t quads;               /* of taps */
+    const uint8_t *const *x;     /* [4 * quads] what each tap sees first */
+    int64_t period;              /* pieces until the channels come again */
+    const int8_t *w;             /* [period, quads, 4, DEPTHWISE_BYTES] */
+    struct gemm_bytes_tail tail; /* [period, DEPTHWISE_BYTES]: `add` in the order of the
+                                    sums, and so `scale` of bytes */
+    void *y;
 };
 
 /* Rows of pixels by up to GEMM_PANEL output channels, channels innermost. */
@@ -153,6 +170,13 @@ struct gru_cell {
     float *h, *y;       /* [hidden]: updated; gets h, may be h */
 };
 
+/* Loops that have an instruction of their own at some levels. */
+struct kernels_bytes {
+    int64_t tile_rows;
+    void (*gemm)(const struct gemm_bytes_strip *s);
+    void (*depthwise)(const struct depthwise_bytes *d);
+};
+
 struct kernels {
     enum cpu_level level;
     int64_t tile_rows; /* most rows of a tile: blocks of A are multiples of it */
@@ -160,7 +184,7 @@ struct kernels {
     void (*gemm_strip)(const struct gemm_strip *s);
     /* m <= GEMM_FEW_ROWS rows by all of packed B, in one go. */
     void (*gemm_few)(const struct gemm_strip *s, int64_t n);
-    void (*gemm_pairs)(const struct gemm_pairs *s);
+    const struct kernels_bytes *bytes;
     float (*dot)(int64_t count, const float *a, const float *b);
     void (*conv_strip)(const struct conv_strip *s);
     void (*conv_shift)(const struct conv_shift *s);
@@ -228,12 +252,8 @@ struct kernels {
     void (*forest_sums)(const struct forest *forest, int64_t rows, const int8_t *codes,
                         float *sums);
     /* See quantize.h. */
-    void (*widen_u8)(int64_t count, const uint8_t *x, int32_t zero, int16_t *y);
-    void (*widen_i8)(int64_t count, const uint8_t *x, int32_t zero, int16_t *y);
     void (*quantize_f32)(int64_t count, const float *x, float scale, float zero,
                          float low, uint8_t *y);
-    void (*quantize_sums)(int64_t count, const int32_t *sums, int32_t bias, double scale,
-                          double zero, double low, uint8_t *y);
     /* Bytes without sign and with; see bytes.h. */
     void (*bytes_add[2])(const struct bytes_add *add, int64_t count, const uint8_t *a,
                          const uint8_t *b, uint8_t *y);
@@ -271,7 +291,8 @@ const struct act *act_clamps(const struct act *act, float *floor, float *ceil);
 /* Beside the levels, of x86: for processors with AVX-512 VBMI. */
 void bytes_table_vbmi(const uint8_t *table, int64_t count, const uint8_t *x, uint8_t *y);
 
-extern const struct kernels kernels_portable, kernels_avx2, kernels_avx512;
+extern const struct kernels kernels_portable, kernels_avx2, kernels_avx512, kernels_vnni;
+extern const struct kernels_bytes kernels_bytes_vnni;
 
 /* The table of cpu_level(), or the one of the last kernels_select. */
 const struct kernels *kernels_current(void);

@@ -19,11 +19,15 @@
 #include "engine/kernels/bytes.inc"
 #include "engine/kernels/transpose.inc"
 #include "engine/kernels/gemm.inc"
-#include "engine/kernels/gemm_pairs.inc"
+#include "engine/kernels/gemm_bytes.inc"
+#include "engine/kernels/depthwise_bytes.inc"
 #include "engine/kernels/conv.inc"
 #include "engine/kernels/conv_dot.inc"
 #include "engine/kernels/winograd.inc"
 #include "engine/kernels/forest.inc"
+#include "engine/kernels/level_bytes.inc"
+
+#define LEVEL_BYTES (&kernels_bytes)
 #include "engine/kernels/level.inc"
 
 #endif

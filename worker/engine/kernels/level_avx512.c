@@ -1,4 +1,5 @@
-/* level_avx512.c - the kernels for AVX512; see kernels.h.  Empty on other processors. */
+/* level_avx512.c - the kernels for AVX-512, with and without VNNI; see kernels.h.  Empty
+ * on other processors. */
 #include "engine/kernels/kernels.h"
 
 #if defined(__x86_64__)
@@ -19,11 +20,24 @@
 #include "engine/kernels/bytes.inc"
 #include "engine/kernels/transpose.inc"
 #include "engine/kernels/gemm.inc"
-#include "engine/kernels/gemm_pairs.inc"
+#include "engine/kernels/gemm_bytes.inc"
+#include "engine/kernels/depthwise_bytes.inc"
 #include "engine/kernels/conv.inc"
 #include "engine/kernels/conv_dot.inc"
 #include "engine/kernels/winograd.inc"
 #include "engine/kernels/forest.inc"
+#include "engine/kernels/level_bytes.inc"
+
+#define LEVEL_BYTES (&kernels_bytes)
+#include "engine/kernels/level.inc"
+
+/* The same kernels but for those of level_vnni.c. */
+#undef KERNELS
+#undef LEVEL
+#undef LEVEL_BYTES
+#define KERNELS kernels_vnni
+#define LEVEL CPU_VNNI
+#define LEVEL_BYTES (&kernels_bytes_vnni)
 #include "engine/kernels/level.inc"
 
 #endif

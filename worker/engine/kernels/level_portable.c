@@ -50,20 +50,6 @@ static void gemm_strip(const struct gemm_strip *s) {
     }
 }
 
-static void gemm_pairs(const struct gemm_pairs *s) {
-    for (int64_t row = 0; row < s->rows; row++) {
-        uint32_t sums[GEMM_PANEL] = {0}; /* unsigned, where wrapping around is defined */
-        for (int64_t p = 0; p < s->pairs; p++) {
-            const int16_t *a = s->a + row * s->lda + 2 * p;
-            const int16_t *b = s->b + p * GEMM_PANEL * 2;
-            for (int64_t j = 0; j < GEMM_PANEL; j++) {
-                sums[j] += (uint32_t)(a[0] * b[2 * j]) + (uint32_t)(a[1] * b[2 * j + 1]);
-            }
-        }
-        memcpy(s->c + row * s->ldc, sums, (size_t)s->cols * sizeof(*sums));
-    }
-}
-
 static void gemm_few(const struct gemm_strip *s, int64_t n) {
     for (int64_t col = 0; col < n; col += GEMM_PANEL) {
         struct gemm_strip strip = *s;
@@ -270,4 +256,8 @@ static void forest_sums(const struct forest *forest, int64_t rows, const int8_t 
 }
 
 #include "engine/kernels/winograd.inc"
+#include "engine/kernels/bytes_portable.inc"
+#include "engine/kernels/level_bytes.inc"
+
+#define LEVEL_BYTES (&kernels_bytes)
 #include "engine/kernels/level.inc"

@@ -6,6 +6,7 @@
 #define MILLRACE_ENGINE_KERNELS_SIMD_AVX2_H
 
 #include <immintrin.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/compiler.h"
@@ -164,8 +165,67 @@ ALWAYS_INLINE vi vi_load(const void *x) {
 ALWAYS_INLINE void vi_store(int32_t *y, vi x) {
     _mm256_storeu_si256((__m256i *)(void *)y, x);
 }
-ALWAYS_INLINE vi vi_add_products(vi sums, vi a, vi b) {
-    return _mm256_add_epi32(sums, _mm256_madd_epi16(a, b));
+ALWAYS_INLINE void vi_store_n(int32_t *y, vi x, int64_t n) {
+    vf_store_n((float *)(void *)y, _mm256_castsi256_ps(x), n);
+}
+/* The lowest byte of each lane comes first in its half; then the halves meet. */
+ALWAYS_INLINE __m128i vi_bytes(vi x) {
+    const vi pick =
+        _mm256_setr_epi8(0, 4, 8, 12, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, 0,
+                         4, 8, 12, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1);
+    const vi bytes = _mm256_shuffle_epi8(x, pick);
+    return _mm_unpacklo_epi32(_mm256_castsi256_si128(bytes),
+                              _mm256_extracti128_si256(bytes, 1));
+}
+ALWAYS_INLINE void vi_store_bytes(uint8_t *y, vi x) {
+    _mm_storel_epi64((__m128i *)(void *)y, vi_bytes(x));
+}
+ALWAYS_INLINE vi vi_add(vi a, vi b) {
+    return _mm256_add_epi32(a, b);
+}
+ALWAYS_INLINE vi vi_sub(vi a, vi b) {
+    return _mm256_sub_epi32(a, b);
+}
+ALWAYS_INLINE vi vi_mul(vi a, vi b) {
+    return _mm256_mullo_epi32(a, b);
+}
+ALWAYS_INLINE vf vf_from_vi(vi x) {
+    return _mm256_cvtepi32_ps(x);
+}
+ALWAYS_INLINE vi vi_from_vf(vf x) {
+    return _mm256_cvtps_epi32(x);
+}
+
+/* ---- bytes by fours: for gemm_bytes.inc and depthwise_bytes.inc -----------------------
+ */
+
+typedef struct {
+    vi even, odd; /* of each lane: bytes 0 and 2, 1 and 3, of 16 bits */
+} vq;
+ALWAYS_INLINE vq vq_signed(const void *x) {
+    const vi bytes = vi_load(x);
+    return (vq){_mm256_srai_epi16(_mm256_slli_epi16(bytes, 8), 8),
+                _mm256_srai_epi16(bytes, 8)};
+}
+ALWAYS_INLINE vq vq_unsigned(vi x) {
+    return (vq){_mm256_and_si256(x, _mm256_set1_epi16(255)), _mm256_srli_epi16(x, 8)};
+}
+ALWAYS_INLINE vi vq_dot(vi sums, vq a, vq b) {
+    return _mm256_add_epi32(_mm256_add_epi32(sums, _mm256_madd_epi16(a.even, b.even)),
+                            _mm256_madd_epi16(a.odd, b.odd));
+}
+ALWAYS_INLINE vi vb_weave(vi a, vi b, const int n, const bool high) {
+    return n == 1 ? high ? _mm256_unpackhi_epi8(a, b) : _mm256_unpacklo_epi8(a, b)
+           : high ? _mm256_unpackhi_epi16(a, b)
+                  : _mm256_unpacklo_epi16(a, b);
+}
+ALWAYS_INLINE vi vb_pack(const vi s[4], int low) {
+    const vi a = _mm256_packs_epi32(s[0], s[1]), b = _mm256_packs_epi32(s[2], s[3]);
+    return low < 0 ? _mm256_packs_epi16(a, b) : _mm256_packus_epi16(a, b);
+}
+ALWAYS_INLINE void vi_store_parts(int32_t *y, vi s) {
+    _mm_storeu_si128((__m128i *)(void *)y, _mm256_castsi256_si128(s));
+    _mm_storeu_si128((__m128i *)(void *)(y + 16), _mm256_extracti128_si256(s, 1));
 }
 ALWAYS_INLINE vf vf_gather(const float *x, vi index) {
     return _mm256_i32gather_ps(x, index, 4);
@@ -178,15 +238,9 @@ ALWAYS_INLINE vi vi_where_nan(vf x, int value, vi i) {
     const vi nan = _mm256_castps_si256(_mm256_cmp_ps(x, x, _CMP_UNORD_Q));
     return _mm256_blendv_epi8(i, _mm256_set1_epi32(value), nan);
 }
-/* The lowest byte of each lane comes first in its half; then the halves meet. */
 ALWAYS_INLINE void vi_store_codes(int8_t *y, vi i) {
-    const vi pick =
-        _mm256_setr_epi8(0, 4, 8, 12, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, 0,
-                         4, 8, 12, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1);
-    const vi bytes = _mm256_shuffle_epi8(i, pick);
-    const __m128i both = _mm_unpacklo_epi32(_mm256_castsi256_si128(bytes),
-                                            _mm256_extracti128_si256(bytes, 1));
-    _mm_storel_epi64((__m128i *)(void *)y, _mm_xor_si128(both, _mm_set1_epi8(-128)));
+    _mm_storel_epi64((__m128i *)(void *)y,
+                     _mm_xor_si128(vi_bytes(i), _mm_set1_epi8(-128)));
 }
 ALWAYS_INLINE vb vb_fill(uint32_t four) {
     return _mm256_set1_epi32((int)four);

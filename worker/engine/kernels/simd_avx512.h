@@ -15,19 +15,24 @@
  *     vi_add_where_lt(i, n, a, b)   a < b ? i + n : i
  *     vi_where_nan(x, n, i)         n where x is NaN, else i
  *     vi_store_codes(y, i)          VL bytes: i - 128, 0 <= i < 256
- *     vi_add_products(s, a, b)      s + the products of a's and b's two halves of 16 bits
- *     vb                            VB bytes
- *     vb_fill(four)                 the four bytes of a number, again and again
- *     vb_strike_above(v, x, c, s)   v without the bits of s where x > c (signed)
- *     vb_lowest_bit(v)              its place in the byte, 0 to 7; 255 where there is
- * none vf_look_up(t, n, i)           t[i] for VL bytes i < 8 n; t may be read up to 64
- * elements
+ *     vi_store_n, vi_store_bytes    the first n; the lowest byte of each
+ *     vq_signed, vq_unsigned        four bytes a lane, made ready for vq_dot
+ *     vq_dot(s, a, b)               s + the sum of the lane's four products; a without
+ * sign vb_weave(a, b, n, high)       pieces of n bytes of a's and b's lower (higher)
+ * halves of 16 bytes, in turn vb_pack(s, low)               the lowest bytes of s[0],
+ * s[1], .. within 16 bytes; of whole numbers from low to low + 255 vi_store_parts(y, s)
+ * fours of 16 bytes apart vb                            VB bytes vb_fill(four) the four
+ * bytes of a number, again and again vb_strike_above(v, x, c, s)   v without the bits of
+ * s where x > c (signed) vb_lowest_bit(v)              its place in the byte, 0 to 7; 255
+ * where there is none vf_look_up(t, n, i)           t[i] for VL bytes i < 8 n; t may be
+ * read up to 64 elements
  *
  * Depends on: immintrin.h.  Threads: pure. */
 #ifndef MILLRACE_ENGINE_KERNELS_SIMD_AVX512_H
 #define MILLRACE_ENGINE_KERNELS_SIMD_AVX512_H
 
 #include <immintrin.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/compiler.h"
@@ -160,8 +165,73 @@ ALWAYS_INLINE vi vi_load(const void *x) {
 ALWAYS_INLINE void vi_store(int32_t *y, vi x) {
     _mm512_storeu_si512((__m512i *)(void *)y, x);
 }
-ALWAYS_INLINE vi vi_add_products(vi sums, vi a, vi b) {
-    return _mm512_add_epi32(sums, _mm512_madd_epi16(a, b));
+ALWAYS_INLINE void vi_store_n(int32_t *y, vi x, int64_t n) {
+    _mm512_mask_storeu_ps((float *)(void *)y, vf_mask(n), _mm512_castsi512_ps(x));
+}
+ALWAYS_INLINE void vi_store_bytes(uint8_t *y, vi x) {
+    _mm_storeu_si128((__m128i *)(void *)y, _mm512_cvtepi32_epi8(x));
+}
+ALWAYS_INLINE vi vi_add(vi a, vi b) {
+    return _mm512_add_epi32(a, b);
+}
+ALWAYS_INLINE vi vi_sub(vi a, vi b) {
+    return _mm512_sub_epi32(a, b);
+}
+ALWAYS_INLINE vi vi_mul(vi a, vi b) {
+    return _mm512_mullo_epi32(a, b);
+}
+ALWAYS_INLINE vf vf_from_vi(vi x) {
+    return _mm512_cvtepi32_ps(x);
+}
+ALWAYS_INLINE vi vi_from_vf(vf x) {
+    return _mm512_cvtps_epi32(x);
+}
+
+/* ---- bytes by fours: for gemm_bytes.inc and depthwise_bytes.inc -----------------------
+ */
+
+#if defined(__AVX512VNNI__)
+typedef vi vq;
+ALWAYS_INLINE vq vq_signed(const void *x) {
+    return vi_load(x);
+}
+ALWAYS_INLINE vq vq_unsigned(vi x) {
+    return x;
+}
+ALWAYS_INLINE vi vq_dot(vi sums, vq a, vq b) {
+    return _mm512_dpbusd_epi32(sums, a, b);
+}
+#else
+typedef struct {
+    vi even, odd; /* of each lane: bytes 0 and 2, 1 and 3, of 16 bits */
+} vq;
+ALWAYS_INLINE vq vq_signed(const void *x) {
+    const vi bytes = vi_load(x);
+    return (vq){_mm512_srai_epi16(_mm512_slli_epi16(bytes, 8), 8),
+                _mm512_srai_epi16(bytes, 8)};
+}
+ALWAYS_INLINE vq vq_unsigned(vi x) {
+    return (vq){_mm512_and_si512(x, _mm512_set1_epi16(255)), _mm512_srli_epi16(x, 8)};
+}
+ALWAYS_INLINE vi vq_dot(vi sums, vq a, vq b) {
+    return _mm512_add_epi32(_mm512_add_epi32(sums, _mm512_madd_epi16(a.even, b.even)),
+                            _mm512_madd_epi16(a.odd, b.odd));
+}
+#endif
+ALWAYS_INLINE vi vb_weave(vi a, vi b, const int n, const bool high) {
+    return n == 1 ? high ? _mm512_unpackhi_epi8(a, b) : _mm512_unpacklo_epi8(a, b)
+           : high ? _mm512_unpackhi_epi16(a, b)
+                  : _mm512_unpacklo_epi16(a, b);
+}
+ALWAYS_INLINE vi vb_pack(const vi s[4], int low) {
+    const vi a = _mm512_packs_epi32(s[0], s[1]), b = _mm512_packs_epi32(s[2], s[3]);
+    return low < 0 ? _mm512_packs_epi16(a, b) : _mm512_packus_epi16(a, b);
+}
+ALWAYS_INLINE void vi_store_parts(int32_t *y, vi s) {
+    _mm_storeu_si128((__m128i *)(void *)y, _mm512_extracti32x4_epi32(s, 0));
+    _mm_storeu_si128((__m128i *)(void *)(y + 16), _mm512_extracti32x4_epi32(s, 1));
+    _mm_storeu_si128((__m128i *)(void *)(y + 32), _mm512_extracti32x4_epi32(s, 2));
+    _mm_storeu_si128((__m128i *)(void *)(y + 48), _mm512_extracti32x4_epi32(s, 3));
 }
 ALWAYS_INLINE vf vf_gather(const float *x, vi index) {
     return _mm512_i32gather_ps(index, x, 4);

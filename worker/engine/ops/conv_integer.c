@@ -1,44 +1,48 @@
-/* conv_integer.c - ConvInteger and QLinearConv: convolutions of 8-bit integers, summed
- * exactly in 32 bits; any number of spatial axes.
+/* conv_integer.c - convolutions of 8-bit integers, summed exactly in 32 bits, over any
+ * number of spatial axes: ConvInteger leaves the sums, QLinearConv makes bytes of them
+ * again, ConvIntegerToFloat floats.
  *
  *     sums = conv(x - x_zero, w - w_zero)
- *     QLinearConv:  y = saturate(round((sums + bias) * x_scale * w_scale / y_scale) +
- * zero)
- *
- * An image becomes its windows, [channels * kernel, windows], packed two rows at a time,
- * and the weights multiply them. */
+ *     QLinearConv   y = saturate(round((sums + bias) * x_scale * w_scale / y_scale) +
+ * zero) to floats     y = sums * x_scale * w_scale + bias */
 #include "base/size.h"
-#include "engine/kernels/gemm_i16.h"
+#include "engine/kernels/conv_bytes.h"
 #include "engine/ops/bytes.h"
 #include "engine/ops/number.h"
 #include "engine/ops/ops.h"
 #include "engine/ops/window.h"
 
 #define CONV_COUNT_MAX ((size_t)INT32_MAX)
+_Static_assert((int)WINDOW_AXES_MAX <= (int)CONV_BYTES_AXES_MAX,
+               "the kernel takes all axes");
 
 /* Places of the inputs; 0 where there is none. */
 struct places {
     int w, x_zero, w_zero;
-    int x_scale, w_scale, y_scale, y_zero, bias;
+    int x_scale, w_scale, y_scale, y_zero;
+    int sum_bias, bias; /* of int32, added to the sums; of floats, to the result */
 };
 
 struct conv_state {
     struct window_spec window;
     int64_t groups;
+    bool doubled;       /* as the weights were packed */
+    const void *packed; /* weights, or NULL where they are not constant */
 };
 
 struct conv_memo {
-    int axes;
-    struct window_axis axis[WINDOW_AXES_MAX];
-    int64_t image, kernel, windows; /* products over the axes */
-    bool plain;  /* no strides and no padding: a kernel of 1 sees the image as it is */
-    int64_t lda; /* of the weights: their k, rounded up to pairs */
-    /* In scratch, in bytes, behind the sums. */
-    size_t windows_at, rows_at, weights_at;
+    struct conv_bytes conv;
+    int64_t k; /* products of a sum */
+    /* In scratch, in bytes, behind `add`. */
+    size_t zeros_at, scales_at, bias_at, packed_at, kernel_at;
 };
+
+/* ---- load ------------------------------------------------------------------------- */
 
 static enum status prepare(struct load *load, struct error *err) {
     const struct places *places = load->node->op->param;
+    const int floats[] = {places->x_scale, places->w_scale, places->y_scale,
+                          places->bias};
     struct conv_state *state = load_state(load, struct conv_state);
     enum status status;
     if (state == NULL) {
@@ -52,11 +56,104 @@ static enum status prepare(struct load *load, struct error *err) {
         }
         graph_set_output(load->graph, load->node, 0, dtype);
     }
-    status = window_prepare(load, &state->window, false, err);
+    status = bytes_check_types(load, floats, ARRAY_COUNT(floats), places->sum_bias, err);
+    if (status == STATUS_OK) {
+        status = window_prepare(load, &state->window, false, err);
+    }
     return status == STATUS_OK
                ? attr_int_in(load->node, "group", 1, 1, INT32_MAX, &state->groups, err)
                : status;
 }
+
+/* Input channels up to which an image is turned by the convolution itself, which is then
+ * not held twice. */
+#define FEW_CHANNELS 4
+
+bool conv_integer_reads_first(const struct node *conv, const struct tensor *w) {
+    const struct conv_state *state = conv->state;
+    return w->dims[1] * state->groups <= FEW_CHANNELS;
+}
+
+/* What weights and attributes tell; sizes of the image are left at 1. */
+static void describe(const struct node *node, const struct tensor *w, enum dtype x,
+                     struct conv_bytes *c) {
+    const struct conv_state *state = node->state;
+    *c = (struct conv_bytes){
+        .axes = w->rank - 2,
+        .channels_in = w->dims[1] * state->groups,
+        .channels_out = w->dims[0],
+        .groups = state->groups,
+        .flip = bytes_left_flip(x),
+        .w_flip = bytes_right_flip(w->dtype),
+        .x_last = node->layout == NODE_CHANNELS_LAST,
+        .y_last = node->layout != NODE_CHANNELS_FIRST,
+        .doubled = state->doubled,
+    };
+    for (int i = 0; i < c->axes; i++) {
+        c->axis[i] = (struct conv_bytes_axis){1, 1, w->dims[2 + i], 1, 1, 0};
+    }
+}
+
+static bool weights_fit(const struct node *node, const struct tensor *w) {
+    const struct conv_state *state = node->state;
+    size_t count;
+    return w->rank >= 3 && tensor_dims_count(w->dims, w->rank, &count) && count > 0 &&
+           count <= CONV_COUNT_MAX && w->dims[0] % state->groups == 0;
+}
+
+/* Zero points that a depthwise kernel's weights lose when they are packed, or NULL.  They
+ * go to `zeros`, of the outputs and GEMM_BYTES_SLACK. */
+static const int32_t *packed_zeros(const struct conv_bytes *c, const struct tensor *zero,
+                                   int32_t *zeros) {
+    return bytes_right_zeros(zero, c->channels_out, c->w_flip, zeros) ? zeros : NULL;
+}
+
+static enum status pack_weights(struct load *load, struct conv_bytes *c,
+                                const struct tensor *w, const struct tensor *zero,
+                                struct error *err) {
+    struct conv_state *state = load->node->state;
+    int32_t *zeros =
+        malloc(((size_t)c->channels_out + GEMM_BYTES_SLACK) * sizeof(*zeros));
+    void *scratch = malloc(conv_bytes_pack_scratch(c) + 1), *packed = NULL;
+    const int32_t *lost;
+    size_t size;
+    if (zeros == NULL || scratch == NULL) {
+        goto done;
+    }
+    lost = packed_zeros(c, zero, zeros);
+    c->doubled = lost != NULL && conv_bytes_is_depthwise(c);
+    size = conv_bytes_pack_size(c);
+    packed = size == SIZE_MAX ? NULL : graph_memory(load->graph, size);
+    if (packed != NULL) {
+        conv_bytes_pack(c, w->data, lost, packed, scratch);
+        state->packed = packed;
+        state->doubled = c->doubled;
+        load->consumed =
+            1U << (unsigned)((const struct places *)load->node->op->param)->w;
+    }
+done:
+    free(zeros);
+    free(scratch);
+    return packed != NULL ? STATUS_OK : load_no_memory(load, err);
+}
+
+static enum status pack(struct load *load, struct error *err) {
+    const struct places *places = load->node->op->param;
+    const struct tensor *w = graph_constant(load->graph, load->node, places->w);
+    const struct tensor *zero = graph_constant(load->graph, load->node, places->w_zero);
+    struct conv_bytes c;
+    if (w == NULL || !weights_fit(load->node, w)) {
+        return STATUS_OK; /* shape() tells what does not fit */
+    }
+    if (graph_input(load->graph, load->node, places->w_zero) != NULL &&
+        (zero == NULL || !bytes_in(zero) || !bytes_fits(zero, w->dims[0]))) {
+        return STATUS_OK; /* likewise, or they are packed with each batch's zero points */
+    }
+    describe(load->node, w, graph_input_dtype(load->graph, load->node, 0), &c);
+    return pack_weights(load, &c, w, zero, err);
+}
+
+/* ---- shape ------------------------------------------------------------------------ */
 
 static enum status misfit(const struct exec *exec, struct error *err) {
     const struct places *places = exec->node->op->param;
@@ -69,189 +166,143 @@ static enum status misfit(const struct exec *exec, struct error *err) {
                       tensor_shape_text(w->dims, w->rank, b, sizeof(b)));
 }
 
-/* One number, or one for each of `lines`. */
-static bool is_line(const struct exec *exec, int input, int64_t lines) {
-    int64_t count;
-    if (input == 0 || !exec_has(exec, input)) {
-        return true;
-    }
-    count = (int64_t)tensor_count(exec->x[input]);
-    return count == 1 || count == lines;
-}
-
 static bool inputs_fit(const struct exec *exec) {
     const struct places *places = exec->node->op->param;
     const struct conv_state *state = exec->node->state;
     const struct tensor *x = exec->x[0], *w = exec->x[places->w];
-    bool fits = x->rank >= 3 && w->rank == x->rank && tensor_count(w) > 0 &&
-                w->dims[0] % state->groups == 0 && w->dims[1] <= INT32_MAX &&
-                x->dims[1] == w->dims[1] * state->groups;
-    fits = fits && is_line(exec, places->x_zero, 1) &&
-           (!exec_has(exec, places->w_zero) || bytes_in(exec->x[places->w_zero])) &&
-           is_line(exec, places->w_zero, w->dims[0]) &&
-           is_line(exec, places->x_scale, 1) &&
-           is_line(exec, places->w_scale, w->dims[0]) &&
-           is_line(exec, places->y_scale, 1) && is_line(exec, places->y_zero, 1);
-    return fits && (places->bias == 0 || !exec_has(exec, places->bias) ||
-                    (int64_t)tensor_count(exec->x[places->bias]) == w->dims[0]);
+    const struct tensor *w_zero = bytes_input(exec, places->w_zero);
+    const struct tensor *sum_bias = bytes_input(exec, places->sum_bias);
+    const struct tensor *bias = bytes_input(exec, places->bias);
+    return x->rank >= 3 && w->rank == x->rank && weights_fit(exec->node, w) &&
+           w->dims[1] <= INT32_MAX &&
+           x->dims[exec_channel_axis(exec)] == w->dims[1] * state->groups &&
+           bytes_fits(bytes_input(exec, places->x_zero), 1) &&
+           (w_zero == NULL || bytes_in(w_zero)) && bytes_fits(w_zero, w->dims[0]) &&
+           bytes_fits(bytes_input(exec, places->x_scale), 1) &&
+           bytes_fits(bytes_input(exec, places->w_scale), w->dims[0]) &&
+           bytes_fits(bytes_input(exec, places->y_scale), 1) &&
+           bytes_fits(bytes_input(exec, places->y_zero), 1) &&
+           (sum_bias == NULL || (int64_t)tensor_count(sum_bias) == w->dims[0]) &&
+           (bias == NULL || (int64_t)tensor_count(bias) == w->dims[0]);
 }
 
-static void plan_scratch(struct exec *exec, const struct tensor *w, size_t sums_count) {
-    struct conv_memo *memo = exec->memo;
-    const int64_t k = w->dims[1] * memo->kernel;
-    memo->lda = k + k % 2;
-    memo->windows_at = sums_count * sizeof(int32_t);
-    memo->rows_at = memo->windows_at + gemm_i16_pack_size(k, memo->windows);
-    memo->weights_at = memo->rows_at + 2 * (size_t)memo->windows * sizeof(int16_t);
-    exec->scratch_size =
-        memo->weights_at + (size_t)(w->dims[0] * memo->lda) * sizeof(int16_t);
+/* The padded image, the result and the products of one image must be of a reasonable
+ * size. */
+static bool sizes_fit(const struct conv_bytes *c, const struct window_axis *axes) {
+    struct tensor padded = {.rank = c->axes + 1, .dims = {c->channels_in}};
+    struct tensor out = {.rank = c->axes + 1, .dims = {c->channels_out}};
+    size_t in_count, out_count;
+    for (int i = 0; i < c->axes; i++) {
+        padded.dims[i + 1] = axes[i].in + axes[i].pad_begin + axes[i].pad_end;
+        out.dims[i + 1] = axes[i].out;
+    }
+    return tensor_dims_count(padded.dims, padded.rank, &in_count) &&
+           tensor_dims_count(out.dims, out.rank, &out_count) &&
+           in_count <= CONV_COUNT_MAX && out_count <= CONV_COUNT_MAX;
+}
+
+static void set_output(const struct exec *exec, const struct conv_bytes *c) {
+    const int first = c->y_last ? 1 : 2;
+    struct tensor *y = exec->y[0];
+    y->rank = c->axes + 2;
+    y->dims[0] = exec->x[0]->dims[0];
+    y->dims[c->y_last ? y->rank - 1 : 1] = c->channels_out;
+    for (int i = 0; i < c->axes; i++) {
+        y->dims[first + i] = c->axis[i].out;
+    }
+}
+
+static bool plan_scratch(const struct exec *exec, struct conv_memo *memo, size_t *size) {
+    const struct conv_state *state = exec->node->state;
+    const struct conv_bytes *c = &memo->conv;
+    const size_t line =
+        size_align(((size_t)c->channels_out + GEMM_BYTES_SLACK) * sizeof(int32_t), 64);
+    const size_t packed = state->packed != NULL ? 0 : conv_bytes_pack_size(c);
+    const size_t turned = state->packed != NULL ? 0 : conv_bytes_pack_scratch(c);
+    memo->zeros_at = line;
+    memo->scales_at = 2 * line;
+    memo->bias_at = 3 * line;
+    memo->packed_at = 4 * line;
+    return packed <= OP_SIZE_MAX &&
+           size_add(memo->packed_at, size_align(packed, 64), &memo->kernel_at) &&
+           size_add(memo->kernel_at, size_max(conv_bytes_scratch_size(c), turned), size);
 }
 
 static enum status shape(struct exec *exec, struct error *err) {
     const struct places *places = exec->node->op->param;
     const struct conv_state *state = exec->node->state;
-    const struct tensor *x = exec->x[0], *w = exec->x[places->w];
+    const struct tensor *w = exec->x[places->w];
     struct conv_memo *memo = exec->memo;
-    size_t windows_count = 1, sums_count = 1;
+    struct conv_bytes *c = &memo->conv;
+    struct window_axis axes[WINDOW_AXES_MAX];
     enum status status;
     if (!inputs_fit(exec)) {
         return misfit(exec, err);
     }
-    status = window_axes(exec, &state->window, w->dims + 2, memo->axis, err);
+    status = window_axes(exec, &state->window, w->dims + 2, axes, err);
     if (status != STATUS_OK) {
         return status;
     }
-    memo->axes = x->rank - 2;
-    memo->image = memo->kernel = memo->windows = 1;
-    memo->plain = true;
-    exec_same_shape(exec, 0, 0);
-    exec->y[0]->dims[1] = w->dims[0];
-    for (int i = 0; i < memo->axes; i++) {
-        const struct window_axis *axis = &memo->axis[i];
-        exec->y[0]->dims[2 + i] = axis->out;
-        memo->image *= axis->in;
-        memo->plain = memo->plain && axis->stride == 1 && axis->pad_begin == 0 &&
-                      axis->out == axis->in;
-        memo->kernel *= axis->kernel; /* the weights have as many elements */
-        if (!size_mul(windows_count, (size_t)axis->out, &windows_count)) {
-            return misfit(exec, err);
-        }
-    }
-    memo->windows = (int64_t)size_min(windows_count, CONV_COUNT_MAX);
-    if (windows_count > CONV_COUNT_MAX ||
-        !size_mul(windows_count, (size_t)(w->dims[1] * memo->kernel), &windows_count) ||
-        !size_mul((size_t)memo->windows, (size_t)w->dims[0], &sums_count) ||
-        windows_count > CONV_COUNT_MAX || sums_count > CONV_COUNT_MAX) {
+    describe(exec->node, w, exec->x[0]->dtype, c);
+    if (!sizes_fit(c, axes)) {
         return misfit(exec, err);
     }
-    plan_scratch(exec, w, sums_count);
-    return STATUS_OK;
-}
-
-static int32_t zero_of(const struct exec *exec, int input, int64_t line) {
-    if (input == 0 || !exec_has(exec, input)) {
-        return 0;
+    memo->k = w->dims[1];
+    for (int i = 0; i < c->axes; i++) {
+        const struct window_axis *a = &axes[i];
+        memo->k *= a->kernel; /* the weights have as many elements */
+        c->axis[i] = (struct conv_bytes_axis){a->in,     a->out,      a->kernel,
+                                              a->stride, a->dilation, a->pad_begin};
     }
-    return (int32_t)number_integer(exec->x[input],
-                                   tensor_count(exec->x[input]) == 1 ? 0 : line);
-}
-
-/* Windows along the last axis whose tap lies inside the image; beside them is padding. */
-struct inside {
-    int64_t begin, end, shift;
-};
-
-static struct inside inside_of(const struct window_axis *axis, int64_t shift) {
-    struct inside in = {.shift = shift};
-    in.begin = shift < 0 ? (-shift + axis->stride - 1) / axis->stride : 0;
-    in.begin = in.begin < axis->out ? in.begin : axis->out;
-    in.end = shift < axis->in ? (axis->in - shift - 1) / axis->stride + 1 : 0;
-    in.end = in.end < axis->out ? in.end : axis->out;
-    in.end = in.end > in.begin ? in.end : in.begin;
-    return in;
-}
-
-/* Windows along the last axis, of the image's row at `from`. */
-static void take_row(const struct window_axis *axis, const struct inside *in,
-                     const struct tensor *x, int64_t from, int32_t zero, int16_t *row) {
-    memset(row, 0, (size_t)in->begin * sizeof(*row));
-    if (in->end > in->begin) {
-        bytes_widen(x, from + in->begin * axis->stride + in->shift, in->end - in->begin,
-                    axis->stride, zero, row + in->begin);
+    if (state->packed == NULL) { /* what zero points will be is not known yet */
+        c->doubled = bytes_input(exec, places->w_zero) != NULL || c->w_flip != 0;
     }
-    memset(row + in->end, 0, (size_t)(axis->out - in->end) * sizeof(*row));
+    set_output(exec, c);
+    return plan_scratch(exec, memo, &exec->scratch_size) ? STATUS_OK : misfit(exec, err);
 }
 
-/* One row of the windows' matrix: what tap `tap` of the kernel sees of a channel that
- * begins at `from`. */
-static void take_tap(const struct conv_memo *memo, const struct tensor *x, int64_t from,
-                     int32_t zero, int64_t tap, int16_t *to) {
-    const int last = memo->axes - 1;
-    const struct window_axis *axis = &memo->axis[last];
-    struct window_walk outer;
-    struct inside in;
-    if (memo->kernel == 1 && memo->plain) {
-        bytes_widen(x, from, memo->windows, 1, zero, to);
-        return;
-    }
-    window_walk_start(&outer, memo->axis, memo->axes, tap);
-    in = inside_of(axis, outer.shift[last]);
-    outer.axes = last;
-    for (int64_t w = 0; w < memo->windows; w += axis->out) {
-        int64_t at = window_walk_next(&outer);
-        if (at < 0) {
-            memset(to + w, 0, (size_t)axis->out * sizeof(*to));
-        } else {
-            take_row(axis, &in, x, from + at * axis->in, zero, to + w);
-        }
-    }
+/* ---- run -------------------------------------------------------------------------- */
+
+static float scale_of(const struct tensor *x) {
+    return *(const float *)x->data;
 }
 
-static void store(const struct exec *exec, const struct places *places, int64_t channel,
-                  const int32_t *sums, int64_t count, int64_t at) {
-    struct tensor *y = exec->y[0];
-    double scale, zero;
-    int32_t bias = zero_of(exec, places->bias, channel);
-    const struct tensor *w_scale;
-    if (places->y_scale == 0) {
-        memcpy((int32_t *)y->data + at, sums, (size_t)count * sizeof(*sums));
-        return;
-    }
-    w_scale = exec->x[places->w_scale];
-    scale = number_real(exec->x[places->x_scale], 0) *
-            number_real(w_scale, tensor_count(w_scale) == 1 ? 0 : channel) /
-            number_real(exec->x[places->y_scale], 0);
-    zero = number_real(exec->x[places->y_zero], 0);
-    quantize_sums(count, sums, bias, scale, zero, bytes_low(y), (uint8_t *)y->data + at);
-}
-
-static void run_group(const struct exec *exec, int64_t item, int64_t group,
-                      const int16_t *weights) {
+/* Everything the sums need, in scratch; what depends on the image alone is left out. */
+static void fill_tail(const struct exec *exec, const void *packed, const int32_t *zeros,
+                      struct gemm_bytes_tail *tail) {
     const struct places *places = exec->node->op->param;
-    const struct conv_state *state = exec->node->state;
     const struct conv_memo *memo = exec->memo;
-    const struct tensor *x = exec->x[0], *w = exec->x[places->w];
-    int64_t channels = w->dims[1], made = w->dims[0] / state->groups;
-    int64_t k = channels * memo->kernel;
+    const struct conv_bytes *c = &memo->conv;
+    const struct tensor *y = exec->y[0];
+    const struct tensor *sum_bias = bytes_input(exec, places->sum_bias);
+    const struct tensor *bias = bytes_input(exec, places->bias);
+    const struct tensor *y_zero = bytes_input(exec, places->y_zero);
     unsigned char *scratch = exec->scratch;
-    int32_t *sums = exec->scratch;
-    int16_t *windows = (int16_t *)(void *)(scratch + memo->windows_at);
-    int16_t *rows = (int16_t *)(void *)(scratch + memo->rows_at);
-    int32_t zero = zero_of(exec, places->x_zero, 0);
-    for (int64_t row = 0; row < k; row++) {
-        int64_t channel = item * x->dims[1] + group * channels + row / memo->kernel;
-        take_tap(memo, x, channel * memo->image, zero, row % memo->kernel,
-                 rows + row % 2 * memo->windows);
-        if (row % 2 == 1 || row == k - 1) {
-            gemm_i16_pack(k, memo->windows, row / 2, rows,
-                          row % 2 == 1 ? rows + memo->windows : NULL, windows);
-        }
+    int32_t *add = exec->scratch;
+    float *scales = (float *)(void *)(scratch + memo->scales_at);
+    conv_bytes_columns(c, packed, add);
+    bytes_terms(c->channels_out, memo->k,
+                bytes_left_zero(bytes_input(exec, places->x_zero), 0, c->flip), add,
+                zeros, sum_bias == NULL ? NULL : sum_bias->data, 1, add);
+    *tail = (struct gemm_bytes_tail){
+        .form = y->dtype == DTYPE_I32   ? GEMM_BYTES_SUMS
+                : y->dtype == DTYPE_F32 ? GEMM_BYTES_FLOATS
+                                        : GEMM_BYTES_BYTES,
+        .add = add,
+        .b_zero = zeros,
+        .low = bytes_low(y),
+        .zero = y_zero == NULL ? 0 : (int32_t)number_integer(y_zero, 0)};
+    if (places->w_scale > 0) {
+        bytes_scales(c->channels_out, scale_of(exec->x[places->x_scale]),
+                     exec->x[places->w_scale], bytes_input(exec, places->y_scale),
+                     scales);
+        tail->scale = scales;
     }
-    gemm_i16(made, memo->windows, k, weights + group * made * memo->lda, memo->lda,
-             windows, sums, memo->windows);
-    for (int64_t c = 0; c < made; c++) {
-        store(exec, places, group * made + c, sums + c * memo->windows, memo->windows,
-              (item * w->dims[0] + group * made + c) * memo->windows);
+    if (bias != NULL) { /* which has no slack of its own */
+        float *copy = (float *)(void *)(scratch + memo->bias_at);
+        memcpy(copy, bias->data, (size_t)c->channels_out * sizeof(*copy));
+        memset(copy + c->channels_out, 0, GEMM_BYTES_SLACK * sizeof(*copy));
+        tail->bias = copy;
     }
 }
 
@@ -259,24 +310,30 @@ static enum status run(struct exec *exec, struct error *err) {
     const struct places *places = exec->node->op->param;
     const struct conv_state *state = exec->node->state;
     const struct conv_memo *memo = exec->memo;
-    const struct tensor *w = exec->x[places->w];
-    int64_t k = (int64_t)tensor_count(w) / w->dims[0];
-    int16_t *weights =
-        (int16_t *)(void *)((unsigned char *)exec->scratch + memo->weights_at);
+    const struct conv_bytes *c = &memo->conv;
+    unsigned char *scratch = exec->scratch;
+    int32_t *zeros = (int32_t *)(void *)(scratch + memo->zeros_at);
+    const int32_t *lost = packed_zeros(c, bytes_input(exec, places->w_zero), zeros);
+    const int32_t x_zero = bytes_left_zero(bytes_input(exec, places->x_zero), 0, c->flip);
+    const void *packed = state->packed;
+    struct gemm_bytes_tail tail;
+    struct tensor *y = exec->y[0];
     (void)err; /* cannot fail */
-    for (int64_t i = 0; i < w->dims[0]; i++) {
-        bytes_widen(w, i * k, k, 1, zero_of(exec, places->w_zero, i),
-                    weights + i * memo->lda);
-        if (memo->lda > k) {
-            weights[i * memo->lda + k] = 0;
-        }
+    if (packed == NULL) {
+        packed = scratch + memo->packed_at;
+        conv_bytes_pack(c, exec->x[places->w]->data, lost, scratch + memo->packed_at,
+                        scratch + memo->kernel_at);
     }
-    for (int64_t i = 0; memo->windows > 0 && i < exec->x[0]->dims[0] * state->groups;
-         i++) {
-        run_group(exec, i / state->groups, i % state->groups, weights);
+    fill_tail(exec, packed, conv_bytes_is_depthwise(c) ? NULL : lost, &tail);
+    conv_bytes_run(c, exec->x[0]->dims[0], exec->x[0]->data, (uint8_t)x_zero, packed,
+                   &tail, y->data, scratch + memo->kernel_at);
+    if (exec->node->act.kind != ACT_NONE) {
+        act_run(&exec->node->act, (int64_t)tensor_count(y), y->data, y->data);
     }
     return STATUS_OK;
 }
+
+/* ---- operators -------------------------------------------------------------------- */
 
 static const struct places plain = {.w = 1, .x_zero = 2, .w_zero = 3};
 static const struct places scaled = {.x_scale = 1,
@@ -286,9 +343,9 @@ static const struct places scaled = {.x_scale = 1,
                                      .w_zero = 5,
                                      .y_scale = 6,
                                      .y_zero = 7,
-                                     .bias = 8};
-
-#define TYPES_8 (TYPE_BIT(DTYPE_U8) | TYPE_BIT(DTYPE_I8))
+                                     .sum_bias = 8};
+static const struct places to_float = {
+    .w = 1, .x_scale = 2, .w_scale = 3, .x_zero = 4, .w_zero = 5, .bias = 6};
 
 static const struct op ops[] = {
     {
@@ -301,6 +358,7 @@ static const struct op ops[] = {
         .memo_size = sizeof(struct conv_memo),
         .param = &plain,
         .prepare = prepare,
+        .pack = pack,
         .shape = shape,
         .run = run,
     },
@@ -314,6 +372,24 @@ static const struct op ops[] = {
         .memo_size = sizeof(struct conv_memo),
         .param = &scaled,
         .prepare = prepare,
+        .pack = pack,
+        .shape = shape,
+        .run = run,
+    },
+    {
+        /* x, w, x_scale, w_scale, x_zero, w_zero, bias: as MatMulIntegerToFloat. */
+        .domain = "millrace",
+        .name = "ConvIntegerToFloat",
+        .since = 1,
+        .inputs_min = 4,
+        .inputs_max = 7,
+        .flags = OP_FUSES_ACTIVATION,
+        .types = {TYPES_8, TYPES_8, TYPES_F32, TYPES_F32, TYPES_8, TYPES_8 | TYPES_F32},
+        .output_dtype = DTYPE_F32,
+        .memo_size = sizeof(struct conv_memo),
+        .param = &to_float,
+        .prepare = prepare,
+        .pack = pack,
         .shape = shape,
         .run = run,
     },

@@ -32,6 +32,9 @@ const struct act *clip_act(const struct node *node);
  * are best left with channels first.  (conv.c) */
 bool conv_reads_first(const struct graph *graph, const struct node *conv);
 
+/* The same of one of bytes.  (conv_integer.c) */
+bool conv_integer_reads_first(const struct node *conv, const struct tensor *w);
+
 /* True where a ConvTranspose can hold its images with channels last: one group and
  * constant weights.  (conv_transpose.c) */
 bool conv_transpose_turns(const struct graph *graph, const struct node *node);

@@ -8,6 +8,7 @@
 
 #include "base/small_float.h"
 #include "engine/kernels/bytes.h"
+#include "engine/kernels/quantize.h"
 #include "engine/onnx_tensor.h"
 #include "engine/ops/bytes.h"
 #include "engine/ops/number.h"
