@@ -124,6 +124,83 @@ START_TEST(a_result_that_spreads_over_its_residual_is_added_as_before) {
 }
 END_TEST
 
+/* Weights of bytes, and a number that stands alone. */
+static void put_bytes(const char *name, const int64_t *dims, int rank) {
+    int8_t values[CHANNELS * CHANNELS * 9];
+    size_t count = 1;
+    for (int i = 0; i < rank; i++) {
+        count *= (size_t)dims[i];
+    }
+    ck_assert(count <= ARRAY_COUNT(values));
+    for (size_t i = 0; i < count; i++) {
+        values[i] = (int8_t)((i * 37 + 11) % 251 - 125);
+    }
+    put_weight(&graph, name, DTYPE_I8, dims, rank, values, count);
+}
+
+static void put_scalars(void) {
+    const float x_scale = 1.0F / 255, w_scale = 0.004F, y_scale = 0.02F;
+    const uint8_t zero = 7;
+    const int8_t none = 0;
+    put_weight(&graph, "xs", DTYPE_F32, NULL, 0, &x_scale, sizeof(x_scale));
+    put_weight(&graph, "ws", DTYPE_F32, NULL, 0, &w_scale, sizeof(w_scale));
+    put_weight(&graph, "ys", DTYPE_F32, NULL, 0, &y_scale, sizeof(y_scale));
+    put_weight(&graph, "zero", DTYPE_U8, NULL, 0, &zero, 1);
+    put_weight(&graph, "none", DTYPE_I8, NULL, 0, &none, 1);
+}
+
+static void put_inputs(struct bytes *node, const char *op, const char *const *inputs,
+                       size_t count, const char *y) {
+    for (size_t i = 0; i < count; i++) {
+        put_text(node, 1, inputs[i]);
+    }
+    put_text(node, 2, y);
+    put_text(node, 4, op);
+}
+
+/* y = QLinearConv(x) of `groups`. */
+static void put_q_conv(const char *x, const char *x_scale, const char *w, int64_t groups,
+                       const char *y) {
+    const char *const inputs[] = {x, x_scale, "zero", w, "ws", "none", "ys", "zero"};
+    struct bytes node = {.size = 0}, attr = {.size = 0};
+    put_inputs(&node, "QLinearConv", inputs, ARRAY_COUNT(inputs), y);
+    put_text(&attr, 1, "group");
+    put_int(&attr, 3, groups);
+    put_int(&attr, 20, 2);
+    put_message(&node, 5, &attr);
+    put_message(&graph, 1, &node);
+}
+
+static void put_convert(const char *op, const char *x, const char *scale, const char *y) {
+    const char *const inputs[] = {x, scale, "zero"};
+    struct bytes node = {.size = 0};
+    put_inputs(&node, op, inputs, ARRAY_COUNT(inputs), y);
+    put_message(&graph, 1, &node);
+}
+
+/* An image becomes bytes and is convolved, also each channel for itself; nothing is
+ * turned but the result, and not a bit changes. */
+START_TEST(convolutions_of_bytes_are_turned_once) {
+    static const int64_t first[] = {CHANNELS, 3, 3, 3}, one[] = {CHANNELS, 1, 3, 3};
+    static const int64_t square[] = {CHANNELS, CHANNELS, 1, 1};
+    graph.size = 0;
+    put_scalars();
+    put_bytes("first", first, 4);
+    put_bytes("one", one, 4);
+    put_bytes("point", square, 4);
+    put_convert("QuantizeLinear", "x", "xs", "q");
+    put_q_conv("q", "xs", "first", 1, "c");
+    put_q_conv("c", "ys", "one", CHANNELS, "d");
+    put_convert("DequantizeLinear", "d", "ys", "floats");
+    put_node(&graph, "Relu", "floats", NULL, "r");
+    put_convert("QuantizeLinear", "r", "ys", "again");
+    put_q_conv("again", "ys", "point", 1, "p");
+    put_convert("DequantizeLinear", "p", "ys", "y");
+    const struct model *fused = check_images(4, 4);
+    ck_assert_int_eq(count_of_type(fused, "Transpose"), 1);
+}
+END_TEST
+
 /* Whoever reads channels first gets them so, beside those who do not. */
 START_TEST(operators_that_know_one_layout_get_it) {
     static const int64_t shape[] = {4};
@@ -419,6 +496,7 @@ int main(void) {
         tiles_of_three_by_three_are_added_to_a_residual,
         a_residual_that_spreads_is_added_as_before,
         a_result_that_spreads_over_its_residual_is_added_as_before,
+        convolutions_of_bytes_are_turned_once,
         operators_that_know_one_layout_get_it,
         a_convolution_over_one_axis_sheds_the_axis_around_it,
         scales_and_shifts_go_into_what_makes_the_channels,

@@ -239,8 +239,7 @@ static enum status take_nodes(struct rewrite *r, struct error *err) {
 
 static bool has_convolution(const struct graph *graph) {
     for (int n = 0; n < graph->node_count; n++) {
-        const char *type = graph->nodes[n].type;
-        if (strcmp(type, "Conv") == 0 || strcmp(type, "ConvTranspose") == 0) {
+        if (channels_last_starts(&graph->nodes[n])) {
             return true;
         }
     }

@@ -50,6 +50,9 @@ int twin_axis(int axis, int rank);
 /* The perm of the Transpose that puts channels last (first). */
 void twin_perm(bool to_last, int rank, int64_t *perm);
 
+/* Whether it is a convolution, from which channels last come. */
+bool channels_last_starts(const struct node *node);
+
 /* Changes *node to compute its outputs' twins, where it can: *done tells. */
 MUST_CHECK enum status channels_last_rule(struct rewrite *r, struct node *node,
                                           bool *done, struct error *err);

@@ -1,8 +1,10 @@
 /* channels_last_rules.c - how operators compute images with channels last; see
  * channels_last.h.
  *
- *     start         Conv with constant weights: its input is turned where it must be
+ *     start         Conv, also of bytes, with constant weights: its input is turned where
+ *                   it must be
  *     follow        operators that know both layouts, told by node->layout
+ *     dynamic, one_scale   numbers that become bytes, and back
  *     elementwise   one layout is as good as another, if all operands have the same
  *     axis, reduce, permuted   the axes they name have other numbers
  *     unit          Squeeze and Unsqueeze of a spatial axis
@@ -43,23 +45,30 @@ static enum status own_inputs(struct rewrite *r, struct node *node, struct error
     return STATUS_OK;
 }
 
+/* The input that holds the weights of a convolution: of floats, or of bytes. */
+static int weights_of(const struct node *node) {
+    return strcmp(node->type, "QLinearConv") == 0 ? 3 : 1;
+}
+
 /* ---- start and follow ------------------------------------------------------------- */
 
 static enum status start(struct rewrite *r, struct node *node, bool *done,
                          struct error *err) {
-    const struct tensor *w = graph_constant(r->graph, node, 1);
+    const struct tensor *w = graph_constant(r->graph, node, weights_of(node));
+    const bool floats = w != NULL && w->dtype == DTYPE_F32;
     enum status status = own_inputs(r, node, err);
     int last = twin_of(r, node->inputs[0]);
-    if (status != STATUS_OK || w == NULL || w->dtype != DTYPE_F32 || w->rank < 3 ||
-        w->rank > 4) {
+    if (status != STATUS_OK || w == NULL || w->rank < 3 || w->rank > 4 ||
+        (!floats && w->dtype != DTYPE_U8 && w->dtype != DTYPE_I8)) {
         return status;
     }
     if (strcmp(node->type, "ConvTranspose") == 0 &&
         !conv_transpose_turns(r->graph, node)) {
         return STATUS_OK;
     }
-    if (last == VALUE_NONE && strcmp(node->type, "Conv") == 0 &&
-        conv_reads_first(r->graph, node)) {
+    if (last == VALUE_NONE &&
+        (floats ? strcmp(node->type, "Conv") == 0 && conv_reads_first(r->graph, node)
+                : conv_integer_reads_first(node, w))) {
         node->layout = NODE_TO_CHANNELS_LAST;
     } else {
         status = twin_make(r, node->inputs[0], w->rank, &last, err);
@@ -91,6 +100,36 @@ static enum status follow(struct rewrite *r, struct node *node, bool *done,
     node->layout = NODE_CHANNELS_LAST;
     *done = true;
     return twin_outputs(r, node, rank, err);
+}
+
+/* The image as bytes, its scale and its zero point: only the first is an image. */
+static enum status dynamic(struct rewrite *r, struct node *node, bool *done,
+                           struct error *err) {
+    struct node image = *node;
+    int rank;
+    const int last = first_twin(r, node, &rank);
+    int *outputs =
+        arena_alloc(&r->graph->arena, (size_t)node->output_count, sizeof(*outputs));
+    enum status status;
+    if (outputs == NULL) {
+        return no_memory(node, err);
+    }
+    if (last == VALUE_NONE || node->outputs[0] == VALUE_NONE) {
+        return STATUS_OK;
+    }
+    image.output_count = 1;
+    status = own_inputs(r, node, err);
+    if (status == STATUS_OK) {
+        status = twin_outputs(r, &image, rank, err);
+    }
+    if (status == STATUS_OK) {
+        memcpy(outputs, node->outputs, (size_t)node->output_count * sizeof(*outputs));
+        outputs[0] = image.outputs[0];
+        node->outputs = outputs;
+        node->inputs[0] = last;
+        *done = true;
+    }
+    return status;
 }
 
 /* ---- constants -------------------------------------------------------------------- */
@@ -186,6 +225,16 @@ static enum status elementwise(struct rewrite *r, struct node *node, bool *done,
     }
     *done = true;
     return status == STATUS_OK ? twin_outputs(r, node, rank, err) : status;
+}
+
+/* With one scale for the whole tensor, to bytes or back. */
+static enum status one_scale(struct rewrite *r, struct node *node, bool *done,
+                             struct error *err) {
+    const struct tensor *scale = graph_constant(r->graph, node, 1);
+    return scale != NULL && tensor_count(scale) == 1 &&
+                   attr_find(node, "block_size") == NULL
+               ? elementwise(r, node, done, err)
+               : STATUS_OK;
 }
 
 /* ---- attributes and inputs that name axes ----------------------------------------- */
@@ -422,12 +471,18 @@ static const struct {
 } rules[] = {
     {"Conv", start},
     {"ConvTranspose", start},
+    {"ConvInteger", start},
+    {"ConvIntegerToFloat", start},
+    {"QLinearConv", start},
     {"AveragePool", follow},
+    {"DynamicQuantizeLinear", dynamic},
     {"BatchNormalization", follow},
     {"GlobalAveragePool", follow},
     {"GlobalMaxPool", follow},
     {"LRN", follow},
     {"MaxPool", follow},
+    {"DequantizeLinear", one_scale},
+    {"QuantizeLinear", one_scale},
     {"Concat", axis},
     {"LogSoftmax", axis},
     {"Softmax", axis},
@@ -443,9 +498,20 @@ static const struct {
     {"Unsqueeze", unit},
 };
 
+bool channels_last_starts(const struct node *node) {
+    for (size_t i = 0; i < ARRAY_COUNT(rules); i++) {
+        if (strcmp(rules[i].type, node->type) == 0) {
+            return rules[i].rule == start;
+        }
+    }
+    return false;
+}
+
 enum status channels_last_rule(struct rewrite *r, struct node *node, bool *done,
                                struct error *err) {
-    if (node->op->domain != NULL || node->input_count != node->explicit_count) {
+    const bool ours =
+        node->op->domain == NULL || strcmp(node->op->domain, "millrace") == 0;
+    if (!ours || node->input_count != node->explicit_count) {
         return STATUS_OK;
     }
     for (size_t i = 0; i < ARRAY_COUNT(rules); i++) {

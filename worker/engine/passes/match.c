@@ -91,6 +91,7 @@ enum status match_become(struct graph *graph, struct node *node, const char *typ
     memcpy(node->inputs, inputs, (size_t)input_count * sizeof(*inputs));
     node->outputs[0] = output;
     node->op = op_find(NULL, type, opset);
+    node->op = node->op != NULL ? node->op : op_find("millrace", type, opset);
     assert(node->op != NULL);
     node->type = type;
     node->opset = opset;

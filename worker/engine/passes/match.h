@@ -35,7 +35,8 @@ struct node *match_either(struct graph *graph, const struct node *node, const ch
  * -1 where it names another number of them, or not by a constant. */
 int match_axis(const struct graph *graph, struct node *node, int rank);
 
-/* `node` becomes `type` as of `opset`, with these inputs and attributes. */
+/* `node` becomes `type`, ONNX's or our own, as of `opset`, with these inputs and
+ * attributes. */
 MUST_CHECK enum status match_become(struct graph *graph, struct node *node,
                                     const char *type, int64_t opset, const int *inputs,
                                     int input_count, const struct attr *attrs,

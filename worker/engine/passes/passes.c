@@ -6,6 +6,7 @@
 static const struct pass table[] = {
     {"drop_identity", pass_drop_identity},
     {"quantized", pass_quantized},
+    {"fuse_integer_product", pass_fuse_integer_product},
     {"merge_transpose", pass_merge_transpose},
     {"shape_of_transpose", pass_shape_of_transpose},
     {"conv_1d", pass_conv_1d},

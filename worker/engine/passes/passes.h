@@ -28,6 +28,7 @@ MUST_CHECK enum status passes_apply(struct graph *graph, unsigned wanted,
 /* One file each. */
 enum status pass_drop_identity(struct graph *graph, struct error *err);
 enum status pass_quantized(struct graph *graph, struct error *err);
+enum status pass_fuse_integer_product(struct graph *graph, struct error *err);
 enum status pass_merge_transpose(struct graph *graph, struct error *err);
 enum status pass_shape_of_transpose(struct graph *graph, struct error *err);
 enum status pass_conv_1d(struct graph *graph, struct error *err);
