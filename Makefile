@@ -120,9 +120,12 @@ $(BUILD)/worker/engine/kernels/%_avx512.o: CFLAGS += $(AVX512_FLAGS) -mfma -mf16
 $(BUILD)/worker/engine/kernels/%_vbmi.o: CFLAGS += -mavx512f -mavx512bw -mavx512vbmi
 $(BUILD)/worker/engine/kernels/%_vnni.o: CFLAGS += $(AVX512_FLAGS) -mfma -mf16c \
   $(if $(filter simde,$(SAN)),,-mavx512vnni)
+$(BUILD)/worker/engine/kernels/%_amx.o: CFLAGS += $(AVX512_FLAGS) -mfma -mf16c \
+  $(if $(filter simde,$(SAN)),,-mavx512vnni -mamx-tile -mamx-int8)
 endif
 # clang takes minutes to optimise these with the sanitizers in them.
-$(BUILD)/worker/engine/kernels/%_avx512.o $(BUILD)/worker/engine/kernels/%_vnni.o: \
+$(BUILD)/worker/engine/kernels/%_avx512.o $(BUILD)/worker/engine/kernels/%_vnni.o \
+  $(BUILD)/worker/engine/kernels/%_amx.o: \
   OPTIMISE_KERNELS := $(if $(filter fuzz,$(SAN)),-O0,$(OPTIMISE_KERNELS))
 $(call objects,$(call sources,engine/kernels)): CFLAGS += $(OPTIMISE_KERNELS)
 # Loops over other types than float32 stand in the operators themselves.

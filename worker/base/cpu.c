@@ -2,7 +2,10 @@
 #include "base/cpu.h"
 
 #include <sched.h>
+#include <stdbool.h>
 #include <stddef.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 #if defined(__x86_64__)
 #include <xmmintrin.h>
 #endif
@@ -10,12 +13,21 @@
 #include "base/compiler.h"
 
 static const char *const level_names[] = {
-    [CPU_PORTABLE] = "portable",
-    [CPU_AVX2] = "avx2",
-    [CPU_AVX512] = "avx512",
-    [CPU_VNNI] = "vnni",
+    [CPU_PORTABLE] = "portable", [CPU_AVX2] = "avx2", [CPU_AVX512] = "avx512",
+    [CPU_VNNI] = "vnni",         [CPU_AMX] = "amx",
 };
 _Static_assert(ARRAY_COUNT(level_names) == CPU_LEVEL_COUNT, "every level has a name");
+
+#if defined(__x86_64__)
+/* Linux gives tiles, which are much to save, to processes that ask for them. */
+static bool tiles_allowed(void) {
+    enum {
+        REQUEST = 0x1023,
+        TILE_DATA = 18
+    }; /* ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA */
+    return syscall(SYS_arch_prctl, REQUEST, TILE_DATA) == 0;
+}
+#endif
 
 static enum cpu_level detect(void) {
 #if defined(__x86_64__)
@@ -30,7 +42,10 @@ static enum cpu_level detect(void) {
         !__builtin_cpu_supports("avx512dq") || !__builtin_cpu_supports("avx512vl")) {
         return CPU_AVX2;
     }
-    return __builtin_cpu_supports("avx512vnni") ? CPU_VNNI : CPU_AVX512;
+    if (!__builtin_cpu_supports("avx512vnni")) {
+        return CPU_AVX512;
+    }
+    return __builtin_cpu_supports("amx-int8") && tiles_allowed() ? CPU_AMX : CPU_VNNI;
 #else
     return CPU_PORTABLE;
 #endif

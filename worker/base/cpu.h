@@ -10,14 +10,15 @@ enum cpu_level {
     CPU_AVX2,     /* x86-64 with AVX2, FMA and F16C */
     CPU_AVX512,   /* and AVX-512 F, BW, DQ, VL */
     CPU_VNNI,     /* and AVX-512 VNNI: products of bytes */
+    CPU_AMX,      /* and AMX: products of tiles of bytes */
     CPU_LEVEL_COUNT
 };
 
 /* The best level of this processor and operating system, lowered by the variable
- * MILLRACE_CPU (portable, avx2, avx512 or vnni) where it is set, for tests. */
+ * MILLRACE_CPU (portable, avx2, avx512, vnni or amx) where it is set, for tests. */
 enum cpu_level cpu_level(void);
 
-/* "portable", "avx2", "avx512", "vnni". */
+/* "portable", "avx2", "avx512", "vnni", "amx". */
 const char *cpu_level_name(enum cpu_level level);
 
 /* From here on this thread's floating-point results that are too small for a normal

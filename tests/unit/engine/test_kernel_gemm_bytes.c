@@ -142,6 +142,19 @@ START_TEST(product_is_exact_of_any_shape) {
 }
 END_TEST
 
+/* k that fills the tiles of a matrix unit, with every number of rows and columns that
+ * leaves some of a tile empty. */
+START_TEST(tiles_are_filled_or_not) {
+    for (int i = 0; i < 150; i++) {
+        struct shape s = shape_random();
+        s.m = number_between(1, 70);
+        s.k = 64 * number_between(1, 4);
+        s.lda = s.k + number_between(0, 3);
+        check(&s, i % 3);
+    }
+}
+END_TEST
+
 START_TEST(many_rows_are_cut_in_blocks) {
     struct shape s = {.m = 230, .n = 33, .k = 2049, .lda = 2112, .ldc = 33};
     check(&s, GEMM_BYTES_SUMS);
@@ -192,7 +205,8 @@ END_TEST
 
 int main(void) {
     const TTest *const tests[] = {
-        product_is_exact_of_any_shape,  many_rows_are_cut_in_blocks, sums_wrap_around,
+        product_is_exact_of_any_shape,  tiles_are_filled_or_not,
+        many_rows_are_cut_in_blocks,    sums_wrap_around,
         rows_are_copied_for_the_kernel, size_beyond_memory_is_told,
     };
     return suite_run_kernels("engine kernels: gemm_bytes", tests, ARRAY_COUNT(tests));

@@ -35,9 +35,27 @@ START_TEST(floats_become_bytes) {
 }
 END_TEST
 
+START_TEST(range_is_that_of_all_numbers_and_zero) {
+    FOR_EACH_LEVEL(level) {
+        for (int64_t count = 0; count < COUNT_MAX; count++) {
+            float *x = floats_random(count), low = 7, high = 7, least = 0, most = 0;
+            const float shift = (float)(count % 3 - 1);
+            for (int64_t i = 0; i < count; i++) {
+                x[i] = i % 11 == 5 ? NAN : x[i] + shift;
+                least = x[i] < least ? x[i] : least;
+                most = x[i] > most ? x[i] : most;
+            }
+            quantize_range(count, x, &low, &high);
+            ck_assert(low == least && high == most);
+        }
+    }
+}
+END_TEST
+
 int main(void) {
     const TTest *const tests[] = {
         floats_become_bytes,
+        range_is_that_of_all_numbers_and_zero,
     };
     return suite_run_kernels("engine kernels: quantize", tests, ARRAY_COUNT(tests));
 }

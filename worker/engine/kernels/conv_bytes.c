@@ -213,26 +213,33 @@ static void gather_row(const struct conv_bytes *c, const uint8_t *row, int64_t p
     }
 }
 
-/* The windows [first, first + rows) of one group. */
+/* The windows [first, first + rows) of one group.  Behind their bytes anything may be:
+ * the kernel multiplies it by zeros. */
 static void gather(struct view *v, const struct conv_bytes_image *i, int64_t group,
                    int64_t first, int64_t rows, int64_t row_size, uint8_t *to) {
     const struct conv_bytes *c = v->c;
     const struct conv_bytes_axis *a = &c->axis[c->axes - 1];
-    const int64_t channels = c->channels_in / c->groups, k = group_k(c);
-    int64_t seen = -1;
-    for (int64_t p = first; p < first + rows; p++, to += row_size) {
-        const int64_t place = p % a->out * a->stride - a->pad;
-        if (p / a->out != seen) {
-            seen = p / a->out;
-            look(v, seen);
-        }
+    const int64_t channels = c->channels_in / c->groups, piece = a->kernel * channels;
+    const bool whole = a->dilation == 1 && c->groups == 1;
+    int64_t line = first / a->out, column = first % a->out;
+    look(v, line);
+    for (int64_t p = 0; p < rows; p++, to += row_size) {
+        const int64_t place = column * a->stride - a->pad;
+        const bool inside = whole && place >= 0 && place + a->kernel <= a->in;
         for (int64_t t = 0; t < v->outer; t++) {
             const uint8_t *row =
                 v->taps[t] < 0 ? NULL
                                : i->x + v->taps[t] * c->channels_in + group * channels;
-            gather_row(c, row, place, channels, i->x_zero, to + t * a->kernel * channels);
+            if (inside && row != NULL) {
+                copy_bytes(to + t * piece, row + place * channels, piece);
+            } else {
+                gather_row(c, row, place, channels, i->x_zero, to + t * piece);
+            }
         }
-        memset(to + k, 0, (size_t)(row_size - k));
+        if (++column == a->out && p + 1 < rows) {
+            column = 0;
+            look(v, ++line);
+        }
     }
 }
 

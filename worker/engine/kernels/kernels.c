@@ -9,9 +9,8 @@
 static const struct kernels *const tables[] = {
     [CPU_PORTABLE] = &kernels_portable,
 #if defined(__x86_64__)
-    [CPU_AVX2] = &kernels_avx2,
-    [CPU_AVX512] = &kernels_avx512,
-    [CPU_VNNI] = &kernels_vnni,
+    [CPU_AVX2] = &kernels_avx2,         [CPU_AVX512] = &kernels_avx512,
+    [CPU_VNNI] = &kernels_vnni,         [CPU_AMX] = &kernels_amx,
 #endif
 };
 #if defined(__x86_64__)

@@ -278,6 +278,7 @@ struct kernels {
     void (*bytes_average[2])(int64_t count, const int32_t *sums, int32_t bias,
                              float scale, float zero, uint8_t *y);
     float (*sum)(int64_t count, const float *x);
+    void (*range)(int64_t count, const float *x, float *low, float *high);
     float (*max)(int64_t count, const float *x);
 };
 
@@ -291,8 +292,9 @@ const struct act *act_clamps(const struct act *act, float *floor, float *ceil);
 /* Beside the levels, of x86: for processors with AVX-512 VBMI. */
 void bytes_table_vbmi(const uint8_t *table, int64_t count, const uint8_t *x, uint8_t *y);
 
-extern const struct kernels kernels_portable, kernels_avx2, kernels_avx512, kernels_vnni;
-extern const struct kernels_bytes kernels_bytes_vnni;
+extern const struct kernels kernels_portable, kernels_avx2, kernels_avx512, kernels_vnni,
+    kernels_amx;
+extern const struct kernels_bytes kernels_bytes_vnni, kernels_bytes_amx;
 
 /* The table of cpu_level(), or the one of the last kernels_select. */
 const struct kernels *kernels_current(void);

@@ -40,4 +40,12 @@
 #define LEVEL_BYTES (&kernels_bytes_vnni)
 #include "engine/kernels/level.inc"
 
+#undef KERNELS
+#undef LEVEL
+#undef LEVEL_BYTES
+#define KERNELS kernels_amx
+#define LEVEL CPU_AMX
+#define LEVEL_BYTES (&kernels_bytes_amx)
+#include "engine/kernels/level.inc"
+
 #endif

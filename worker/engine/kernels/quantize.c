@@ -7,3 +7,7 @@ void quantize_f32(int64_t count, const float *x, float scale, float zero, int lo
                   uint8_t *y) {
     kernels_current()->quantize_f32(count, x, scale, zero, (float)low, y);
 }
+
+void quantize_range(int64_t count, const float *x, float *low, float *high) {
+    kernels_current()->range(count, x, low, high);
+}

@@ -13,4 +13,8 @@
 void quantize_f32(int64_t count, const float *x, float scale, float zero, int low,
                   uint8_t *y);
 
+/* The range that dynamic quantisation spreads over bytes: the least and the highest of x
+ * and 0; NaNs do not count. */
+void quantize_range(int64_t count, const float *x, float *low, float *high);
+
 #endif

@@ -42,11 +42,23 @@ int32_t bytes_left_zero(const struct tensor *zero, int64_t line, uint8_t flip) {
 
 bool bytes_right_zeros(const struct tensor *zero, int64_t lines, uint8_t flip,
                        int32_t *zeros) {
-    const bool one = zero == NULL || tensor_count(zero) == 1;
+    const int64_t step = zero == NULL || tensor_count(zero) == 1 ? 0 : 1;
     int32_t any = 0;
-    for (int64_t i = 0; i < lines; i++) {
-        zeros[i] = (one && i > 0 ? zeros[0] : number_at(zero, i) - flip);
-        any |= zeros[i];
+    if (zero == NULL) {
+        any = -(int32_t)flip;
+        for (int64_t i = 0; i < lines; i++) {
+            zeros[i] = any;
+        }
+    } else if (zero->dtype == DTYPE_I8) {
+        for (int64_t i = 0; i < lines; i++) {
+            zeros[i] = ((const int8_t *)zero->data)[i * step] - flip;
+            any |= zeros[i];
+        }
+    } else {
+        for (int64_t i = 0; i < lines; i++) {
+            zeros[i] = ((const uint8_t *)zero->data)[i * step] - flip;
+            any |= zeros[i];
+        }
     }
     memset(zeros + lines, 0, GEMM_BYTES_SLACK * sizeof(*zeros));
     return any != 0;

@@ -43,8 +43,8 @@ bool bytes_fits(const struct tensor *x, int64_t lines);
 /* The zero point of line `line`, of bytes ^ flip on the left side; NULL stands for 0. */
 int32_t bytes_left_zero(const struct tensor *zero, int64_t line, uint8_t flip);
 
-/* zeros[i] of `lines` columns on the right side; false where all are 0.  Behind them
- * GEMM_BYTES_SLACK zeros. */
+/* zeros[i] of `lines` columns on the right side, of bytes; false where all are 0.  Behind
+ * them GEMM_BYTES_SLACK zeros. */
 bool bytes_right_zeros(const struct tensor *zero, int64_t lines, uint8_t flip,
                        int32_t *zeros);
 

@@ -274,10 +274,7 @@ static enum status dynamic_run(struct exec *exec, struct error *err) {
     float low = 0, high = 0, scale;
     double zero;
     (void)err; /* cannot fail */
-    for (size_t i = 0; i < count; i++) {
-        low = x[i] < low ? x[i] : low;
-        high = x[i] > high ? x[i] : high;
-    }
+    quantize_range((int64_t)count, x, &low, &high);
     scale = (high - low) / 255;
     zero = scale == 0 ? 0 : nearbyint(saturate((double)(-low / scale), range));
     if (exec_wants(exec, 0)) { /* no range, no numbers but zeros: any scale will do */

@@ -79,12 +79,17 @@ static enum status start(struct rewrite *r, struct node *node, bool *done,
     return status == STATUS_OK ? twin_outputs(r, node, w->rank, err) : status;
 }
 
+static bool knows_bytes(const struct node *node) {
+    return strcmp(node->type, "MaxPool") == 0 || node->op->domain != NULL;
+}
+
 static enum status follow(struct rewrite *r, struct node *node, bool *done,
                           struct error *err) {
     int rank;
     const int last = first_twin(r, node, &rank);
     enum status status;
-    if (last == VALUE_NONE || r->graph->values[last].dtype != DTYPE_F32) {
+    if (last == VALUE_NONE ||
+        (r->graph->values[last].dtype != DTYPE_F32 && !knows_bytes(node))) {
         return STATUS_OK;
     }
     for (int i = 1; i < node->output_count; i++) {
@@ -477,6 +482,8 @@ static const struct {
     {"AveragePool", follow},
     {"DynamicQuantizeLinear", dynamic},
     {"BatchNormalization", follow},
+    {"ByteAveragePool", follow},
+    {"ByteGlobalAveragePool", follow},
     {"GlobalAveragePool", follow},
     {"GlobalMaxPool", follow},
     {"LRN", follow},
