@@ -79,8 +79,11 @@ static enum status start(struct rewrite *r, struct node *node, bool *done,
     return status == STATUS_OK ? twin_outputs(r, node, w->rank, err) : status;
 }
 
-static bool knows_bytes(const struct node *node) {
-    return strcmp(node->type, "MaxPool") == 0 || node->op->domain != NULL;
+/* Images of bytes are pooled in either layout, those of other types are not. */
+static bool knows(const struct node *node, enum dtype dtype) {
+    const bool bytes = dtype == DTYPE_U8 || dtype == DTYPE_I8;
+    return dtype == DTYPE_F32 ||
+           (bytes && (strcmp(node->type, "MaxPool") == 0 || node->op->domain != NULL));
 }
 
 static enum status follow(struct rewrite *r, struct node *node, bool *done,
@@ -88,8 +91,7 @@ static enum status follow(struct rewrite *r, struct node *node, bool *done,
     int rank;
     const int last = first_twin(r, node, &rank);
     enum status status;
-    if (last == VALUE_NONE ||
-        (r->graph->values[last].dtype != DTYPE_F32 && !knows_bytes(node))) {
+    if (last == VALUE_NONE || !knows(node, r->graph->values[last].dtype)) {
         return STATUS_OK;
     }
     for (int i = 1; i < node->output_count; i++) {
