@@ -131,6 +131,26 @@ static struct conv conv_random(enum layout x_layout, enum layout y_layout) {
     return v;
 }
 
+/* Groups of 2, 4 and 8 channels, more than a vector of them and less. */
+START_TEST(convolution_in_groups_of_a_few_channels) {
+    FOR_EACH_LEVEL(level) {
+        for (int round = 0; round < 90; round++) {
+            struct conv v = conv_random(LAYOUT_NHWC, LAYOUT_NHWC);
+            v.groups = number_between(2, 20);
+            v.channels_in = v.channels_out = v.groups * (INT64_C(2) << round % 3);
+            v.pool_2x2 = round % 7 == 0;
+            if (round % 2 == 0) {
+                v.kernel_w = 3;
+                v.stride_w = v.dilation_w = 1;
+                v.out_w = output_size(v.in_w, 3, 1, 1, v.pad_left + number_between(0, 3));
+            }
+            v.accumulate = conv_can_accumulate(&v) && number_between(0, 1) == 1;
+            check_conv(&v);
+        }
+    }
+}
+END_TEST
+
 static void check_many(enum layout x_layout, enum layout y_layout) {
     FOR_EACH_LEVEL(level) {
         for (int round = 0; round < 80; round++) {
@@ -413,12 +433,19 @@ END_TEST
 
 int main(void) {
     const TTest *const tests[] = {
-        convolution_from_nchw_to_nchw,        convolution_from_nchw_to_nhwc,
-        convolution_from_nhwc_to_nhwc,        three_by_three_of_stride_one,
-        one_by_one_to_any_number_of_channels, convolution_larger_than_its_blocks,
-        one_row_is_a_1d_convolution,          empty_batch_writes_nothing,
-        convolution_relu_and_pool_in_one,     image_has_the_same_bits_in_any_batch,
-        pooling_takes_every_window,           few_taps_with_pixels_innermost,
+        convolution_from_nchw_to_nchw,
+        convolution_from_nchw_to_nhwc,
+        convolution_in_groups_of_a_few_channels,
+        convolution_from_nhwc_to_nhwc,
+        three_by_three_of_stride_one,
+        one_by_one_to_any_number_of_channels,
+        convolution_larger_than_its_blocks,
+        one_row_is_a_1d_convolution,
+        empty_batch_writes_nothing,
+        convolution_relu_and_pool_in_one,
+        image_has_the_same_bits_in_any_batch,
+        pooling_takes_every_window,
+        few_taps_with_pixels_innermost,
         images_larger_than_a_piece,
     };
     return suite_run_kernels("engine kernels: conv and pool", tests, ARRAY_COUNT(tests));

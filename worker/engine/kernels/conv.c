@@ -58,12 +58,13 @@ static size_t bytes(size_t count) {
     return count > SIZE_MAX / sizeof(float) ? SIZE_MAX : count * sizeof(float);
 }
 
-/* Input channels, innermost, up to which tiles read the image itself: the windows of a
- * tile's pixels lie in the first cache.  Behind that rows are gathered. */
+/* Input channels of a group, innermost, up to which tiles read the image itself: the
+ * windows of a tile's pixels lie in the first cache.  Behind that rows are gathered. */
 #define DIRECT_CHANNELS_MAX 128
 
 static bool is_direct(const struct conv *conv) {
-    return (conv->x_layout == LAYOUT_NCHW || conv->channels_in <= DIRECT_CHANNELS_MAX) &&
+    return (conv->x_layout == LAYOUT_NCHW ||
+            conv->channels_in / conv->groups <= DIRECT_CHANNELS_MAX) &&
            conv_taps(conv) <= CONV_DIRECT_TAPS_MAX &&
            floats(conv->channels_in, conv_padded_h(conv), conv_padded_w(conv)) <=
                INT32_MAX;
@@ -101,6 +102,9 @@ static enum conv_way conv_way(const struct conv *conv) {
     if (depthwise) {
         return CONV_DEPTHWISE_NHWC;
     }
+    if (conv->x_layout == LAYOUT_NHWC && !conv->pool_2x2 && conv_grouped_suits(conv)) {
+        return CONV_GROUPED;
+    }
     if (is_winograd(conv)) {
         return CONV_WINOGRAD;
     }
@@ -123,8 +127,8 @@ bool conv_rows_are_image(const struct conv *conv) {
 bool conv_can_accumulate(const struct conv *conv) {
     const enum conv_way way = conv_way(conv);
     return !conv->pool_2x2 && conv->y_layout == LAYOUT_NHWC &&
-           (way == CONV_DIRECT || way == CONV_DOT || way == CONV_ROWS ||
-            way == CONV_WINOGRAD);
+           (way == CONV_DIRECT || way == CONV_DOT || way == CONV_GROUPED ||
+            way == CONV_ROWS || way == CONV_WINOGRAD);
 }
 
 size_t conv_pack_size(const struct conv *conv) {
@@ -148,6 +152,7 @@ size_t conv_pack_size(const struct conv *conv) {
         }
         return size;
     case CONV_DOT:
+    case CONV_GROUPED:
     case CONV_SHIFT:
     case CONV_DEPTHWISE_NCHW:
     case CONV_DEPTHWISE_NHWC:
@@ -169,6 +174,9 @@ void conv_pack(const struct conv *conv, const float *w, float *packed) {
         return;
     case CONV_DOT:
         conv_dot_pack(conv, w, packed);
+        return;
+    case CONV_GROUPED:
+        conv_grouped_pack(conv, w, packed);
         return;
     case CONV_WINOGRAD:
         conv_winograd_pack(conv, w, packed);
@@ -203,7 +211,7 @@ static bool clamps_alone(const struct conv *conv) {
 }
 
 static bool reads_padded(enum conv_way way) {
-    return way == CONV_DIRECT || way == CONV_DOT;
+    return way == CONV_DIRECT || way == CONV_DOT || way == CONV_GROUPED;
 }
 
 static struct conv_scratch scratch_of(const struct conv *conv) {
@@ -319,6 +327,10 @@ static void run_image(const struct conv *conv, enum conv_way way, const float *x
         return;
     case CONV_DOT:
         conv_dot_run(conv, x, packed, bias, y);
+        finish_image(conv, y);
+        return;
+    case CONV_GROUPED:
+        conv_grouped_run(conv, x, packed, bias, y);
         finish_image(conv, y);
         return;
     case CONV_COLUMNS:

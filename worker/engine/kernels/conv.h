@@ -17,9 +17,10 @@
  *     NCHW      NCHW       few taps: shifted rows of the image; depthwise; any groups:
  *                          im2col in cache-sized pieces + gemm
  *     NCHW      NHWC       direct, meant for few input channels; any groups are right
- *     NHWC      NHWC       3x3 of stride 1 by Winograd; depthwise; to few channels sums
- *                          along the window's; direct up to 128 input channels; else
- *                          rows gathered in cache-sized pieces + gemm
+ *     NHWC      NHWC       3x3 of stride 1 by Winograd; depthwise; groups of 2, 4 or
+ *                          8 channels; to few channels sums along the window's;
+ *                          direct up to 128 input channels; else rows gathered in
+ *                          cache-sized pieces + gemm
  *     NHWC      NCHW       not offered
  *
  * Depends on: engine/kernels/act.h.

@@ -1,7 +1,7 @@
 /* conv_impl.h - inside convolution: the ways to compute one, and what they share.
  *
- * conv.c chooses a way and lays out the scratch; conv_direct.c, conv_dot.c, conv_nchw.c,
- * conv_nhwc.c and conv_shift.c compute one image each.
+ * conv.c chooses a way and lays out the scratch; conv_direct.c, conv_dot.c,
+ * conv_grouped.c, conv_nchw.c, conv_nhwc.c and conv_shift.c compute one image each.
  *
  * Depends on: engine/kernels/conv.h.
  * Ownership, threads: as conv.h. */
@@ -14,6 +14,7 @@
 enum conv_way {
     CONV_DIRECT,         /* to NHWC: tiles read the image itself */
     CONV_DOT,            /* NHWC to few outputs: the image itself, channels as vectors */
+    CONV_GROUPED,        /* NHWC, groups of a few channels: the image itself */
     CONV_SHIFT,          /* NCHW, few taps: rows of the image, shifted and weighted */
     CONV_COLUMNS,        /* NCHW: weights times columns of pixels */
     CONV_ROWS,           /* to NHWC: rows of pixels times packed weights */
@@ -34,7 +35,8 @@ enum conv_way {
 
 /* Parts of the scratch, in floats; 0 where not needed. */
 struct conv_scratch {
-    size_t image;    /* x, padded (direct, dot) or turned to NHWC (rows, depthwise) */
+    size_t
+        image; /* x, padded (direct, dot, grouped) or turned to NHWC (rows, depthwise) */
     size_t piece;    /* columns or rows, or the image widened (depthwise) */
     size_t unpooled; /* y before pooling, where the way cannot pool itself */
 };
@@ -97,6 +99,13 @@ bool conv_dot_suits(int64_t outputs, int64_t taps);
 void conv_dot_pack(const struct conv *conv, const float *w, float *packed);
 void conv_dot_run(const struct conv *conv, const float *x, const float *packed,
                   const float *bias, float *y);
+
+/* CONV_GROUPED; weights are packed as [kernel_h, kernel_w, group, channels].  x is one
+ * image with its padding around it. */
+bool conv_grouped_suits(const struct conv *conv);
+void conv_grouped_pack(const struct conv *conv, const float *w, float *packed);
+void conv_grouped_run(const struct conv *conv, const float *x, const float *packed,
+                      const float *bias, float *y);
 
 /* y of one image x in x_layout with its padding around it, pooled where conv says so. */
 void conv_direct_run(const struct conv *conv, const float *x, const float *packed,

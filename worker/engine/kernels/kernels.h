@@ -131,6 +131,24 @@ struct conv_dot {
 
 #define CONV_DOT_OUTPUTS 4
 
+/* Rows of pixels in groups of a few channels, as many out as in, channels innermost. */
+struct conv_grouped {
+    int64_t channels, group; /* group: channels of one; divides every VL */
+    int64_t tap_rows, tap_columns;
+    const float *x;          /* the first tap of the first pixel */
+    int64_t x_row, x_column; /* between two taps' rows, columns */
+    int64_t x_step, x_pixel; /* between the x of two rows, columns of y */
+    const float *w;          /* [tap_rows, tap_columns, group, channels] */
+    const float *bias;       /* [channels] or NULL */
+    float floor, ceil;
+    float *y; /* [rows, columns, channels] */
+    int64_t y_row, y_pixel;
+    int64_t out_h, out_w;
+    bool accumulate;
+};
+
+#define CONV_GROUPED_MAX 8
+
 /* A run of output pixels of one row that use the same taps, one channel a group,
  * channels innermost. */
 struct conv_depthwise {
@@ -189,6 +207,7 @@ struct kernels {
     void (*conv_strip)(const struct conv_strip *s);
     void (*conv_shift)(const struct conv_shift *s);
     void (*conv_dot)(const struct conv_dot *d);
+    void (*conv_grouped)(const struct conv_grouped *g);
     /* y[i] += w * x[i * stride]. */
     void (*axpy)(int64_t count, float w, const float *x, int64_t stride, float *y);
     /* y[i] += w[i] * x[i]. */

@@ -23,6 +23,7 @@
 #include "engine/kernels/depthwise_bytes.inc"
 #include "engine/kernels/conv.inc"
 #include "engine/kernels/conv_dot.inc"
+#include "engine/kernels/conv_grouped.inc"
 #include "engine/kernels/winograd.inc"
 #include "engine/kernels/forest.inc"
 #include "engine/kernels/level_bytes.inc"

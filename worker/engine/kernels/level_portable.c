@@ -134,6 +134,31 @@ static void conv_dot(const struct conv_dot *d) {
     }
 }
 
+static float grouped_sum(const struct conv_grouped *g, const float *x, const float *w) {
+    float sum = 0.0F;
+    for (int64_t k = 0; k < g->tap_rows * g->tap_columns; k++) {
+        const float *tap =
+            x + k / g->tap_columns * g->x_row + k % g->tap_columns * g->x_column;
+        for (int64_t j = 0; j < g->group; j++, w += g->channels) {
+            sum += tap[j] * *w;
+        }
+    }
+    return sum;
+}
+
+static void conv_grouped(const struct conv_grouped *g) {
+    for (int64_t i = 0; i < g->out_h * g->out_w; i++) {
+        const float *x = g->x + i / g->out_w * g->x_step + i % g->out_w * g->x_pixel;
+        float *y = g->y + i / g->out_w * g->y_row + i % g->out_w * g->y_pixel;
+        for (int64_t c = 0; c < g->channels; c++) {
+            float sum = grouped_sum(g, x + c / g->group * g->group, g->w + c);
+            sum += g->bias != NULL ? g->bias[c] : 0.0F;
+            sum += g->accumulate ? y[c] : 0.0F;
+            y[c] = clamped(sum, g->floor, g->ceil);
+        }
+    }
+}
+
 static void conv_depthwise(const struct conv_depthwise *d) {
     for (int64_t i = 0; i < d->pixels * d->channels; i++) {
         const int64_t p = i / d->channels, c = i % d->channels;

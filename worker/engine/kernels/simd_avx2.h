@@ -165,6 +165,9 @@ ALWAYS_INLINE vi vi_load(const void *x) {
 ALWAYS_INLINE void vi_store(int32_t *y, vi x) {
     _mm256_storeu_si256((__m256i *)(void *)y, x);
 }
+ALWAYS_INLINE vf vf_pick(vf x, vi lane) {
+    return _mm256_permutevar8x32_ps(x, lane);
+}
 ALWAYS_INLINE void vi_store_n(int32_t *y, vi x, int64_t n) {
     vf_store_n((float *)(void *)y, _mm256_castsi256_ps(x), n);
 }

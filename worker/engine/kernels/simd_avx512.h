@@ -11,6 +11,7 @@
  *     vf_scale_normal(x, n)         the same where x and the result are normal numbers
  *     vf_split(x, e)                mantissa in [1, 2) and exponent of x > 0
  *     vf_transpose(t)               t[i] lane j becomes t[j] lane i
+ *     vf_pick(x, lane)              lane i of the result is lane lane[i] of x
  *     vi                            VL whole numbers of 32 bits
  *     vi_add_where_lt(i, n, a, b)   a < b ? i + n : i
  *     vi_where_nan(x, n, i)         n where x is NaN, else i
@@ -164,6 +165,9 @@ ALWAYS_INLINE vi vi_load(const void *x) {
 }
 ALWAYS_INLINE void vi_store(int32_t *y, vi x) {
     _mm512_storeu_si512((__m512i *)(void *)y, x);
+}
+ALWAYS_INLINE vf vf_pick(vf x, vi lane) {
+    return _mm512_permutexvar_ps(lane, x);
 }
 ALWAYS_INLINE void vi_store_n(int32_t *y, vi x, int64_t n) {
     _mm512_mask_storeu_ps((float *)(void *)y, vf_mask(n), _mm512_castsi512_ps(x));
