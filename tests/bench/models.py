@@ -22,6 +22,7 @@ import time
 from pathlib import Path
 
 import models_report
+import quantize
 from models_report import PEER, US
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -48,6 +49,12 @@ def row_dims(row):
 
 def integers_max(row):
     return 1 if row["integers_max"] == "-" else int(row["integers_max"])
+
+
+def in_8_bits(suite, mode):
+    """The same suite as `quantize` writes it; the names tell."""
+    return {f"{name}_{mode}": {**row, "name": f"{name}_{mode}", "base": name, "mode": mode}
+            for name, row in suite.items()}
 
 
 # ---- the peer -----------------------------------------------------------------------
@@ -221,8 +228,15 @@ def batches_of(arguments, row, session):
     return [batch for batch in arguments.batches if batch <= most]
 
 
+def model_path(row):
+    models = ROOT / "build/models"
+    if "mode" in row:
+        return str(quantize.quantized(models, row["base"], row["mode"]))
+    return str(models / row["name"] / "model.onnx")
+
+
 def measure_model(arguments, row, note):
-    path = str(ROOT / "build/models" / row["name"] / "model.onnx")
+    path = model_path(row)
     result = {"name": row["name"], "cells": []}
     batches = batches_of(arguments, row, peer_session(path, 1))
     if arguments.load:
@@ -247,6 +261,8 @@ def parse():
     parser = argparse.ArgumentParser(
         prog="models.sh", formatter_class=argparse.RawDescriptionHelpFormatter, description=__doc__)
     parser.add_argument("--models", help="A,B,...: these alone; 'light_*' stands for several")
+    parser.add_argument("--quantize", choices=quantize.MODES,
+                        help="in 8 bits, as onnxruntime.quantization writes them")
     parser.add_argument("--batches", type=numbers, default=[1, 16, 64], help="default 1,16,64")
     parser.add_argument("--threads", type=numbers, default=[1, 2], help="default 1,2")
     parser.add_argument("--seconds", type=float, default=0.4, help="of each run (default 0.4)")
@@ -329,6 +345,10 @@ def main():
     if arguments.list:
         print("\n".join(chosen(suite, arguments.models)))
         return 0
+    if arguments.quantize:
+        wanted = chosen(suite, arguments.models)
+        suite = in_8_bits({name: suite[name] for name in wanted}, arguments.quantize)
+        arguments.models = None
     file = Path(arguments.json)
     results = {}
     if (arguments.report or arguments.add) and file.exists():
