@@ -7,6 +7,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 #if defined(__x86_64__)
+#include <cpuid.h>
 #include <xmmintrin.h>
 #endif
 
@@ -19,13 +20,18 @@ static const char *const level_names[] = {
 _Static_assert(ARRAY_COUNT(level_names) == CPU_LEVEL_COUNT, "every level has a name");
 
 #if defined(__x86_64__)
-/* Linux gives tiles, which are much to save, to processes that ask for them. */
-static bool tiles_allowed(void) {
+/* Linux gives tiles, which are much to save, to processes that ask for them.  Not every
+ * compiler can ask for the feature by name. */
+static bool has_tiles(void) {
     enum {
-        REQUEST = 0x1023,
-        TILE_DATA = 18
-    }; /* ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA */
-    return syscall(SYS_arch_prctl, REQUEST, TILE_DATA) == 0;
+        LEAF = 7,
+        AMX_INT8 = 1 << 25, /* in EDX */
+        REQUEST = 0x1023,   /* ARCH_REQ_XCOMP_PERM */
+        TILE_DATA = 18,     /* XFEATURE_XTILEDATA */
+    };
+    unsigned a, b, c, d;
+    return __get_cpuid_count(LEAF, 0, &a, &b, &c, &d) != 0 && (d & AMX_INT8) != 0 &&
+           syscall(SYS_arch_prctl, REQUEST, TILE_DATA) == 0;
 }
 #endif
 
@@ -45,7 +51,7 @@ static enum cpu_level detect(void) {
     if (!__builtin_cpu_supports("avx512vnni")) {
         return CPU_AVX512;
     }
-    return __builtin_cpu_supports("amx-int8") && tiles_allowed() ? CPU_AMX : CPU_VNNI;
+    return has_tiles() ? CPU_AMX : CPU_VNNI;
 #else
     return CPU_PORTABLE;
 #endif
