@@ -15,7 +15,7 @@ is_known() {
 }
 is_done() { [ "$(seconds)" = 0.000000 ]; }
 
-WORKER_EXTRA="threads = 1; window_jobs = 512;"
+WORKER_EXTRA="threads = 1; window_jobs = 64;"
 start_broker text.{jobs:8,results:8,dead:1}
 write_config "$work/worker.conf" text
 start_worker 1 "$work/worker.conf"

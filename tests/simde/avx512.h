@@ -159,4 +159,45 @@ static inline __m512i simde_shim_widen(__m128i x) {
 #undef _mm512_cvtepu8_epi32
 #define _mm512_cvtepu8_epi32(x) simde_shim_widen(x)
 
+static inline __m512i simde_shim_pairs(__m512i a, __m512i b) {
+    int16_t x[32], y[32];
+    int32_t sums[16];
+    memcpy(x, &a, sizeof(x));
+    memcpy(y, &b, sizeof(y));
+    for (int i = 0; i < 16; i++) {
+        sums[i] = x[2 * i] * y[2 * i] + x[2 * i + 1] * y[2 * i + 1];
+    }
+    memcpy(&a, sums, sizeof(a));
+    return a;
+}
+#undef _mm512_madd_epi16 /* an alias of four arguments */
+#define _mm512_madd_epi16(a, b) simde_shim_pairs(a, b)
+
+static inline __m512 simde_shim_floats(__m512i x) {
+    int32_t from[16];
+    float all[16];
+    __m512 v;
+    memcpy(from, &x, sizeof(x));
+    for (int i = 0; i < 16; i++) {
+        all[i] = (float)from[i];
+    }
+    memcpy(&v, all, sizeof(v));
+    return v;
+}
+#define _mm512_cvtepi32_ps(x) simde_shim_floats(x)
+
+/* To the nearest, as _mm_cvtps_epi32 does for a quarter. */
+static inline __m512i simde_shim_nearest(__m512 x) {
+    __m128 quarters[4];
+    __m128i all[4];
+    __m512i v;
+    memcpy(quarters, &x, sizeof(x));
+    for (int i = 0; i < 4; i++) {
+        all[i] = _mm_cvtps_epi32(quarters[i]);
+    }
+    memcpy(&v, all, sizeof(v));
+    return v;
+}
+#define _mm512_cvtps_epi32(x) simde_shim_nearest(x)
+
 #endif

@@ -16,6 +16,12 @@
     for (int level = 0; level <= (int)cpu_level() && (kernels_select(level), true); \
          level++)
 
+/* Those whose loops over floats differ: the levels above have other ones over bytes. */
+#define FOR_EACH_FLOAT_LEVEL(level)                                              \
+    for (int level = 0; level <= (int)cpu_level() && level <= (int)CPU_AVX512 && \
+                        (kernels_select(level), true);                           \
+         level++)
+
 static uint64_t number_state = 42;
 
 /* Whole numbers in [low, high]. */

@@ -133,7 +133,7 @@ static struct conv conv_random(enum layout x_layout, enum layout y_layout) {
 
 /* Groups of 2, 4 and 8 channels, more than a vector of them and less. */
 START_TEST(convolution_in_groups_of_a_few_channels) {
-    FOR_EACH_LEVEL(level) {
+    FOR_EACH_FLOAT_LEVEL(level) {
         for (int round = 0; round < 90; round++) {
             struct conv v = conv_random(LAYOUT_NHWC, LAYOUT_NHWC);
             v.groups = number_between(2, 20);
@@ -152,7 +152,7 @@ START_TEST(convolution_in_groups_of_a_few_channels) {
 END_TEST
 
 static void check_many(enum layout x_layout, enum layout y_layout) {
-    FOR_EACH_LEVEL(level) {
+    FOR_EACH_FLOAT_LEVEL(level) {
         for (int round = 0; round < 80; round++) {
             const struct conv v = conv_random(x_layout, y_layout);
             check_conv(&v);
@@ -177,7 +177,7 @@ END_TEST
 
 /* As ONNX's 1-D convolutions are computed. */
 START_TEST(one_row_is_a_1d_convolution) {
-    FOR_EACH_LEVEL(level) {
+    FOR_EACH_FLOAT_LEVEL(level) {
         for (int round = 0; round < 60; round++) {
             const enum layout x_layout = (enum layout)(round % 2);
             struct conv v =
@@ -225,7 +225,7 @@ static struct conv conv_square(int64_t inputs, int64_t outputs, int64_t side,
 
 /* Tiles of both sizes, cut at the edges, over several images and pieces. */
 START_TEST(three_by_three_of_stride_one) {
-    FOR_EACH_LEVEL(level) {
+    FOR_EACH_FLOAT_LEVEL(level) {
         for (int round = 0; round < 24; round++) {
             struct conv v = conv_square(number_between(16, 50), number_between(16, 50),
                                         number_between(3, 20), 3, number_between(0, 2));
@@ -248,7 +248,7 @@ END_TEST
 
 /* Rows of any width, tiles of any number of outputs. */
 START_TEST(few_taps_with_pixels_innermost) {
-    FOR_EACH_LEVEL(level) {
+    FOR_EACH_FLOAT_LEVEL(level) {
         for (int64_t outputs = 1; outputs <= 34; outputs++) {
             struct conv v = conv_square(number_between(1, 8), outputs, 6, 3, 1);
             v.in_w = number_between(3, 75);
@@ -265,7 +265,7 @@ END_TEST
 
 /* Several blocks of taps and several pieces of pixels. */
 START_TEST(one_by_one_to_any_number_of_channels) {
-    FOR_EACH_LEVEL(level) {
+    FOR_EACH_FLOAT_LEVEL(level) {
         for (int64_t outputs = 1; outputs <= 18; outputs++) {
             struct conv v = conv_square(8, outputs, 9, 1, 0);
             v.x_layout = v.y_layout = outputs % 5 == 0 ? LAYOUT_NCHW : LAYOUT_NHWC;
@@ -276,7 +276,7 @@ START_TEST(one_by_one_to_any_number_of_channels) {
 END_TEST
 
 START_TEST(convolution_larger_than_its_blocks) {
-    FOR_EACH_LEVEL(level) {
+    FOR_EACH_FLOAT_LEVEL(level) {
         for (int layouts = 0; layouts < 3; layouts++) {
             struct conv v = conv_square(70, 33, 16, 3, 1);
             v.x_layout = layouts == 2 ? LAYOUT_NHWC : LAYOUT_NCHW;
@@ -291,7 +291,7 @@ END_TEST
 
 /* Rows of the image, or parts of the only one, in pieces: all outputs of each. */
 START_TEST(images_larger_than_a_piece) {
-    FOR_EACH_LEVEL(level) {
+    FOR_EACH_FLOAT_LEVEL(level) {
         for (int round = 0; round < 8; round++) {
             struct conv v = conv_square(40, number_between(33, 36), 31, 2, 1);
             v.x_layout = v.y_layout = LAYOUT_NHWC;
@@ -319,7 +319,7 @@ END_TEST
 
 /* The shape of a digits network's first layer, in one call. */
 START_TEST(convolution_relu_and_pool_in_one) {
-    FOR_EACH_LEVEL(level) {
+    FOR_EACH_FLOAT_LEVEL(level) {
         struct conv v = conv_square(1, 32, 28, 3, 0);
         v.y_layout = LAYOUT_NHWC;
         v.act.kind = ACT_RELU;
@@ -331,7 +331,7 @@ START_TEST(convolution_relu_and_pool_in_one) {
 END_TEST
 
 START_TEST(image_has_the_same_bits_in_any_batch) {
-    FOR_EACH_LEVEL(level) {
+    FOR_EACH_FLOAT_LEVEL(level) {
         for (int round = 0; round < 30; round++) {
             struct conv v =
                 conv_random(round % 2 == 0 ? LAYOUT_NCHW : LAYOUT_NHWC, LAYOUT_NHWC);
@@ -407,7 +407,7 @@ static struct pool pool_random(void) {
 }
 
 START_TEST(pooling_takes_every_window) {
-    FOR_EACH_LEVEL(level) {
+    FOR_EACH_FLOAT_LEVEL(level) {
         for (int round = 0; round < 200; round++) {
             const struct pool v = pool_random();
             const bool max = number_between(0, 1) == 1;

@@ -56,7 +56,7 @@ static void check_packed(const struct sizes *s, const struct gemm_tail *tail) {
 }
 
 START_TEST(packed_product_is_the_product) {
-    FOR_EACH_LEVEL(level) {
+    FOR_EACH_FLOAT_LEVEL(level) {
         for (int round = 0; round < 150; round++) {
             const struct sizes s = sizes_random();
             const struct gemm_tail tail = {
@@ -78,7 +78,7 @@ START_TEST(row_has_the_same_bits_in_any_batch) {
     static const int64_t ns[] = {1, 2, 10, 16, 17, 32, 33, 64, 128, 200};
     static const int64_t ks[] = {1, 9, 128, 257, 600};
     enum { M_MAX = 150 };
-    FOR_EACH_LEVEL(level) {
+    FOR_EACH_FLOAT_LEVEL(level) {
         for (size_t c = 0; c < ARRAY_COUNT(ns) * ARRAY_COUNT(ks); c++) {
             struct sizes s = {M_MAX, ns[c % ARRAY_COUNT(ns)], ks[c / ARRAY_COUNT(ns)]};
             const float *a = floats_random(s.m * s.k);
@@ -147,7 +147,7 @@ static double dynamic_reference(const struct dynamic *d, const float *a, const f
 }
 
 START_TEST(dynamic_product_takes_every_form) {
-    FOR_EACH_LEVEL(level) {
+    FOR_EACH_FLOAT_LEVEL(level) {
         for (int round = 0; round < 150; round++) {
             struct dynamic d = dynamic_random();
             if (round == 0) { /* too large to be read in place */
@@ -204,7 +204,7 @@ END_TEST
 START_TEST(empty_product_is_the_bias) {
     const float bias[] = {1.0F, -2.0F, 3.0F};
     const struct gemm_tail tail = {.alpha = 1.0F, .bias = bias, .act = {ACT_RELU, 0, 0}};
-    FOR_EACH_LEVEL(level) {
+    FOR_EACH_FLOAT_LEVEL(level) {
         for (int64_t m = 0; m < 9; m++) {
             const struct sizes s = {m, 3, 0};
             float *c = floats_random(3 * m);
@@ -220,7 +220,7 @@ END_TEST
 
 /* One job's bad numbers are its own. */
 START_TEST(nan_stays_in_its_row) {
-    FOR_EACH_LEVEL(level) {
+    FOR_EACH_FLOAT_LEVEL(level) {
         for (int64_t m = 1; m < 40; m++) {
             const struct sizes s = {m, 35, 300};
             const int64_t bad = number_between(0, m - 1);
@@ -238,7 +238,7 @@ START_TEST(nan_stays_in_its_row) {
 END_TEST
 
 START_TEST(packing_in_place_gives_the_same_bytes) {
-    FOR_EACH_LEVEL(level) {
+    FOR_EACH_FLOAT_LEVEL(level) {
         for (int round = 0; round < 50; round++) {
             const struct sizes s = sizes_random();
             const size_t size = gemm_pack_size(s.k, s.n);

@@ -85,7 +85,7 @@ static void check(const struct spread *v, int64_t batch) {
 }
 
 START_TEST(a_transposed_convolution_is_its_definition) {
-    FOR_EACH_LEVEL(level) {
+    FOR_EACH_FLOAT_LEVEL(level) {
         for (int i = 0; i < 300; i++) {
             const struct spread v = random_spread();
             if (v.out_h > 0 && v.out_w > 0) {
@@ -115,7 +115,7 @@ static struct spread doubled(enum spread_way way, int64_t inputs, int64_t output
 
 /* Pieces of an image are added up over their borders. */
 START_TEST(a_large_image_is_spread_in_pieces) {
-    FOR_EACH_LEVEL(level) {
+    FOR_EACH_FLOAT_LEVEL(level) {
         for (int way = SPREAD_ADDED; way <= SPREAD_PHASES; way += SPREAD_PHASES) {
             const struct spread many = doubled((enum spread_way)way, 3, 70, 20);
             const struct spread deep = doubled((enum spread_way)way, 256, 5, 18);

@@ -298,7 +298,7 @@ static void frame_image(const struct spread *spread, const struct frame *frame,
 struct work {
     const struct spread *spread;
     const struct frame *frame;
-    const struct part *part;
+    struct part part;
     const float *x, *packed, *bias; /* bias: for all of the part's outputs, or NULL */
     float *y;
     int64_t height, width, outputs; /* of the result, in pixels of the part */
@@ -307,7 +307,7 @@ struct work {
 
 static void run_strip(const struct work *w) {
     const struct spread *spread = w->spread;
-    const struct part *part = w->part;
+    const struct part *part = &w->part;
     const int64_t row = w->frame->width * w->frame->pitch;
     int32_t taps[CONV_DIRECT_TAPS_MAX];
     struct conv_strip s = {
@@ -342,7 +342,7 @@ static void run_strip(const struct work *w) {
 
 static void run_dot(const struct work *w) {
     const struct spread *spread = w->spread;
-    const struct part *part = w->part;
+    const struct part *part = &w->part;
     const int64_t row = w->frame->width * w->frame->pitch;
     /* A row of the window is one piece. */
     const bool whole =
@@ -378,19 +378,19 @@ static void run_dot(const struct work *w) {
 
 /* Whole groups of joined phases, then what is left of them at the right edge. */
 static void run_part(const struct work *work) {
-    const int64_t joined = work->part->joined, all = work->width;
+    const int64_t joined = work->part.joined, all = work->width;
     struct work w = *work;
     w.width = all / joined;
-    w.outputs = work->part->outputs;
+    w.outputs = work->part.outputs;
     if (w.height > 0 && w.width > 0) {
-        (is_dot(w.part) ? run_dot : run_strip)(&w);
+        (is_dot(&w.part) ? run_dot : run_strip)(&w);
     }
     if (w.height > 0 && all % joined > 0) {
         w.x += w.width * w.frame->pitch;
         w.y += w.width * joined * w.spread->channels_out;
         w.width = 1;
         w.outputs = all % joined * w.spread->channels_out;
-        (is_dot(w.part) ? run_dot : run_strip)(&w);
+        (is_dot(&w.part) ? run_dot : run_strip)(&w);
     }
 }
 
@@ -400,18 +400,16 @@ static void run_rows(struct work *w, int64_t q, int64_t rows, const float *x,
     const struct spread *spread = w->spread;
     const struct axis ah = axis_h(spread), aw = axis_w(spread);
     const int64_t joined = joined_phases(spread), channels = spread->channels_out;
-    struct part part;
-    w->part = &part;
     w->packed = packed;
     w->x = x + ((q + w->frame->top) * w->frame->width + w->frame->left) * w->frame->pitch;
     for (int64_t row = 0; row < spread->stride_h; row++) {
         for (int64_t column = 0; column < spread->stride_w; column += joined) {
-            part_begin(spread, row, column, joined, &part);
+            part_begin(spread, row, column, joined, &w->part);
             w->height = min64(rows, phase_size(&ah, row) - q);
             w->width = joined > 1 ? spread->out_w : phase_size(&aw, column);
             w->y = y + ((q * spread->stride_h + row) * spread->out_w + column) * channels;
             run_part(w);
-            w->packed += packed_count(&part);
+            w->packed += packed_count(&w->part);
         }
     }
 }

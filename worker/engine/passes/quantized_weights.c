@@ -60,7 +60,7 @@ static bool scales_belong(const struct quantized *q, struct source *source, int 
 
 /* The bytes as the Transpose turns them. */
 static enum status turn(struct quantized *q, const struct node *like, int *bytes) {
-    struct node node;
+    struct node node = {0};
     int output;
     enum status status = quantized_value(q, like, &output);
     if (status == STATUS_OK) {
