@@ -39,7 +39,7 @@ static void run_group(const struct conv_strip *piece, int64_t outputs,
     struct conv_strip s = *piece;
     for (int64_t col = 0; col < outputs; col += GEMM_PANEL) {
         s.w = packed + col * s.k;
-        s.ldw = outputs - col > GEMM_PANEL_STEP ? GEMM_PANEL : GEMM_PANEL_STEP;
+        s.ldw = gemm_panel_width(outputs - col);
         s.cols = min64(GEMM_PANEL, outputs - col);
         s.bias = bias != NULL ? bias + col : NULL;
         s.y = piece->y + col;

@@ -89,10 +89,6 @@ static void gather(const struct conv *conv, const struct window_place *at, int64
     }
 }
 
-static int64_t panel_width(int64_t left) {
-    return left > GEMM_PANEL_STEP ? GEMM_PANEL : GEMM_PANEL_STEP;
-}
-
 /* One block: `rows` pixels by all outputs of a group, taps k .. k + s->k. */
 static void run_block(const struct conv *conv, const struct gemm_strip *block,
                       const float *packed, int64_t taps, int64_t k, float *y) {
@@ -102,12 +98,13 @@ static void run_block(const struct conv *conv, const struct gemm_strip *block,
     for (int64_t col = 0; col < outputs; col += GEMM_PANEL) {
         s.cols = min64(GEMM_PANEL, outputs - col);
         s.bias = block->bias != NULL ? block->bias + col : NULL;
-        s.ldb = panel_width(outputs - col);
+        s.ldb = gemm_panel_width(outputs - col);
         s.b = packed + col * taps + k * s.ldb;
         s.c = y + col;
         const int64_t next = col + GEMM_PANEL;
-        s.ahead = next < outputs ? packed + next * taps + k * panel_width(outputs - next)
-                                 : NULL;
+        s.ahead = next < outputs
+                      ? packed + next * taps + k * gemm_panel_width(outputs - next)
+                      : NULL;
         kernels->gemm_strip(&s);
     }
 }

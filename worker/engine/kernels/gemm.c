@@ -31,11 +31,7 @@ static int64_t divide_up(int64_t a, int64_t b) {
     return (a + b - 1) / b;
 }
 
-/* The width of the panel at `col`, and of all panels together. */
-static int64_t panel_width(int64_t n, int64_t col) {
-    return min64(GEMM_PANEL, divide_up(n - col, GEMM_PANEL_STEP) * GEMM_PANEL_STEP);
-}
-
+/* The width of all panels together. */
 static int64_t packed_width(int64_t n) {
     return n == 1 ? 1 : divide_up(n, GEMM_PANEL_STEP) * GEMM_PANEL_STEP;
 }
@@ -54,7 +50,7 @@ int64_t gemm_packed_index(int64_t k, int64_t n, int64_t p, int64_t j) {
         return p;
     }
     const int64_t col = j - j % GEMM_PANEL;
-    return col * k + p * panel_width(n, col) + j - col;
+    return col * k + p * gemm_panel_width(n - col) + j - col;
 }
 
 /* One panel: rows of `width`, of which `cols` are real; b as for gemm_pack. */
@@ -79,7 +75,7 @@ void gemm_pack(int64_t k, int64_t n, const float *b, int64_t ldb, bool trans,
         return;
     }
     for (int64_t col = 0; col < n; col += GEMM_PANEL) {
-        pack_panel(k, min64(n - col, GEMM_PANEL), panel_width(n, col),
+        pack_panel(k, min64(n - col, GEMM_PANEL), gemm_panel_width(n - col),
                    b + col * (trans ? ldb : 1), ldb, trans, packed + col * k);
     }
 }
@@ -93,7 +89,7 @@ void gemm_pack_in_place(int64_t k, int64_t n, float *b, float *scratch) {
     for (int64_t col = 0; n > 1 && col < n; col += GEMM_PANEL) {
         const int64_t cols = min64(n - col, GEMM_PANEL);
         memcpy(scratch, b + col * k, (size_t)(cols * k) * sizeof(*b));
-        pack_panel(k, cols, panel_width(n, col), scratch, k, true, b + col * k);
+        pack_panel(k, cols, gemm_panel_width(n - col), scratch, k, true, b + col * k);
     }
 }
 
@@ -110,6 +106,11 @@ struct product {
     const struct act *rest;  /* what the tiles do not do, or NULL */
 };
 
+/* Packed B from column `col` and k from `p`. */
+static const float *panel_at(const struct product *g, int64_t col, int64_t p) {
+    return g->b + col * g->k + p * gemm_panel_width(g->n - col);
+}
+
 /* Sets the part of a strip that belongs to the columns from `col` and k from `p`. */
 static void strip_columns(const struct product *g, int64_t col, int64_t p,
                           struct gemm_strip *s) {
@@ -117,8 +118,8 @@ static void strip_columns(const struct product *g, int64_t col, int64_t p,
     s->bias = g->strip.bias != NULL ? g->strip.bias + col : NULL;
     s->b_padded = g->ldb == 0;
     if (s->b_padded) {
-        s->ldb = panel_width(g->n, col);
-        s->b = g->b + col * g->k + p * s->ldb;
+        s->ldb = gemm_panel_width(g->n - col);
+        s->b = panel_at(g, col, p);
     } else {
         s->ldb = g->ldb;
         s->b = g->b + p * g->ldb + col;
@@ -128,7 +129,6 @@ static void strip_columns(const struct product *g, int64_t col, int64_t p,
 /* The panel that follows the one at `col` and `p`, or NULL. */
 static const float *panel_after(const struct product *g, int64_t col, int64_t p,
                                 int64_t depth) {
-    struct gemm_strip next;
     if (g->ldb != 0) {
         return NULL;
     }
@@ -137,11 +137,7 @@ static const float *panel_after(const struct product *g, int64_t col, int64_t p,
         col = 0;
         p += depth;
     }
-    if (p >= g->k) {
-        return NULL;
-    }
-    strip_columns(g, col, p, &next);
-    return next.b;
+    return p < g->k ? panel_at(g, col, p) : NULL;
 }
 
 /* Rows of a transposed A. */

@@ -24,10 +24,6 @@ static size_t width_of(int64_t n) {
     return size_align((size_t)n, GEMM_PANEL_STEP);
 }
 
-static int64_t panel_width(int64_t n, int64_t col) {
-    return n - col > GEMM_PANEL_STEP ? GEMM_PANEL : GEMM_PANEL_STEP;
-}
-
 size_t gemm_bytes_pack_size(int64_t k, int64_t n) {
     size_t size;
     return (size_t)n < SIZE_MAX / 8 &&
@@ -72,7 +68,7 @@ void gemm_bytes_pack(int64_t k, int64_t n, const uint8_t *b, int64_t row, int64_
     uint8_t *panels = (uint8_t *)packed + width_of(n) * sizeof(*sums);
     memset(sums, 0, width_of(n) * sizeof(*sums));
     for (int64_t j = 0; j < n; j += GEMM_PANEL) {
-        const int64_t cols = min64(n - j, GEMM_PANEL), width = panel_width(n, j);
+        const int64_t cols = min64(n - j, GEMM_PANEL), width = gemm_panel_width(n - j);
         uint8_t *to = panels + j * 4 * quads_of(k);
         if (cols < width || k % 4 > 0) {
             memset(to, 0, (size_t)(width * 4 * quads_of(k)));
@@ -94,7 +90,7 @@ void gemm_bytes_pack_begin(int64_t k, int64_t n, void *packed) {
 
 void gemm_bytes_pack_column(int64_t k, int64_t n, int64_t j, const uint8_t *b,
                             uint8_t flip, void *packed) {
-    const int64_t col = j - j % GEMM_PANEL, width = panel_width(n, col);
+    const int64_t col = j - j % GEMM_PANEL, width = gemm_panel_width(n - col);
     int32_t *sums = packed;
     uint8_t *to = (uint8_t *)packed + width_of(n) * sizeof(*sums);
     to += col * 4 * quads_of(k) + (j - col) * 4;
@@ -170,7 +166,7 @@ void gemm_bytes(int64_t m, int64_t n, int64_t k, const uint8_t *a, int64_t lda,
                                      .ldc = ldc};
         for (int64_t col = 0; col < n; col += GEMM_PANEL) {
             s.cols = min64(n - col, GEMM_PANEL);
-            s.width = panel_width(n, col);
+            s.width = gemm_panel_width(n - col);
             s.b = (const int8_t *)panels + col * 4 * s.quads;
             s.c = (uint8_t *)c + (size_t)(row * ldc + col) * size;
             s.tail = tail_at(tail, row, col);

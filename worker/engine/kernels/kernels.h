@@ -27,11 +27,14 @@
  * is as wide as its columns rounded up to GEMM_PANEL_STEP. */
 #define GEMM_PANEL 32
 #define GEMM_PANEL_STEP 16
-/* Most rows taken straight from the caller's A, and most k in one block of the rest. */
+static inline int64_t gemm_panel_width(int64_t columns_left) {
+    return columns_left > GEMM_PANEL_STEP ? GEMM_PANEL : GEMM_PANEL_STEP;
+}
+/* Most rows for which all of k is one block, and most k in a block of more rows. */
 #define GEMM_FEW_ROWS 4
 #define GEMM_K_BLOCK 512
-/* Distance between the rows of a block of A: constant, so that a tile's addresses need
- * one register, and no multiple of a page, so that they do not fight for cache sets. */
+/* Distance between the rows of a block that is laid out for the tiles: no multiple of a
+ * page, so that they do not fight for cache sets. */
 #define GEMM_A_STRIDE (GEMM_K_BLOCK + 16)
 
 /* Up to GEMM_PANEL columns of C over one block of k. */

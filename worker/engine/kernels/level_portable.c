@@ -56,7 +56,7 @@ static void gemm_few(const struct gemm_strip *s, int64_t n) {
         const int64_t left = n - col;
         strip.cols = left < GEMM_PANEL ? left : GEMM_PANEL;
         strip.b = s->b + col * s->k;
-        strip.ldb = left > GEMM_PANEL_STEP ? GEMM_PANEL : GEMM_PANEL_STEP;
+        strip.ldb = gemm_panel_width(left);
         strip.c = s->c + col;
         strip.bias = s->bias != NULL ? s->bias + col : NULL;
         gemm_strip(&strip);

@@ -331,8 +331,7 @@ static void run_strip(const struct work *w) {
     }
     for (int64_t col = 0; col < w->outputs; col += GEMM_PANEL) {
         s.w = w->packed + col * s.k;
-        s.ldw =
-            packed_columns(part) - col > GEMM_PANEL_STEP ? GEMM_PANEL : GEMM_PANEL_STEP;
+        s.ldw = gemm_panel_width(packed_columns(part) - col);
         s.cols = min64(GEMM_PANEL, w->outputs - col);
         s.bias = w->bias != NULL ? w->bias + col : NULL;
         s.y = w->y + col;
