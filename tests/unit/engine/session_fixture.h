@@ -7,6 +7,7 @@
 #include <check.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "engine/model_impl.h"
 #include "engine/passes/passes.h"
@@ -48,6 +49,14 @@ static inline struct model *open_model(const char *path) {
     struct error err;
     ck_assert_msg(model_open(path, &model, &err) == STATUS_OK, "%s", err.text);
     return opened_models[model_count++] = model;
+}
+
+static inline int count_of_type(const struct model *model, const char *type) {
+    int count = 0;
+    for (int n = 0; n < model->graph.node_count; n++) {
+        count += strcmp(model->graph.nodes[n].type, type) == 0;
+    }
+    return count;
 }
 
 static inline struct session *open_session(const struct model *model) {

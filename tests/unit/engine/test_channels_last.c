@@ -1,34 +1,11 @@
 /* test_channels_last.c - networks of convolutions are turned, folded and fused, and
  * compute the same. */
-#include "session_fixture.h"
-#include "tests/unit/engine/onnx_writer.h"
+#include "graph_fixture.h"
 
 #define TOLERANCE 1e-5
 #define CHANNELS 16
 
 static struct bytes graph;
-
-static struct model *open_graph(unsigned passes) {
-    static struct bytes file;
-    struct model *model;
-    struct error err;
-    file.size = 0;
-    put_model(&file, 17, &graph);
-    uint8_t *data = keep(malloc(file.size));
-    memcpy(data, file.data, file.size);
-    ck_assert_msg(model_open_bytes((struct span){data, file.size}, passes, &model,
-                                   &err) == STATUS_OK,
-                  "%s", err.text);
-    return opened_models[model_count++] = model;
-}
-
-static int count_of_type(const struct model *model, const char *type) {
-    int count = 0;
-    for (int n = 0; n < model->graph.node_count; n++) {
-        count += strcmp(model->graph.nodes[n].type, type) == 0;
-    }
-    return count;
-}
 
 static void put_random(const char *name, const int64_t *dims, int rank) {
     float values[CHANNELS * CHANNELS * 9];
@@ -65,7 +42,7 @@ static struct model *check_images(int height, int width) {
     const int64_t x_dims[] = {-1, 3, 8, 8}, y_dims[] = {-1, CHANNELS, height, width};
     put_port(&graph, 11, "x", DTYPE_F32, x_dims, 4);
     put_port(&graph, 12, "y", DTYPE_F32, y_dims, 4);
-    struct model *plain = open_graph(0), *fused = open_graph(PASSES_ALL);
+    struct model *plain = open_graph(&graph, 0), *fused = open_graph(&graph, PASSES_ALL);
     struct session *a = open_session(plain), *b = open_session(fused);
     const struct tensor x = make_rows(plain, 3, 5);
     run_rows(a, &x);
@@ -214,7 +191,7 @@ START_TEST(operators_that_know_one_layout_get_it) {
     const int64_t x_dims[] = {-1, 3, 8, 8}, y_dims[] = {-1, CHANNELS, 4, 9};
     put_port(&graph, 11, "x", DTYPE_F32, x_dims, 4);
     put_port(&graph, 12, "y", DTYPE_F32, y_dims, 4);
-    struct model *plain = open_graph(0), *fused = open_graph(PASSES_ALL);
+    struct model *plain = open_graph(&graph, 0), *fused = open_graph(&graph, PASSES_ALL);
     struct session *a = open_session(plain), *b = open_session(fused);
     const struct tensor x = make_rows(plain, 2, 5);
     run_rows(a, &x);
@@ -297,7 +274,7 @@ static struct model *check_series(int length) {
     const int64_t x_dims[] = {-1, 20, 3}, y_dims[] = {-1, CHANNELS, 1, length};
     put_port(&graph, 11, "x", DTYPE_F32, x_dims, 3);
     put_port(&graph, 12, "y", DTYPE_F32, y_dims, 4);
-    struct model *plain = open_graph(0), *fused = open_graph(PASSES_ALL);
+    struct model *plain = open_graph(&graph, 0), *fused = open_graph(&graph, PASSES_ALL);
     struct session *a = open_session(plain), *b = open_session(fused);
     const struct tensor x = make_rows(plain, 3, 5);
     run_rows(a, &x);
@@ -393,7 +370,7 @@ static struct model *check_pooled(void) {
     const int64_t x_dims[] = {-1, 10, 10, 3}, y_dims[] = {-1, CHANNELS, 4, 4};
     put_port(&graph, 11, "x", DTYPE_F32, x_dims, 4);
     put_port(&graph, 12, "y", DTYPE_F32, y_dims, 4);
-    struct model *plain = open_graph(0), *fused = open_graph(PASSES_ALL);
+    struct model *plain = open_graph(&graph, 0), *fused = open_graph(&graph, PASSES_ALL);
     struct session *a = open_session(plain), *b = open_session(fused);
     const struct tensor x = make_rows(plain, 3, 5);
     run_rows(a, &x);
@@ -429,9 +406,9 @@ START_TEST(a_row_with_a_constant_image_behind_it_has_the_same_bits_alone) {
     put_node(&graph, "Add", "d", "image", "y");
     put_port(&graph, 11, "x", DTYPE_F32, x_dims, 4);
     put_port(&graph, 12, "y", DTYPE_F32, y_dims, 4);
-    const struct model *model = open_graph(PASSES_ALL);
+    const struct model *model = open_graph(&graph, PASSES_ALL);
     struct session *alone = open_session(model), *batch = open_session(model);
-    struct session *plain = open_session(open_graph(0));
+    struct session *plain = open_session(open_graph(&graph, 0));
     const struct tensor one = make_rows(model, 3, 1), five = make_rows(model, 3, 5);
     run_rows(alone, &one);
     run_rows(batch, &five);
@@ -448,7 +425,7 @@ END_TEST
 static void check_refused(unsigned passes, int64_t height, int64_t width,
                           const char *text) {
     float pixels[3 * 8 * 8] = {0};
-    const struct model *model = open_graph(passes);
+    const struct model *model = open_graph(&graph, passes);
     struct session *session = open_session(model);
     struct error err;
     struct tensor x = {

@@ -1,6 +1,5 @@
 /* test_fusion.c - operators exported in pieces are found, and compute the same. */
-#include "session_fixture.h"
-#include "tests/unit/engine/onnx_writer.h"
+#include "graph_fixture.h"
 
 #define TOLERANCE 2e-6
 
@@ -37,33 +36,11 @@ static void put_scalar(const char *name, float value) {
     put_weight(&graph, name, DTYPE_F32, NULL, 0, &value, sizeof(value));
 }
 
-static struct model *open_graph(unsigned passes) {
-    static struct bytes file;
-    struct model *model;
-    struct error err;
-    file.size = 0;
-    put_model(&file, 17, &graph);
-    uint8_t *data = keep(malloc(file.size));
-    memcpy(data, file.data, file.size);
-    ck_assert_msg(model_open_bytes((struct span){data, file.size}, passes, &model,
-                                   &err) == STATUS_OK,
-                  "%s", err.text);
-    return opened_models[model_count++] = model;
-}
-
-static int count_of_type(const struct model *model, const char *type) {
-    int count = 0;
-    for (int n = 0; n < model->graph.node_count; n++) {
-        count += strcmp(model->graph.nodes[n].type, type) == 0;
-    }
-    return count;
-}
-
 /* The graph, whose result has the shape of x, in `nodes` nodes of which one is `type`. */
 static void check_fused(const int64_t *dims, int rank, const char *type, int nodes) {
     put_port(&graph, 11, "x", DTYPE_F32, dims, rank);
     put_port(&graph, 12, "y", DTYPE_F32, dims, rank);
-    struct model *plain = open_graph(0), *fused = open_graph(PASSES_ALL);
+    struct model *plain = open_graph(&graph, 0), *fused = open_graph(&graph, PASSES_ALL);
     struct session *a = open_session(plain), *b = open_session(fused);
     struct tensor x = make_rows(plain, 3, 5);
     for (size_t i = 0; i < tensor_count(&x); i++) {
@@ -250,7 +227,7 @@ START_TEST(gelu_of_another_power_is_left_alone) {
     put_node(&graph, "Mul", "a", "bell", "y");
     put_port(&graph, 11, "x", DTYPE_F32, dims, 2);
     put_port(&graph, 12, "y", DTYPE_F32, dims, 2);
-    ck_assert_int_eq(count_of_type(open_graph(PASSES_ALL), "Gelu"), 0);
+    ck_assert_int_eq(count_of_type(open_graph(&graph, PASSES_ALL), "Gelu"), 0);
 }
 END_TEST
 
@@ -338,7 +315,7 @@ static struct model *put_dense(int64_t last, unsigned passes) {
     put_node(&graph, "Relu", "sum", NULL, "y");
     put_port(&graph, 11, "x", DTYPE_F32, x, 2);
     put_port(&graph, 12, "y", DTYPE_F32, y, 3);
-    return open_graph(passes);
+    return open_graph(&graph, passes);
 }
 
 START_TEST(bias_and_activation_move_through_a_reshape) {
@@ -375,7 +352,7 @@ static struct model *put_heads(const int64_t bias[2], unsigned passes) {
     put_node(&graph, "Add", "r", "b", "y");
     put_port(&graph, 11, "x", DTYPE_F32, x, 3);
     put_port(&graph, 12, "y", DTYPE_F32, y, 4);
-    return open_graph(passes);
+    return open_graph(&graph, passes);
 }
 
 START_TEST(a_bias_that_lies_as_heads_do_moves_through_a_reshape) {

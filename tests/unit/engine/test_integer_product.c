@@ -1,33 +1,10 @@
 /* test_integer_product.c - products of bytes whose sums become floats are one node, and
  * not a bit changes. */
-#include "session_fixture.h"
-#include "tests/unit/engine/onnx_writer.h"
+#include "graph_fixture.h"
 
 enum { K = 12, N = 20 };
 
 static struct bytes graph;
-
-static struct model *open_graph(unsigned passes) {
-    static struct bytes file;
-    struct model *model;
-    struct error err;
-    file.size = 0;
-    put_model(&file, 17, &graph);
-    uint8_t *data = keep(malloc(file.size));
-    memcpy(data, file.data, file.size);
-    ck_assert_msg(model_open_bytes((struct span){data, file.size}, passes, &model,
-                                   &err) == STATUS_OK,
-                  "%s", err.text);
-    return opened_models[model_count++] = model;
-}
-
-static int count_of_type(const struct model *model, const char *type) {
-    int count = 0;
-    for (int n = 0; n < model->graph.node_count; n++) {
-        count += strcmp(model->graph.nodes[n].type, type) == 0;
-    }
-    return count;
-}
 
 static void put_wide(const char *op, const char *const *inputs, size_t input_count,
                      const char *const *outputs, size_t output_count, int64_t to) {
@@ -83,7 +60,7 @@ static void begin(const char *op, const int64_t *w_dims, int w_rank, int64_t sca
 static struct model *check(const int64_t *x_dims, const int64_t *y_dims, int rank) {
     put_port(&graph, 11, "x", DTYPE_F32, x_dims, rank);
     put_port(&graph, 12, "y", DTYPE_F32, y_dims, rank);
-    struct model *plain = open_graph(0), *fused = open_graph(PASSES_ALL);
+    struct model *plain = open_graph(&graph, 0), *fused = open_graph(&graph, PASSES_ALL);
     struct session *a = open_session(plain), *b = open_session(fused);
     const struct tensor x = make_rows(plain, 3, 5);
     run_rows(a, &x);

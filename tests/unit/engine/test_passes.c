@@ -17,14 +17,6 @@ static size_t node_count(const struct model *model) {
     return info.node_count;
 }
 
-static int count_of_type(const struct model *model, const char *type) {
-    int count = 0;
-    for (int n = 0; n < model->graph.node_count; n++) {
-        count += strcmp(model->graph.nodes[n].type, type) == 0;
-    }
-    return count;
-}
-
 /* A fused product adds the bias last, a separate Add after rounding: the sums agree to
  * a few units in the last place of float32. */
 #define FUSED_TOLERANCE 2e-6

@@ -1,7 +1,6 @@
 /* test_quantized.c - what stands between DequantizeLinear and QuantizeLinear is computed
  * on bytes, and within a step of what the graph says; what does not fit is left alone. */
-#include "session_fixture.h"
-#include "tests/unit/engine/onnx_writer.h"
+#include "graph_fixture.h"
 
 #define CHANNELS 8
 #define ROWS 5
@@ -130,30 +129,13 @@ static void begin(int64_t dtype) {
     put_pair("input", "x", 1.0F / 250, dtype, dtype == DTYPE_I8 ? -128 : 3);
 }
 
-static struct model *open_graph(const char *output, unsigned passes) {
+static struct model *open_output(const char *output, unsigned passes) {
     static const int64_t image[] = {-1, CHANNELS, 6, 6};
-    static struct bytes file, whole;
-    struct model *model;
-    struct error err;
-    file.size = 0;
+    static struct bytes whole;
     whole = graph;
     put_port(&whole, 11, "input", DTYPE_F32, image, 4);
     put_port(&whole, 12, output, DTYPE_F32, NULL, 0);
-    put_model(&file, 17, &whole);
-    uint8_t *data = keep(malloc(file.size));
-    memcpy(data, file.data, file.size);
-    ck_assert_msg(model_open_bytes((struct span){data, file.size}, passes, &model,
-                                   &err) == STATUS_OK,
-                  "%s", err.text);
-    return opened_models[model_count++] = model;
-}
-
-static int count_of_type(const struct model *model, const char *type) {
-    int count = 0;
-    for (int n = 0; n < model->graph.node_count; n++) {
-        count += strcmp(model->graph.nodes[n].type, type) == 0;
-    }
-    return count;
+    return open_graph(&whole, passes);
 }
 
 /* ---- checks ------------------------------------------------------------------------ */
@@ -161,7 +143,8 @@ static int count_of_type(const struct model *model, const char *type) {
 /* The graph up to `output` gives the same with the passes, but for `steps` of the last
  * scale; then it has `count` nodes of `type`. */
 static struct model *check(const char *output, int steps, const char *type, int count) {
-    struct model *plain = open_graph(output, 0), *fused = open_graph(output, PASSES_ALL);
+    struct model *plain = open_output(output, 0),
+                 *fused = open_output(output, PASSES_ALL);
     struct session *a = open_session(plain), *b = open_session(fused);
     struct tensor x = make_rows(plain, 3, ROWS);
     const float *p, *q;

@@ -1,6 +1,5 @@
 /* test_reduce.c - sums and means over any axes, beside the definition. */
-#include "session_fixture.h"
-#include "tests/unit/engine/onnx_writer.h"
+#include "graph_fixture.h"
 
 #define RANK 5
 
@@ -12,11 +11,9 @@ static struct bytes graph;
 
 static struct model *open_reduction(const char *type, unsigned axes,
                                     const int64_t *dims) {
-    static struct bytes node, attr, file;
+    static struct bytes node, attr;
     int64_t x[RANK], y[RANK];
-    struct model *model;
-    struct error err;
-    graph.size = node.size = attr.size = file.size = 0;
+    graph.size = node.size = attr.size = 0;
     put_node_fields(&node, type, "x", NULL, "y");
     put_text(&attr, 1, "axes");
     for (int i = 0; i < RANK; i++) {
@@ -32,13 +29,7 @@ static struct model *open_reduction(const char *type, unsigned axes,
     put_message(&graph, 1, &node);
     put_port(&graph, 11, "x", DTYPE_F32, x, RANK);
     put_port(&graph, 12, "y", DTYPE_F32, y, RANK);
-    put_model(&file, 11, &graph);
-    uint8_t *data = keep(malloc(file.size));
-    memcpy(data, file.data, file.size);
-    ck_assert_msg(model_open_bytes((struct span){data, file.size}, PASSES_ALL, &model,
-                                   &err) == STATUS_OK,
-                  "%s", err.text);
-    return opened_models[model_count++] = model;
+    return open_graph_of(11, &graph, PASSES_ALL);
 }
 
 /* Adds each element of x to the sum of where it goes. */

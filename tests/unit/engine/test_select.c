@@ -1,6 +1,5 @@
 /* test_select.c - the best few are found whichever way they are looked for. */
-#include "session_fixture.h"
-#include "tests/unit/engine/onnx_writer.h"
+#include "graph_fixture.h"
 
 #define ROWS 5
 #define COUNT 90
@@ -29,18 +28,6 @@ static void put_top(int64_t k, bool largest, const char *name, const char *value
     put_message(&graph, 1, &node);
 }
 
-static struct model *open_graph(void) {
-    static struct bytes file;
-    struct model *model;
-    struct error err;
-    file.size = 0;
-    put_model(&file, 17, &graph);
-    ck_assert_msg(model_open_bytes((struct span){file.data, file.size}, PASSES_ALL,
-                                   &model, &err) == STATUS_OK,
-                  "%s", err.text);
-    return opened_models[model_count++] = model;
-}
-
 static void put_x(void) {
     const int64_t dims[2] = {-1, COUNT};
     graph.size = 0;
@@ -65,7 +52,7 @@ START_TEST(the_best_few_are_the_first_of_the_best_many) {
     put_port(&graph, 12, "many", DTYPE_I64, many, 2);
     put_top(FEW, _i == 1, "k_few", "few_values", "few");
     put_top(MANY, _i == 1, "k_many", "many_values", "many");
-    struct model *model = open_graph();
+    struct model *model = open_graph(&graph, PASSES_ALL);
     struct session *session = open_session(model);
     struct tensor x = make_x(model);
     run_rows(session, &x);
@@ -97,7 +84,7 @@ START_TEST(the_least_of_a_row_or_column_is_found_and_nan_wins) {
     put_int(&attr, 20, 7);
     put_message(&node, 5, &attr);
     put_message(&graph, 1, &node);
-    struct model *model = open_graph();
+    struct model *model = open_graph(&graph, PASSES_ALL);
     struct session *session = open_session(model);
     struct tensor x = make_x(model);
     const float *at = x.data;

@@ -3,8 +3,7 @@
 #include "engine/slices.h"
 
 #include "engine/session_impl.h"
-#include "session_fixture.h"
-#include "tests/unit/engine/onnx_writer.h"
+#include "graph_fixture.h"
 
 /* ---- the choice ---------------------------------------------------------------- */
 
@@ -178,20 +177,6 @@ static void put_trap(const struct trap *trap) {
     put_node(&graph, "Sqrt", "w", NULL, "y");
 }
 
-static struct model *open_graph(void) {
-    static struct bytes file;
-    struct model *model;
-    struct error err;
-    file.size = 0;
-    put_model(&file, 17, &graph);
-    uint8_t *data = keep(malloc(file.size));
-    memcpy(data, file.data, file.size);
-    ck_assert_msg(model_open_bytes((struct span){data, file.size}, 0, &model, &err) ==
-                      STATUS_OK,
-                  "%s", err.text);
-    return opened_models[model_count++] = model;
-}
-
 static void put_x(void) {
     const int64_t dims[2] = {-1, 6};
     graph.size = 0;
@@ -221,7 +206,7 @@ START_TEST(rows_that_are_mixed_turned_or_counted_are_not_sliced) {
     const struct trap *trap = &traps[_i];
     put_x();
     put_trap(trap);
-    struct model *model = open_graph();
+    struct model *model = open_graph(&graph, 0);
     ck_assert_msg(is_sliced(model, trap->op) == trap->apart, "%s %d", trap->op, _i);
     check_same(model, open_sliced(model)); /* what is before always is */
 }
@@ -251,7 +236,7 @@ START_TEST(slices_do_not_write_where_they_read) {
     put_port(&graph, 11, "d", DTYPE_F32, dims, 2);
     put_port(&graph, 12, "y", DTYPE_F32, NULL, 0);
     put_trap(&traps[2]); /* of whole batches, into the workspace */
-    struct model *model = open_graph();
+    struct model *model = open_graph(&graph, 0);
     struct session *session = open_sliced(model);
     session->costs.near = 500; /* several rows at a time, */
     session->costs.call = 1;   /* of which 13 are no multiple */
@@ -280,7 +265,7 @@ START_TEST(numbers_made_of_the_batch_size_are_seen) {
     put_message(&node, 5, &attr);
     put_message(&graph, 1, &node);
     put_node(&graph, "Div", "d", "real", "y");
-    struct model *model = open_graph();
+    struct model *model = open_graph(&graph, 0);
     ck_assert(!is_sliced(model, "Div"));
     check_same(model, open_sliced(model));
 }
