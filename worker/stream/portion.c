@@ -1,5 +1,6 @@
 #include "stream/portion.h"
 
+#include "base/size.h"
 #include "stream/internal.h"
 #include "stream/waiting.h"
 
@@ -33,6 +34,16 @@ static bool is_over(const struct stream *stream, const struct portion *portion,
 static size_t parts_of(const struct stream *stream) {
     return stream->opts.route_count < PORTION_PARTS_MAX ? stream->opts.route_count
                                                         : PORTION_PARTS_MAX;
+}
+
+void portion_bound_poll(const struct stream *stream, size_t *records, size_t *size) {
+    size_t halves = 2 * parts_of(stream);
+
+    if (stream->opts.route_count < 2) {
+        return;
+    }
+    *records = size_min(*records, size_max(1, stream->window.records_max / halves));
+    *size = size_min(*size, stream->window.size_max / halves);
 }
 
 static void hold(struct stream *stream, size_t route, bool held) {

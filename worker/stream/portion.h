@@ -12,11 +12,16 @@
 #define MILLRACE_STREAM_PORTION_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 struct stream;
 
 /* Routes may take one part in so many of the window, if there are as many. */
 #define PORTION_PARTS_MAX 4
+
+/* Lowers what one poll may take, in records and bytes, so far that a route at its portion
+ * cannot take the rest of the window before it is held. */
+void portion_bound_poll(const struct stream *stream, size_t *records, size_t *size);
 
 /* Lets go of those that are well below their portion; whether one that is not held is
  * over it. */

@@ -7,6 +7,7 @@
 #include "base/size.h"
 #include "stream/internal.h"
 #include "stream/lag.h"
+#include "stream/portion.h"
 #include "stream/rebalance.h"
 #include "stream/rejoin.h"
 #include "stream/retry.h"
@@ -304,6 +305,7 @@ static enum status poll_batch(struct stream *stream, int timeout_ms, struct erro
         records = 1; /* paused: only for what the group has to say */
     }
     records = size_min(records, POLL_RECORDS_MAX);
+    portion_bound_poll(stream, &records, &size);
     if (!source->paused && !source->drained) {
         timeout_ms = release_due(stream, records, size, timeout_ms);
     }

@@ -21,12 +21,16 @@ bool waiting_must(const struct slot *slot, int64_t now_us) {
            !is_allowed(slot->lease);
 }
 
+static bool is_held(const struct stream *stream, const struct lease *lease) {
+    return stream->source.held[lease->route];
+}
+
 static void want_pause(struct stream *stream, struct lease *lease) {
     bool wanted = lease->waiting != NULL && (stream->inputs[lease->input].level > 0 ||
                                              lease->waiting_count >= COUNT_MAX ||
                                              lease->waiting_size >= SIZE_MAX_WAITING);
 
-    wanted = wanted || stream->source.held[lease->route];
+    wanted = wanted || is_held(stream, lease);
 
     /* Once paused, a lease stays so until all is out: each time costs a fetch. */
     if (wanted != lease->pause_wanted && (wanted || lease->waiting == NULL)) {
@@ -115,8 +119,8 @@ void waiting_release(struct stream *stream, size_t records, size_t size, int64_t
 
     while ((lease = next_waiting(stream, &input, &partition)) != NULL) {
         while (lease->waiting != NULL && lease->waiting->due_us <= now_us &&
-               is_allowed(lease) && source->batch_count < records &&
-               source->batch_size <= size) {
+               is_allowed(lease) && !is_held(stream, lease) &&
+               source->batch_count < records && source->batch_size <= size) {
             struct slot *slot = take_first(stream, lease);
             int crashes;
             if (source_pass_over(stream, slot)) {
@@ -142,7 +146,7 @@ int64_t waiting_due_us(const struct stream *stream, int64_t now_us) {
     int64_t due_us = INT64_MAX;
 
     while ((lease = next_waiting(stream, &input, &partition)) != NULL) {
-        int64_t lease_us = lease->waiting->due_us;
+        int64_t lease_us = is_held(stream, lease) ? INT64_MAX : lease->waiting->due_us;
         if (lease_us <= now_us && !is_allowed(lease)) {
             lease_us = now_us + ALLOW_POLL_US;
         }

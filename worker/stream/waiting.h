@@ -28,7 +28,8 @@ void waiting_add(struct stream *stream, struct slot *slot);
  */
 void waiting_hold(struct stream *stream, int route);
 
-/* Moves what is due to the source's batch, up to what the window has room for. */
+/* Moves what is due, of routes that are not held, to the source's batch, up to what the
+ * window has room for. */
 void waiting_release(struct stream *stream, size_t records, size_t size, int64_t now_us);
 
 /* When to look at them again; INT64_MAX if none waits. */
