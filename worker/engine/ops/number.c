@@ -2,6 +2,7 @@
 #include "engine/ops/number.h"
 
 #include <assert.h>
+#include <math.h>
 
 #include "base/compiler.h"
 #include "base/small_float.h"
@@ -97,4 +98,15 @@ void number_set_real(const struct tensor *x, int64_t at, double value) {
 
 void number_set_integer(const struct tensor *x, int64_t at, int64_t value) {
     access_of(x)->set_integer(x->data, at, value);
+}
+
+struct number_range number_range_of(enum dtype dtype) {
+    bool is_signed = dtype == DTYPE_I2 || dtype == DTYPE_I4 || dtype == DTYPE_I8 ||
+                     dtype == DTYPE_I16 || dtype == DTYPE_I32 || dtype == DTYPE_I64;
+    unsigned bits = dtype_packed_bits(dtype);
+    double end;
+
+    bits = bits == 0 ? 8 * (unsigned)dtype_size(dtype) : bits;
+    end = ldexp(1, (int)bits - (is_signed ? 1 : 0));
+    return (struct number_range){is_signed ? -end : 0, floor(nextafter(end, 0))};
 }

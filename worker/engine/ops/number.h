@@ -19,6 +19,20 @@ static inline int64_t number_truncate(double value) {
 double number_real(const struct tensor *x, int64_t at);
 int64_t number_integer(const struct tensor *x, int64_t at);
 
+/* The least and the greatest number of an integer type, as far as a double has it. */
+struct number_range {
+    double low, high;
+};
+struct number_range number_range_of(enum dtype dtype);
+
+/* The nearest number of the range; NaN is 0. */
+static inline double number_saturate(double value, struct number_range range) {
+    return value < range.low    ? range.low
+           : value > range.high ? range.high
+           : value != value     ? 0
+                                : value;
+}
+
 /* What does not fit into an integer type wraps around. */
 void number_set_real(const struct tensor *x, int64_t at, double value);
 void number_set_integer(const struct tensor *x, int64_t at, int64_t value);

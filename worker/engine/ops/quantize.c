@@ -145,28 +145,6 @@ static enum status shape(struct exec *exec, struct error *err) {
 
 /* ---- run --------------------------------------------------------------------------- */
 
-struct range {
-    double low, high;
-};
-
-static struct range range_of(enum dtype dtype) {
-    unsigned bits = dtype_packed_bits(dtype);
-    bool is_signed =
-        dtype == DTYPE_I8 || dtype == DTYPE_I16 || dtype == DTYPE_I4 || dtype == DTYPE_I2;
-    double steps;
-    bits = bits == 0 ? 8 * (unsigned)dtype_size(dtype) : bits;
-    steps = ldexp(1, (int)bits);
-    return is_signed ? (struct range){-steps / 2, steps / 2 - 1}
-                     : (struct range){0, steps - 1};
-}
-
-static double saturate(double value, struct range range) {
-    return value < range.low    ? range.low
-           : value > range.high ? range.high
-           : value != value     ? 0
-                                : value;
-}
-
 /* Elements that follow each other and have one scale; 0 where that must be looked up for
  * each. */
 static int64_t run_length(const struct grain *grain, int64_t count) {
@@ -180,7 +158,7 @@ static enum status quantize_run(struct exec *exec, struct error *err) {
     const struct tensor *zero = exec_has(exec, 2) ? exec->x[2] : NULL;
     struct tensor *y = exec->y[0];
     const struct small_float *format = small_float_of(y->dtype);
-    struct range range = range_of(y->dtype);
+    struct number_range range = number_range_of(y->dtype);
     int64_t count = (int64_t)tensor_count(x), step = run_length(grain, count);
     (void)err; /* cannot fail */
     if (step > 0 && x->dtype == DTYPE_F32 && scale->dtype == DTYPE_F32 && bytes_in(y)) {
@@ -201,7 +179,8 @@ static enum status quantize_run(struct exec *exec, struct error *err) {
                 (uint8_t)small_from_f32(format, quotient, state->saturate);
         } else {
             double offset = zero == NULL ? 0 : number_real(zero, at);
-            number_set_real(y, i, saturate(nearbyint((double)quotient) + offset, range));
+            number_set_real(y, i,
+                            number_saturate(nearbyint((double)quotient) + offset, range));
         }
     }
     return STATUS_OK;
@@ -268,7 +247,7 @@ static enum status dynamic_shape(struct exec *exec, struct error *err) {
 }
 
 static enum status dynamic_run(struct exec *exec, struct error *err) {
-    static const struct range range = {0, 255};
+    static const struct number_range range = {0, 255};
     const float *x = exec->x[0]->data;
     size_t count = tensor_count(exec->x[0]);
     float low = 0, high = 0, scale;
@@ -276,7 +255,7 @@ static enum status dynamic_run(struct exec *exec, struct error *err) {
     (void)err; /* cannot fail */
     quantize_range((int64_t)count, x, &low, &high);
     scale = (high - low) / 255;
-    zero = scale == 0 ? 0 : nearbyint(saturate((double)(-low / scale), range));
+    zero = scale == 0 ? 0 : nearbyint(number_saturate((double)(-low / scale), range));
     if (exec_wants(exec, 0)) { /* no range, no numbers but zeros: any scale will do */
         quantize_f32((int64_t)count, x, scale == 0 ? 1 : scale, (float)zero, 0,
                      exec->y[0]->data);

@@ -484,12 +484,15 @@ static void run_axis(struct exec *exec, struct pass *pass, int index, bool last)
     pass->next = 1 - pass->next;
 }
 
+/* A cubic goes beyond what it goes through: integers are saturated. */
 static void copy_numbers(const struct tensor *x, struct tensor *y) {
+    struct number_range range = number_range_of(y->dtype);
     int64_t count = (int64_t)tensor_count(x);
+    bool whole = (TYPES_INT & TYPE_BIT(y->dtype)) != 0;
+
     for (int64_t i = 0; i < count; i++) {
         double value = number_real(x, i);
-        bool whole = (TYPES_INT & TYPE_BIT(y->dtype)) != 0;
-        number_set_real(y, i, whole ? nearbyint(value) : value);
+        number_set_real(y, i, whole ? number_saturate(nearbyint(value), range) : value);
     }
 }
 
