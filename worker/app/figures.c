@@ -14,17 +14,31 @@ static int64_t stage_us(const struct figures *f, enum metric_stage stage) {
     return metrics_get(f->metrics, METRIC_STAGE_DURATION, stage);
 }
 
-/* Microseconds of work left, -1 unknown. */
-static int64_t work_left(struct figures *f, const struct stream_stats *s) {
-    struct work_figures now = {.intake_us = stage_us(f, METRIC_STAGE_DECODE),
-                               .compute_us = stage_us(f, METRIC_STAGE_COMPUTE) +
-                                             stage_us(f, METRIC_STAGE_ENCODE)};
+static void update_costs(struct figures *f) {
+    struct work *work = &f->work;
+    int64_t jobs = 0;
+
     for (size_t i = 0; i < f->config->model_count; i++) {
-        now.jobs += metrics_get(f->metrics, METRIC_JOBS_ANSWERED, i);
+        int64_t of_model = metrics_get(f->metrics, METRIC_JOBS_ANSWERED, i);
+        job_cost_update(&work->models[i], of_model,
+                        metrics_get(f->metrics, METRIC_BATCH_DURATION, i));
+        jobs += of_model;
     }
-    work_update(&f->work, &now);
-    return work_left_us(&f->work,
-                        s->lag < 0 ? -1 : s->lag + (int64_t)s->records_in_flight,
+    job_cost_update(&work->intake, jobs, stage_us(f, METRIC_STAGE_DECODE));
+    job_cost_update(&work->compute, jobs, stage_us(f, METRIC_STAGE_COMPUTE));
+    job_cost_update(&work->encode, jobs, stage_us(f, METRIC_STAGE_ENCODE));
+}
+
+/* Microseconds of work left, -1 unknown. */
+static int64_t work_left(struct figures *f) {
+    struct work_route routes[CONFIG_ROUTES_MAX];
+
+    update_costs(f);
+    for (size_t i = 0; i < f->config->route_count; i++) {
+        routes[i] = (struct work_route){.jobs = stream_behind(f->stream, i),
+                                        .model = f->config->routes[i].model_index};
+    }
+    return work_left_us(&f->work, routes, f->config->route_count,
                         f->config->worker.threads);
 }
 
@@ -49,7 +63,7 @@ void figures_take(struct figures *f, struct stream_stats *s) {
     metrics_set(m, METRIC_RECORDS_CONDEMNED, 0, (int64_t)s->records_condemned);
     metrics_set(m, METRIC_PARTITIONS_SUSPECTED, 0, (int64_t)s->partitions_suspected);
     metrics_set(m, METRIC_CONSUMER_LAG, 0, s->lag);
-    metrics_set(m, METRIC_WORK, 0, work_left(f, s));
+    metrics_set(m, METRIC_WORK, 0, work_left(f));
     metrics_set(m, METRIC_JOBS_IN_FLIGHT, 0, (int64_t)s->records_in_flight);
     metrics_set(m, METRIC_BYTES_IN_FLIGHT, 0, (int64_t)s->bytes_in_flight);
     metrics_set(m, METRIC_TRANSACTIONS, METRIC_COMMITTED,

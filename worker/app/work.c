@@ -6,29 +6,42 @@
  */
 #define KEPT 0.99
 
-void work_update(struct work *work, const struct work_figures *now) {
-    int64_t jobs = now->jobs - work->last.jobs;
-    if (jobs <= 0) {
+void job_cost_update(struct job_cost *cost, int64_t jobs, int64_t us) {
+    if (jobs <= cost->last_jobs) {
         return; /* what was spent meanwhile counts with the next job */
     }
-    work->jobs = work->jobs * KEPT + (double)jobs;
-    work->intake_us =
-        work->intake_us * KEPT + (double)(now->intake_us - work->last.intake_us);
-    work->compute_us =
-        work->compute_us * KEPT + (double)(now->compute_us - work->last.compute_us);
-    work->last = *now;
+    cost->jobs = cost->jobs * KEPT + (double)(jobs - cost->last_jobs);
+    cost->us = cost->us * KEPT + (double)(us - cost->last_us);
+    cost->last_jobs = jobs;
+    cost->last_us = us;
 }
 
-int64_t work_left_us(const struct work *work, int64_t jobs, int threads) {
-    double compute_us = work->compute_us / threads;
-    double cost_us = compute_us > work->intake_us ? compute_us : work->intake_us;
-    double left_us;
-    if (jobs <= 0) {
-        return jobs;
+static double cost_of_a_job(const struct job_cost *cost) {
+    return cost->jobs > 0 ? cost->us / cost->jobs : 0;
+}
+
+static const struct job_cost *compute_cost(const struct work *work, int model) {
+    return model >= 0 && work->models[model].jobs > 0 ? &work->models[model]
+                                                      : &work->compute;
+}
+
+int64_t work_left_us(const struct work *work, const struct work_route *routes,
+                     size_t count, int threads) {
+    double jobs = 0, compute_us = 0, intake_us, left_us;
+
+    for (size_t i = 0; i < count; i++) {
+        double of_route = (double)routes[i].jobs;
+        if (routes[i].jobs < 0) {
+            return -1;
+        }
+        jobs += of_route;
+        compute_us += of_route * cost_of_a_job(compute_cost(work, routes[i].model));
     }
-    if (work->jobs <= 0) {
+    if (jobs > 0 && work->compute.jobs <= 0) {
         return -1;
     }
-    left_us = (double)jobs * cost_us / work->jobs;
+    compute_us = (compute_us + jobs * cost_of_a_job(&work->encode)) / threads;
+    intake_us = jobs * cost_of_a_job(&work->intake);
+    left_us = compute_us > intake_us ? compute_us : intake_us;
     return left_us < (double)INT64_MAX / 2 ? (int64_t)left_us : INT64_MAX / 2;
 }

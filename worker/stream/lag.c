@@ -52,9 +52,24 @@ static int64_t lag_of_input(struct stream *stream, size_t input) {
     return sum;
 }
 
+/* What was polled of a topic and has not been let go of. */
+static int64_t in_flight_of_input(struct stream *stream, size_t input) {
+    const struct lease_table *table = &stream->source.tables[input];
+    int64_t sum = 0;
+
+    pthread_mutex_lock(&stream->window.lock);
+    for (size_t p = 0; p < table->count; p++) {
+        const struct lease *lease = table->leases[p];
+        sum += lease != NULL ? (int64_t)(lease->polled - lease->released) : 0;
+    }
+    pthread_mutex_unlock(&stream->window.lock);
+    return sum;
+}
+
 void lag_refresh(struct stream *stream) {
     struct source *source = &stream->source;
     int64_t sums[2] = {0, 0}; /* of the inputs, and of the retry topics */
+    int64_t behind[STREAM_ROUTES_MAX] = {0};
     int64_t now_us = clock_now_us();
 
     if (now_us < source->lag_due_us) {
@@ -63,7 +78,15 @@ void lag_refresh(struct stream *stream) {
     source->lag_due_us = now_us + INTERVAL_US;
     for (size_t i = 0; i < stream->input_count; i++) {
         int64_t lag = lag_of_input(stream, i), *sum = &sums[stream->inputs[i].level > 0];
+        int64_t *of_route = &behind[stream->inputs[i].route];
         *sum = lag < 0 || *sum < 0 ? -1 : *sum + lag;
+        lag = stream->inputs[i].level > 0 ? 0 : lag; /* those may wait for long yet */
+        *of_route = lag < 0 || *of_route < 0
+                        ? -1
+                        : *of_route + lag + in_flight_of_input(stream, i);
+    }
+    for (size_t r = 0; r < stream->opts.route_count; r++) {
+        atomic_store(&source->behind[r], behind[r]);
     }
     atomic_store(&source->lag, sums[0]);
     atomic_store(&source->retries_waiting, sums[1]);

@@ -7,7 +7,7 @@
 
 struct stream;
 
-/* Counts again, once a second. */
+/* Counts again, once a second: source's lag, retries_waiting and behind. */
 void lag_refresh(struct stream *stream);
 
 #endif

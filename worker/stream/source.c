@@ -79,6 +79,9 @@ enum status source_open(struct stream *stream, const struct stream_opts *opts,
 
     atomic_store(&source->lag, -1);
     atomic_store(&source->retries_waiting, -1);
+    for (size_t r = 0; r < STREAM_ROUTES_MAX; r++) {
+        atomic_store(&source->behind[r], -1);
+    }
     source->tables = calloc(stream->input_count, sizeof *source->tables);
     if (source->tables == NULL) {
         return error_set(err, STATUS_NO_MEMORY, "no memory for %zu topics",

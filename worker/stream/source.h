@@ -56,7 +56,8 @@ struct source {
     int rejoins;         /* since rejoins_since_us */
     int64_t rejoins_since_us;
     _Atomic int64_t lag, retries_waiting;
-    _Atomic uint64_t rounds; /* polls that are over */
+    _Atomic int64_t behind[STREAM_ROUTES_MAX]; /* see stream_behind */
+    _Atomic uint64_t rounds;                   /* polls that are over */
 };
 
 struct stream;

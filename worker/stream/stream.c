@@ -337,6 +337,10 @@ void stream_stats(struct stream *stream, struct stream_stats *stats) {
     problems_text(&stream->problems, stats->problem, sizeof stats->problem);
 }
 
+int64_t stream_behind(const struct stream *stream, size_t route) {
+    return atomic_load(&stream->source.behind[route]);
+}
+
 /* ---- closing ---- */
 
 /* Frees what is left once the consumer is gone; accepts a stream that was half opened. */

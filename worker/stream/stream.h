@@ -141,6 +141,10 @@ void stream_drain(struct stream *stream);
 
 void stream_stats(struct stream *stream, struct stream_stats *stats);
 
+/* Records of a route that wait in our partitions of its input or are in flight here, as
+ * of a second ago at most; -1 unknown.  Any thread. */
+int64_t stream_behind(const struct stream *stream, size_t route);
+
 /* Leaves the group and closes with a deadline; what was not committed is left to the
  * next owner.  The threads have ended. */
 void stream_close(struct stream *stream, int timeout_ms);

@@ -1,5 +1,7 @@
 /* Several routes: one whose records pile up takes its portion of the window, is held, and
  * goes on once they are gone; the others find room all the while. */
+#include <inttypes.h>
+
 #include "stream/internal.h"
 #include "tests/unit/stream/fixture.h"
 
@@ -90,6 +92,29 @@ START_TEST(others_find_room_where_bytes_are_the_bound) {
 }
 END_TEST
 
+static void run_until_behind(int64_t slow, int64_t fast) {
+    int64_t deadline_us = clock_now_us() + PATIENCE_US;
+
+    while (stream_behind(fixture.stream, 0) != slow ||
+           stream_behind(fixture.stream, 1) != fast) {
+        fixture_round();
+        ck_assert_msg(clock_now_us() < deadline_us, "%" PRIi64 " and %" PRIi64 " behind",
+                      stream_behind(fixture.stream, 0), stream_behind(fixture.stream, 1));
+    }
+}
+
+START_TEST(what_is_behind_is_told_of_each_route) {
+    start_with_a_backlog((size_t)1 << 30);
+    ck_assert_int_eq(stream_behind(fixture.stream, 0), -1);
+    run_until_behind(SLOW_COUNT, 0); /* some of it in flight */
+    ck_assert_int_gt(slow_taken, 0);
+    fixture.answer = fixture_echo;
+    answer_kept();
+    run_until_behind(0, 0);
+    fixture_stop();
+}
+END_TEST
+
 START_TEST(a_held_route_goes_on_once_its_records_are_gone) {
     int64_t deadline_us = clock_now_us() + PATIENCE_US;
 
@@ -116,6 +141,7 @@ int main(void) {
     const TTest *const tests[] = {
         others_find_room_while_one_route_has_no_answer,
         others_find_room_where_bytes_are_the_bound,
+        what_is_behind_is_told_of_each_route,
         a_held_route_goes_on_once_its_records_are_gone,
     };
     return suite_run("portion", tests, ARRAY_COUNT(tests));
