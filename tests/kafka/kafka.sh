@@ -134,7 +134,10 @@ node_launch() {
         </dev/null >"$node/server.log" 2>&1 &
     echo $! >"$node/pid"
     disown
+    # Until it is java it is still a copy of this script, and would pass for gone.
+    wait_until 10 node_is_java_or_gone $! "$1" || true
 }
+node_is_java_or_gone() { node_pid "$2" >/dev/null || ! kill -0 "$1" 2>/dev/null; }
 
 node_await() {
     wait_until "$start_timeout_s" node_settled "$1" || return 1
