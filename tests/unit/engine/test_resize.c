@@ -6,12 +6,15 @@
 
 static struct bytes graph;
 
-static void put_resize(const char *from, const char *to) {
+static void put_resize(const char *from, const char *by, const char *to) {
     struct bytes node = {.size = 0}, mode = {.size = 0};
 
     put_text(&node, 1, from);
     put_text(&node, 1, "");
-    put_text(&node, 1, "scales");
+    if (strcmp(by, "sizes") == 0) {
+        put_text(&node, 1, "");
+    }
+    put_text(&node, 1, by);
     put_text(&node, 2, to);
     put_text(&node, 4, "Resize");
     put_text(&mode, 1, "mode");
@@ -44,8 +47,8 @@ START_TEST(a_cubic_that_overshoots_is_the_nearest_that_the_type_has) {
     put_port(&graph, 12, "bytes", DTYPE_U8, out, 2);
     put_weight(&graph, "scales", DTYPE_F32, &pair, 1, scales, sizeof scales);
     put_cast("x", "x_bytes", DTYPE_U8);
-    put_resize("x", "plain");
-    put_resize("x_bytes", "bytes");
+    put_resize("x", "scales", "plain");
+    put_resize("x_bytes", "scales", "bytes");
     struct model *model = open_graph(&graph, PASSES_ALL);
     struct session *session = open_session(model);
     struct tensor x = make_rows(model, 0, 1);
@@ -68,9 +71,26 @@ START_TEST(a_cubic_that_overshoots_is_the_nearest_that_the_type_has) {
 }
 END_TEST
 
+START_TEST(of_nothing_there_is_nothing_to_make) {
+    const int64_t in[2] = {-1, COUNT}, pair = 2, sizes[2] = {3, COUNT};
+    struct tensor x = {.dtype = DTYPE_F32, .rank = 2, .dims = {0, COUNT}};
+    struct error err;
+
+    put_port(&graph, 11, "x", DTYPE_F32, in, 2);
+    put_port(&graph, 12, "y", DTYPE_F32, in, 2);
+    put_weight(&graph, "sizes", DTYPE_I64, &pair, 1, sizes, sizeof sizes);
+    put_resize("x", "sizes", "y");
+    struct session *session = open_session(open_graph(&graph, PASSES_ALL));
+    ck_assert_int_eq(session_prepare(session, &x, &err), STATUS_POISON);
+    x.dims[0] = 1;
+    ck_assert_int_eq(session_prepare(session, &x, &err), STATUS_OK);
+}
+END_TEST
+
 int main(void) {
     const TTest *const tests[] = {
         a_cubic_that_overshoots_is_the_nearest_that_the_type_has,
+        of_nothing_there_is_nothing_to_make,
     };
     return suite_run_with("resize", tests, ARRAY_COUNT(tests), NULL, release_all);
 }

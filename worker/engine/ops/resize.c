@@ -189,10 +189,12 @@ static enum status resized_dims(struct exec *exec, const int *axes, int count,
         keep_aspect(state, x, axes, count, sizes, memo->scales);
     }
     for (int i = 0; i < count; i++) {
-        if (!(sizes[i] >= 0 && sizes[i] < 0x1p40) || !(memo->scales[axes[i]] > 0)) {
+        int64_t dim = x->dims[axes[i]];
+        if (!(sizes[i] >= 0 && sizes[i] < 0x1p40) || !(memo->scales[axes[i]] > 0) ||
+            (dim == 0 && sizes[i] > 0)) {
             return node_error(exec->node, err, STATUS_POISON,
                               "axis %d of size %lld cannot be resized so", axes[i],
-                              (long long)x->dims[axes[i]]);
+                              (long long)dim);
         }
         exec->y[0]->dims[axes[i]] = (int64_t)sizes[i];
     }
