@@ -116,10 +116,10 @@ static enum status run(struct exec *exec, struct error *err) {
     for (int i = 2; i < x->rank; i++) {
         images.pixels *= x->dims[i];
     }
-    for (int64_t c = 0; count > 0 && c < images.channels; c++) {
+    for (int64_t c = 0; c < images.channels; c++) {
         double mean = number_real(exec->x[IN_MEAN], c), own_mean = mean;
         double variance = number_real(exec->x[IN_VARIANCE], c), own_variance = variance;
-        if (state->training) {
+        if (state->training && count > 0) {
             own_statistics(&images, c, &own_mean, &own_variance);
         }
         if (exec_wants(exec, 0)) {
