@@ -81,7 +81,6 @@ static enum status read_reply(struct stream *stream, struct error *err) {
         if (!ours) {
             continue;
         }
-        txn->offset_sent = false;
         return code == RD_KAFKA_RESP_ERR_NO_ERROR
                    ? STATUS_OK
                    : error_set(err, STATUS_ABORT_TXN, "committing offsets: %s",
