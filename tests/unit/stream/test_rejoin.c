@@ -138,6 +138,7 @@ START_TEST(what_was_being_committed_when_fenced_is_rolled_back) {
         ck_assert(clock_now_us() < deadline_us);
     }
     ck_assert_ptr_nonnull(fixture.stream->txn.generation);
+    fixture.stream->txn.retry_at_us = clock_now_us() + 2 * PATIENCE_US; /* stays in it */
     push_fence();
     while (!is_fenced()) {
         fixture_round();
@@ -148,6 +149,7 @@ START_TEST(what_was_being_committed_when_fenced_is_rolled_back) {
     let_pass(2 * EMPTY_WAIT); /* a transaction has limits of its own */
     fixture_round();
     rd_kafka_mock_clear_request_errors(fixture.cluster, ADD_OFFSETS_TO_TXN);
+    fixture.stream->txn.retry_at_us = 0;
     while (is_fenced()) {
         fixture_round();
         ck_assert(clock_now_us() < deadline_us);
