@@ -112,10 +112,11 @@ static struct taps axis_taps(const struct sample_state *state, double normal,
     if (!(fabs(x) < 0x1p52)) { /* NaN and what no image has */
         x = state->padding == PADDING_ZEROS ? -4 : x < 0 ? 0 : n - 1;
     }
-    if (x < low || x > high) {
-        x = state->padding == PADDING_BORDER       ? (x < 0 ? 0 : n - 1)
-            : state->padding == PADDING_REFLECTION ? reflect(x, low, high)
-                                                   : x;
+    if ((x < low || x > high) && state->padding == PADDING_REFLECTION) {
+        x = reflect(x, low, high);
+    } else if ((x < low || x > high) && state->padding == PADDING_BORDER &&
+               state->mode != MODE_CUBIC) { /* whose taps are held at the border alone */
+        x = x < 0 ? 0 : n - 1;
     }
     base = floor(x);
     if (state->mode == MODE_NEAREST) {

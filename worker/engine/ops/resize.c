@@ -3,7 +3,9 @@
  * Every axis is a table: which places of the input a place of the output is made of, and
  * with which weights (Keys' cubic for "cubic", a triangle for "linear").  Axes are
  * resized one after the other, those that stay as they are not at all.  The formulas are
- * those of ONNX's Resize-19. */
+ * those of ONNX's Resize-19, but for corners: where a scale makes no whole number of
+ * places, ONNX's reference aligns the corner of the fraction, PyTorch and ONNX Runtime
+ * that of the last place.  What is exported has constant scales, and theirs is meant. */
 #include <math.h>
 
 #include "base/size.h"
@@ -30,6 +32,7 @@ struct resize_state {
     int mode, coordinate, nearest, policy;
     float cubic_a, extrapolation;
     bool antialias, exclude_outside;
+    bool whole_corners; /* align the corners of the places that there are */
     struct attr_ints axes;
     const struct attr *scales; /* Upsample until opset 8 */
     int roi, scales_at, sizes; /* inputs; -1 where the opset has none */
@@ -77,6 +80,8 @@ static enum status prepare(struct load *load, struct error *err) {
     state->scales_at = state->roi + (state->roi < 0 ? 2 : 1);
     state->sizes = state->roi < 0 ? -1 : 3;
     state->scales = upsample ? attr_find(load->node, "scales") : NULL;
+    state->whole_corners =
+        graph_constant(load->graph, load->node, state->scales_at) != NULL;
     status = read_words(load, state, err);
     if (status == STATUS_OK) {
         status = attr_float(load->node, "cubic_coeff_a", -0.75F, &state->cubic_a, err);
@@ -288,6 +293,7 @@ static double original(const struct resize_state *state, const struct axis *axis
     case COORD_PYTORCH_HALF_PIXEL:
         return axis->out > 1 ? half : 0;
     case COORD_ALIGN_CORNERS:
+        out = state->whole_corners ? (double)axis->out : out;
         return axis->out > 1 ? x * (in - 1) / (out - 1) : 0;
     case COORD_ASYMMETRIC:
         return (double)((float)o / (float)axis->scale);

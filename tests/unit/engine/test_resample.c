@@ -1,0 +1,82 @@
+/* test_resample.c - images resized and sampled as PyTorch, whose exports are run, does.
+ */
+#include "graph_fixture.h"
+
+static struct bytes graph;
+
+static void put_word(struct bytes *node, const char *name, const char *word) {
+    static struct bytes attr;
+    attr.size = 0;
+    put_text(&attr, 1, name);
+    put_text(&attr, 4, word);
+    put_int(&attr, 20, 3);
+    put_message(node, 5, &attr);
+}
+
+/* One row through the graph. */
+static void check(const float *line, size_t count, const float *expected,
+                  size_t expected_count) {
+    struct model *model = open_graph(&graph, PASSES_ALL);
+    struct session *session = open_session(model);
+    struct tensor x = make_rows(model, 1, 1);
+    memcpy(x.data, line, count * sizeof(*line));
+    run_rows(session, &x);
+    ck_assert_uint_eq(tensor_count(session_output(session, 0)), expected_count);
+    assert_close(session_output(session, 0)->data, expected, expected_count, 1e-5);
+}
+
+/* 4 places become 6 (6.8 rounded down): the last of them is the last of the four. */
+START_TEST(constant_scales_align_the_corners_that_there_are) {
+    static const float line[] = {0, 10, 20, 30}, expected[] = {0, 6, 12, 18, 24, 30};
+    static const float scales[] = {1, 1, 1.7F};
+    const int64_t x[] = {-1, 1, 4}, y[] = {-1, 1, 6}, three = 3;
+    static struct bytes node;
+    graph.size = node.size = 0;
+    put_port(&graph, 11, "x", DTYPE_F32, x, 3);
+    put_port(&graph, 12, "y", DTYPE_F32, y, 3);
+    put_weight(&graph, "scales", DTYPE_F32, &three, 1, scales, sizeof(scales));
+    put_text(&node, 1, "x");
+    put_text(&node, 1, "");
+    put_text(&node, 1, "scales");
+    put_text(&node, 2, "y");
+    put_text(&node, 4, "Resize");
+    put_word(&node, "mode", "linear");
+    put_word(&node, "coordinate_transformation_mode", "align_corners");
+    put_message(&graph, 1, &node);
+    check(line, 4, expected, 6);
+}
+END_TEST
+
+/* Left of a step from 0 to 1 a cubic is below 0: a place beyond the border is not moved
+ * onto it, only the pixels read are.  From torch.nn.functional.grid_sample. */
+START_TEST(cubic_samples_beyond_the_border_overshoot) {
+    static const float image[] = {0, 1, 1, 3}, grid[] = {-1.2F, 0, -0.9F, 0, 1.2F, 0};
+    static const float expected[] = {-0.006750107F, -0.1102498F, 3.0135F};
+    const int64_t x[] = {-1, 1, 1, 4}, y[] = {-1, 1, 1, 3}, places[] = {1, 1, 3, 2};
+    static struct bytes node;
+    graph.size = node.size = 0;
+    put_port(&graph, 11, "x", DTYPE_F32, x, 4);
+    put_port(&graph, 12, "y", DTYPE_F32, y, 4);
+    put_weight(&graph, "grid", DTYPE_F32, places, 4, grid, sizeof(grid));
+    put_node_fields(&node, "GridSample", "x", "grid", "y");
+    put_word(&node, "mode", "bicubic");
+    put_word(&node, "padding_mode", "border");
+    put_message(&graph, 1, &node);
+    check(image, 4, expected, 3);
+}
+END_TEST
+
+int main(void) {
+    Suite *suite = suite_create("engine: resampling");
+    TCase *tests = tcase_create("resample");
+    SRunner *runner = srunner_create(suite);
+    int failed;
+    tcase_add_checked_fixture(tests, NULL, release_all);
+    tcase_add_test(tests, constant_scales_align_the_corners_that_there_are);
+    tcase_add_test(tests, cubic_samples_beyond_the_border_overshoot);
+    suite_add_tcase(suite, tests);
+    srunner_run_all(runner, CK_NORMAL);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? 0 : 1;
+}
