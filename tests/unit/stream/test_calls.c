@@ -16,9 +16,7 @@ static void keep(struct fixture *f, struct record *record) {
     kept_count++;
 }
 
-/* All records have their outcomes before the next round, so that they are committed
- * together. */
-static void keep_and_answer(size_t count) {
+static void keep_all(size_t count) {
     int64_t deadline_us = clock_now_us() + PATIENCE_US;
     kept_count = 0;
     fixture.answer = keep;
@@ -26,11 +24,21 @@ static void keep_and_answer(size_t count) {
         fixture_round();
         ck_assert(clock_now_us() < deadline_us);
     }
+}
+
+static void answer_kept(void (*answer)(struct fixture *fixture, struct record *record)) {
     while (fixture.kept != NULL) {
         struct record *record = fixture.kept;
         fixture.kept = record->next;
-        fixture_echo(&fixture, record);
+        answer(&fixture, record);
     }
+}
+
+/* All records have their outcomes before the next round, so that they are committed
+ * together. */
+static void keep_and_answer(size_t count) {
+    keep_all(count);
+    answer_kept(fixture_echo);
 }
 
 static void round_until(bool (*is_so)(void)) {
@@ -43,12 +51,21 @@ static void round_until(bool (*is_so)(void)) {
 
 /* ---- runs of results ---- */
 
-static int runs;        /* queued so far */
-static int refused_run; /* the one that is refused; 0 for none */
+static int runs;           /* queued so far */
+static int refused_run;    /* the one that is refused; 0 for none */
+static size_t queued_size; /* of values and keys, since nothing was under way */
+static size_t queued_max;
 
 int rd_kafka_produce_batch(rd_kafka_topic_t *topic, int32_t partition, int flags,
                            rd_kafka_message_t *messages, int count) {
     int (*real)(rd_kafka_topic_t *, int32_t, int, rd_kafka_message_t *, int);
+    if (rd_kafka_outq_len(fixture.stream->producer.client) == 0) {
+        queued_size = 0;
+    }
+    for (int i = 0; i < count; i++) {
+        queued_size += messages[i].len + messages[i].key_len;
+    }
+    queued_max = queued_size > queued_max ? queued_size : queued_max;
     if (++runs != refused_run) {
         CALLS_REAL(real, "rd_kafka_produce_batch");
         return real(topic, partition, flags, messages, count);
@@ -79,6 +96,34 @@ START_TEST(at_least_once_counts_no_report_of_an_attempt_before) {
     ck_assert_int_eq(rd_kafka_outq_len(fixture.stream->producer.client), 0);
     fixture_run_until_committed(COUNT);
     ck_assert_uint_eq(fixture_stats().results_out, COUNT);
+    fixture_stop();
+}
+END_TEST
+
+static void echo_at_length(struct fixture *f, struct record *record) {
+    static const char text[100];
+    record_set_result(record, span_of(text, sizeof text), f);
+}
+
+/* What waits behind a request under way makes librdkafka's thread spin.  All stand in one
+ * partition and in one transaction; the last of them is queued when the others are
+ * delivered. */
+START_TEST(a_transaction_queues_no_more_of_a_partition_than_a_request_holds) {
+    static const struct stream_property batch_size = {"batch.size", "3000"};
+    fixture_start(STREAM_EXACTLY_ONCE);
+    fixture.opts.producer = &batch_size;
+    fixture.opts.producer_count = 1;
+    for (int i = 0; i < COUNT; i++) {
+        fixture_send("in", 1, "key", "value", 5);
+    }
+    ck_assert_int_eq(rd_kafka_flush(fixture.client, 10000), 0);
+    fixture_open();
+    keep_all(COUNT);
+    answer_kept(echo_at_length);
+    fixture_run_until_committed(COUNT);
+    ck_assert_uint_eq(fixture_stats().transactions_committed, 1);
+    ck_assert_int_ge(runs, COUNT * 100 / 3000);
+    ck_assert_uint_le(queued_max, 3000);
     fixture_stop();
 }
 END_TEST
@@ -323,6 +368,7 @@ int main(void) {
         a_record_that_comes_again_is_not_taken_again,
         a_mark_does_not_take_a_partition_back_that_was_taken_away,
         at_least_once_counts_no_report_of_an_attempt_before,
+        a_transaction_queues_no_more_of_a_partition_than_a_request_holds,
     };
     return suite_run("calls", tests, ARRAY_COUNT(tests));
 }

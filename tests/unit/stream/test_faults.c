@@ -7,6 +7,7 @@
 enum {
     PRODUCE = 0,
     OFFSET_COMMIT = 8,
+    OFFSET_FETCH = 9,
     INIT_PRODUCER_ID = 22,
     ADD_PARTITIONS_TO_TXN = 24
 };
@@ -125,33 +126,10 @@ static void commit_offsets(int64_t offset) {
     rd_kafka_topic_partition_list_destroy(list);
 }
 
-START_TEST(after_an_unknown_outcome_the_brokers_offsets_decide) {
-    fixture_start(STREAM_EXACTLY_ONCE);
-    fixture.answer = keep;
-    fixture_send_numbers(0, COUNT);
-    fixture_open();
-    while (kept_count < COUNT) {
-        fixture_round();
-    }
-    commit_offsets(COUNT / PARTITIONS / 2);
-    push(END_TXN, 1, RD_KAFKA_RESP_ERR_PRODUCER_FENCED);
-    while (fixture.kept != NULL) {
-        struct record *record = fixture.kept;
-        fixture.kept = record->next;
-        fixture_echo(&fixture, record);
-    }
-    fixture_run_until_committed(COUNT);
-    /* Half of them were in the transaction that counted: the other half is published a
-     * second time. */
-    ck_assert_int_eq(fixture_topic_size("out"), COUNT + COUNT / 2);
-    ck_assert_uint_eq(fixture_stats().results_out, COUNT);
-    fixture_stop();
-}
-END_TEST
-
-/* Takes the outcomes of all records, and meets the brokers' refusal to say what came of
- * their transaction: it is to be looked at next what they have. */
-static void lose_sight_of_a_transaction(void) {
+/* All records have their outcomes, and nobody says what came of their transaction: the
+ * brokers are asked next what they have, and that is the first `committed` of each
+ * partition, 0 for nothing. */
+static void lose_sight_of_a_transaction(int64_t committed) {
     int64_t deadline_us = clock_now_us() + PATIENCE_US;
     fixture_start(STREAM_EXACTLY_ONCE);
     log_setup(LOG_LEVEL_COUNT, LOG_FORMAT_TEXT); /* librdkafka's errors are meant */
@@ -161,6 +139,9 @@ static void lose_sight_of_a_transaction(void) {
     while (kept_count < COUNT) {
         fixture_round();
         ck_assert(clock_now_us() < deadline_us);
+    }
+    if (committed > 0) {
+        commit_offsets(committed);
     }
     push(END_TXN, 1, RD_KAFKA_RESP_ERR_PRODUCER_FENCED);
     while (fixture.kept != NULL) {
@@ -174,9 +155,31 @@ static void lose_sight_of_a_transaction(void) {
     }
 }
 
+/* Half of them were in the transaction that counted: the other half is published a second
+ * time. */
+static void check_half_is_published_again(void) {
+    fixture_run_until_committed(COUNT);
+    ck_assert_int_eq(fixture_topic_size("out"), COUNT + COUNT / 2);
+    ck_assert_uint_eq(fixture_stats().results_out, COUNT);
+    fixture_stop();
+}
+
+START_TEST(after_an_unknown_outcome_the_brokers_offsets_decide) {
+    lose_sight_of_a_transaction(COUNT / PARTITIONS / 2);
+    check_half_is_published_again();
+}
+END_TEST
+
+START_TEST(brokers_that_do_not_say_what_is_committed_are_asked_again) {
+    lose_sight_of_a_transaction(COUNT / PARTITIONS / 2);
+    push(OFFSET_FETCH, 1, RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED);
+    check_half_is_published_again();
+}
+END_TEST
+
 START_TEST(a_partition_that_went_after_an_unknown_outcome_is_not_asked_for) {
     struct lease **place;
-    lose_sight_of_a_transaction();
+    lose_sight_of_a_transaction(0);
     place = &fixture.stream->source.tables[0].leases[1];
     window_lose(&fixture.stream->window, *place);
     *place = NULL;
@@ -264,6 +267,7 @@ int main(void) {
         without_a_generation_nothing_is_committed,
         a_fenced_producer_is_replaced,
         after_an_unknown_outcome_the_brokers_offsets_decide,
+        brokers_that_do_not_say_what_is_committed_are_asked_again,
         a_partition_that_went_after_an_unknown_outcome_is_not_asked_for,
         at_least_once_replays_a_failed_delivery,
         at_least_once_commits_offsets_again_after_a_refusal,
