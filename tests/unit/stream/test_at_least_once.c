@@ -85,10 +85,18 @@ static void answer_after(int16_t api, rd_kafka_resp_err_t code, int time_ms) {
                      0);
 }
 
-START_TEST(an_answer_that_is_late_is_waited_for) {
+static bool no_problem_is_told(void) {
+    return fixture_stats().problem[0] == '\0';
+}
+
+START_TEST(an_answer_that_is_late_is_waited_for_and_that_is_told) {
     start_with_outcomes();
-    answer_after(OFFSET_COMMIT, RD_KAFKA_RESP_ERR_NO_ERROR, 1000);
+    answer_after(OFFSET_COMMIT, RD_KAFKA_RESP_ERR_NO_ERROR, 5000);
+    round_while(no_problem_is_told);
+    ck_assert_str_eq(fixture_stats().problem,
+                     "nothing can be published now: committing offsets: no answer");
     fixture_run_until_committed(COUNT);
+    ck_assert_str_eq(fixture_stats().problem, "");
     ck_assert_int_eq(commits, 1);
     ck_assert_uint_eq(fixture_stats().transactions_aborted, 0);
     ck_assert_int_eq(fixture_topic_size("out"), COUNT);
@@ -191,7 +199,7 @@ END_TEST
 
 int main(void) {
     const TTest *const tests[] = {
-        an_answer_that_is_late_is_waited_for,
+        an_answer_that_is_late_is_waited_for_and_that_is_told,
         an_answer_to_an_attempt_before_says_nothing_of_this_one,
         offsets_are_committed_of_what_was_published_alone,
         what_goes_while_it_is_delivered_is_not_committed,

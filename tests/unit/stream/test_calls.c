@@ -360,6 +360,32 @@ START_TEST(a_mark_does_not_take_a_partition_back_that_was_taken_away) {
 }
 END_TEST
 
+/* ---- the end ---- */
+
+static int leaves; /* asked of the group */
+
+rd_kafka_resp_err_t rd_kafka_unsubscribe(rd_kafka_t *client) {
+    rd_kafka_resp_err_t (*real)(rd_kafka_t *);
+    CALLS_REAL(real, "rd_kafka_unsubscribe");
+    leaves++;
+    return real(client);
+}
+
+/* Otherwise its partitions would be nobody's until the session is over; those of a static
+ * member are to wait for it. */
+START_TEST(an_orderly_end_leaves_the_group_unless_the_member_is_static) {
+    fixture_start(STREAM_EXACTLY_ONCE);
+    fixture_open();
+    stream_close(fixture.stream, 10000);
+    ck_assert_int_eq(leaves, 1);
+    fixture.opts.is_static = true;
+    fixture.opts.instance = "w";
+    fixture_open();
+    fixture_stop();
+    ck_assert_int_eq(leaves, 1);
+}
+END_TEST
+
 int main(void) {
     const TTest *const tests[] = {
         offsets_go_with_the_generation_of_their_transaction,
@@ -369,6 +395,7 @@ int main(void) {
         a_mark_does_not_take_a_partition_back_that_was_taken_away,
         at_least_once_counts_no_report_of_an_attempt_before,
         a_transaction_queues_no_more_of_a_partition_than_a_request_holds,
+        an_orderly_end_leaves_the_group_unless_the_member_is_static,
     };
     return suite_run("calls", tests, ARRAY_COUNT(tests));
 }

@@ -207,6 +207,18 @@ START_TEST(at_least_once_commits_offsets_again_after_a_refusal) {
 }
 END_TEST
 
+START_TEST(a_problem_of_the_group_is_over_when_records_come) {
+    fixture_start(STREAM_EXACTLY_ONCE);
+    fixture_open();
+    problems_report(&fixture.stream->problems, PROBLEM_GROUP, "consuming: no");
+    ck_assert_str_eq(fixture_stats().problem, "consuming: no");
+    fixture_send_numbers(0, COUNT);
+    fixture_run_until_committed(COUNT);
+    ck_assert_str_eq(fixture_stats().problem, "");
+    fixture_stop();
+}
+END_TEST
+
 START_TEST(a_broker_that_goes_and_comes_is_told_and_survived) {
     int64_t deadline_us = clock_now_us() + PATIENCE_US;
     fixture_start(STREAM_EXACTLY_ONCE);
@@ -258,6 +270,35 @@ START_TEST(missing_topics_are_named_until_they_are_made) {
 }
 END_TEST
 
+START_TEST(a_route_whose_topics_are_missing_keeps_no_other_waiting) {
+    struct stream_route routes[2];
+    fixture_start(STREAM_EXACTLY_ONCE);
+    fixture_create_topic("in.other");
+    routes[0] = fixture.route;
+    routes[1] = (struct stream_route){
+        .input = "in.other", .output = "out.other", .dead_letter = "dead"};
+    fixture.opts.routes = routes;
+    fixture.opts.route_count = 2;
+    rd_kafka_mock_topic_set_error(fixture.cluster, "out.other",
+                                  RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART);
+    for (int32_t p = 0; p < PARTITIONS; p++) {
+        fixture_send("in.other", p, "k", "v", 1);
+    }
+    fixture_open();
+    while (fixture_stats().records_in < PARTITIONS) {
+        fixture_round();
+    }
+    fixture_send_numbers(0, COUNT);
+    fixture_run_until_committed(COUNT);
+    ck_assert_uint_eq(fixture_stats().transactions_aborted, 0);
+    ck_assert_uint_eq(fixture_stats().records_in_flight, PARTITIONS);
+    rd_kafka_mock_topic_set_error(fixture.cluster, "out.other",
+                                  RD_KAFKA_RESP_ERR_NO_ERROR);
+    fixture_run_until_committed(COUNT + PARTITIONS);
+    fixture_stop();
+}
+END_TEST
+
 int main(void) {
     const TTest *const tests[] = {
         a_moving_coordinator_is_followed,
@@ -271,8 +312,10 @@ int main(void) {
         a_partition_that_went_after_an_unknown_outcome_is_not_asked_for,
         at_least_once_replays_a_failed_delivery,
         at_least_once_commits_offsets_again_after_a_refusal,
+        a_problem_of_the_group_is_over_when_records_come,
         a_broker_that_goes_and_comes_is_told_and_survived,
         missing_topics_are_named_until_they_are_made,
+        a_route_whose_topics_are_missing_keeps_no_other_waiting,
     };
     return suite_run("faults", tests, ARRAY_COUNT(tests));
 }

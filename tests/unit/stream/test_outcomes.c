@@ -1,6 +1,7 @@
 /* What is published for each kind of outcome, and how records are kept back. */
 #include "stream/internal.h"
 #include "stream/send.h"
+#include "tests/unit/stream/calls.h"
 #include "tests/unit/stream/fixture.h"
 
 #define BIG 4000
@@ -165,12 +166,12 @@ START_TEST(what_is_as_large_as_a_refused_result_is_not_tried) {
 }
 END_TEST
 
-static void see_without_value(const rd_kafka_message_t *message) {
-    ck_assert_ptr_null(message->payload);
+static void see_the_first_without_value(const rd_kafka_message_t *message) {
     ck_assert_uint_eq(message->key_len, 3);
     ck_assert_str_eq(fixture_header(message, "origin"), "test");
+    ck_assert_uint_eq(message->len, seen == 0 ? 0 : 5);
     ck_assert_str_eq(fixture_header(message, "millrace.cut"),
-                     "value: value of 4000 bytes, key of 3 bytes");
+                     seen == 0 ? "value: value of 4000 bytes, key of 3 bytes" : "");
     seen++;
 }
 
@@ -179,11 +180,14 @@ START_TEST(a_dead_letter_too_large_goes_without_its_value) {
     log_setup(LOG_LEVEL_COUNT, LOG_FORMAT_TEXT);
     fixture.answer = kill_it;
     set_producer_property("message.max.bytes", MESSAGE_MAX);
+    fixture.opts.window_records_max = 1; /* the next one takes its place */
     fixture_send("in", 1, "key", big, BIG);
     fixture_open();
     fixture_run_until_committed(1);
-    fixture_read("dead", 1, see_without_value);
-    ck_assert_int_eq(seen, 1);
+    fixture_send("in", 1, "key", "small", 5);
+    fixture_run_until_committed(2);
+    fixture_read("dead", 2, see_the_first_without_value);
+    ck_assert_int_eq(seen, 2);
     fixture_stop();
 }
 END_TEST
@@ -217,6 +221,14 @@ static void answer_kept(void) {
     }
 }
 
+/* Otherwise librdkafka would go on fetching. */
+static void check_all_are_paused(void) {
+    const struct lease_table *table = &fixture.stream->source.tables[0];
+    for (size_t p = 0; p < table->count; p++) {
+        ck_assert(table->leases[p] == NULL || table->leases[p]->paused);
+    }
+}
+
 START_TEST(a_full_window_pauses_and_each_record_comes_once) {
     int64_t deadline_us = clock_now_us() + PATIENCE_US;
     fixture_start(STREAM_EXACTLY_ONCE);
@@ -230,6 +242,9 @@ START_TEST(a_full_window_pauses_and_each_record_comes_once) {
         while (fixture_stats().pauses == pauses && fixture_stats().records_in < 500) {
             fixture_round();
             ck_assert_int_lt(clock_now_us(), deadline_us);
+        }
+        if (fixture_stats().pauses > pauses) {
+            check_all_are_paused();
         }
         ck_assert_uint_le(fixture_stats().records_in_flight, 50);
         answer_kept();
@@ -264,6 +279,58 @@ START_TEST(half_a_window_of_answers_is_committed_before_its_time) {
 }
 END_TEST
 
+/* The group waits for it. */
+START_TEST(what_is_done_of_a_revoked_partition_is_committed_before_its_time) {
+    struct lease **place, *lease;
+    fixture_start(STREAM_EXACTLY_ONCE);
+    fixture.opts.commit_interval_us = 600000000;
+    fixture_send_numbers(0, PARTITIONS);
+    fixture_open();
+    fixture_run_until_committed(PARTITIONS); /* the first commit waits for nothing */
+    fixture.answer = keep_those_of_the_first_partition;
+    fixture_send_numbers(0, 100);
+    while (fixture_stats().records_in < PARTITIONS + 100) {
+        fixture_round();
+    }
+    fixture_round();
+    ck_assert_uint_eq(fixture.committed, PARTITIONS);
+    place = &fixture.stream->source.tables[0].leases[1];
+    lease = *place;
+    *place = NULL;
+    window_revoke(&fixture.stream->window, lease);
+    fixture_run_until_committed(PARTITIONS + 75);
+    ck_assert(window_wait_drained(&fixture.stream->window, lease, 0));
+    window_lose(&fixture.stream->window, lease);
+    fixture_stop();
+}
+END_TEST
+
+/* Until one is known, they are taken to be large. */
+START_TEST(what_an_answer_may_take_counts_while_it_is_computed) {
+    fixture_start(STREAM_EXACTLY_ONCE);
+    fixture.answer = keep;
+    fixture_send("in", 1, "key", "value", 5);
+    fixture_open();
+    while (fixture_stats().records_in == 0) {
+        fixture_round();
+    }
+    ck_assert_uint_eq(fixture_stats().bytes_in_flight,
+                      8 + fixture.opts.window_size_max / 256);
+    answer_kept();
+    fixture_run_until_committed(1);
+    fixture_stop();
+}
+END_TEST
+
+static int polls; /* of the consumer */
+
+rd_kafka_message_t *rd_kafka_consumer_poll(rd_kafka_t *client, int timeout_ms) {
+    rd_kafka_message_t *(*real)(rd_kafka_t *, int);
+    CALLS_REAL(real, "rd_kafka_consumer_poll");
+    polls++;
+    return real(client, timeout_ms);
+}
+
 START_TEST(draining_finishes_what_is_there_and_takes_no_more) {
     fixture_start(STREAM_EXACTLY_ONCE);
     fixture.answer = keep;
@@ -275,8 +342,11 @@ START_TEST(draining_finishes_what_is_there_and_takes_no_more) {
     stream_drain(fixture.stream);
     fixture_send_numbers(100, 100);
     for (int i = 0; i < 50; i++) {
+        int polls_before = polls;
         fixture_round();
+        ck_assert_int_gt(polls, polls_before); /* or the group would miss it */
     }
+    check_all_are_paused();
     answer_kept();
     fixture_run_until_committed(100);
     ck_assert_uint_eq(fixture_stats().records_in, 100);
@@ -427,6 +497,8 @@ int main(void) {
         small_results_are_not_blamed_for_a_batch_that_is_too_large,
         a_full_window_pauses_and_each_record_comes_once,
         half_a_window_of_answers_is_committed_before_its_time,
+        what_is_done_of_a_revoked_partition_is_committed_before_its_time,
+        what_an_answer_may_take_counts_while_it_is_computed,
         draining_finishes_what_is_there_and_takes_no_more,
         closing_with_records_in_flight_gives_all_back,
         what_a_closed_worker_left_is_done_by_the_next,

@@ -85,6 +85,10 @@ static void is_replaced(enum stream_delivery delivery) {
     ck_assert_uint_eq(fixture_stats().results_out, COUNT);
     ck_assert_uint_eq(fixture_stats().partitions_assigned, PARTITIONS);
     ck_assert_int_eq(fixture.stream->source.rejoins, 1);
+    ck_assert_uint_eq(fixture_stats().rebalance_pauses, 1);
+    ck_assert_int_gt(fixture_stats().rebalance_pause_us, 0);
+    ck_assert_int_eq(fixture_stats().rebalance_pause_last_us,
+                     fixture_stats().rebalance_pause_us);
     ck_assert_int_eq(fixture.released, 2 * COUNT);
     ck_assert_int_lt(fixture_topic_size("out"), 2 * COUNT); /* with markers, if any */
     fixture_stop();
