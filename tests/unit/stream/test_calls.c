@@ -234,6 +234,43 @@ START_TEST(once_offsets_were_refused_the_generation_is_asked_for_again) {
 }
 END_TEST
 
+static const char *member_names[2]; /* that are told one after the other; NULL: its own */
+static int names_told;
+
+char *rd_kafka_memberid(const rd_kafka_t *client) {
+    char *(*real)(const rd_kafka_t *);
+    CALLS_REAL(real, "rd_kafka_memberid");
+    return member_names[0] == NULL ? real(client)
+                                   : strdup(member_names[names_told++ % 2]);
+}
+
+static bool has_generation_as(const char *before, const char *after) {
+    names_told = 0;
+    member_names[0] = before;
+    member_names[1] = after;
+    rebalance_refresh(fixture.stream);
+    member_names[0] = NULL;
+    return fixture.stream->source.generation != NULL;
+}
+
+/* The broker fences nothing that comes without a member's name. */
+START_TEST(who_is_no_member_has_no_generation) {
+    fixture_start(STREAM_EXACTLY_ONCE);
+    fixture_send_numbers(0, COUNT);
+    fixture_open();
+    fixture_run_until_committed(COUNT);
+    ck_assert(has_generation_as("me", "me"));
+    ck_assert(!atomic_load(&fixture.stream->source.generation_stale));
+    ck_assert(!has_generation_as("", ""));
+    ck_assert(!has_generation_as("me", "")); /* it went in between */
+    ck_assert(!has_generation_as("me", "another"));
+    ck_assert(atomic_load(&fixture.stream->source.generation_stale)); /* asks again */
+    fixture_send_numbers(0, COUNT);
+    fixture_run_until_committed(2 * COUNT);
+    fixture_stop();
+}
+END_TEST
+
 /* Brokers that refuse everything would be asked without a pause. */
 START_TEST(what_failed_is_not_tried_again_before_its_time) {
     fixture_start(STREAM_EXACTLY_ONCE);
@@ -390,6 +427,7 @@ int main(void) {
     const TTest *const tests[] = {
         offsets_go_with_the_generation_of_their_transaction,
         once_offsets_were_refused_the_generation_is_asked_for_again,
+        who_is_no_member_has_no_generation,
         what_failed_is_not_tried_again_before_its_time,
         a_record_that_comes_again_is_not_taken_again,
         a_mark_does_not_take_a_partition_back_that_was_taken_away,

@@ -212,6 +212,28 @@ START_TEST(after_a_crash_the_suspects_of_one_partition_go_together) {
 }
 END_TEST
 
+/* What comes behind the suspects is in no window. */
+START_TEST(what_has_to_wait_is_bounded) {
+    const struct lease *lease;
+    int64_t deadline_us;
+    start_after("millrace:2:o:0:0:300:0:");
+    for (int i = 0; i < COUNT; i++) {
+        fixture_send("in", 1, NULL, "v", 1);
+    }
+    ck_assert_int_eq(rd_kafka_flush(fixture.client, 10000), 0);
+    fixture.answer = keep;
+    run_until_quiet();
+    lease = fixture.stream->source.tables[0].leases[1];
+    deadline_us = clock_now_us() + PATIENCE_US;
+    while (!lease->paused) {
+        fixture_round();
+        ck_assert(clock_now_us() < deadline_us);
+    }
+    ck_assert_uint_le(lease->waiting_count, 512);
+    stop();
+}
+END_TEST
+
 START_TEST(after_two_crashes_they_go_in_small_steps) {
     start_after("millrace:2:o:1:0:256:300:");
     fixture.answer = keep;
@@ -360,6 +382,7 @@ int main(void) {
         every_end_divides_the_suspects_until_one_is_alone,
         an_end_after_the_last_suspect_blames_nobody,
         after_a_crash_the_suspects_of_one_partition_go_together,
+        what_has_to_wait_is_bounded,
         after_two_crashes_they_go_in_small_steps,
         suspects_that_are_past_are_not_suspected_again,
         in_the_end_each_record_goes_alone,

@@ -192,6 +192,31 @@ START_TEST(a_dead_letter_too_large_goes_without_its_value) {
 }
 END_TEST
 
+static void see_refused_letter(const rd_kafka_message_t *message) {
+    ck_assert_ptr_null(message->payload);
+    ck_assert_str_eq(fixture_header(message, "millrace.cut"),
+                     "value: value of 5 bytes, key of 3 bytes");
+    ck_assert_str_eq(fixture_header(message, "millrace.stage"), "decode");
+    seen++;
+}
+
+/* Or it would be sent for ever. */
+START_TEST(a_dead_letter_that_its_topic_refuses_goes_without_its_value) {
+    fixture_start(STREAM_EXACTLY_ONCE);
+    log_setup(LOG_LEVEL_COUNT, LOG_FORMAT_TEXT);
+    fixture.answer = kill_it;
+    fixture_send("in", 1, "key", "value", 5);
+    ck_assert_int_eq(rd_kafka_flush(fixture.client, 10000), 0);
+    rd_kafka_mock_push_request_errors(fixture.cluster, 0, 1,
+                                      RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
+    fixture_open();
+    fixture_run_until_committed(1);
+    fixture_read("dead", 1, see_refused_letter);
+    ck_assert_int_eq(seen, 1);
+    fixture_stop();
+}
+END_TEST
+
 START_TEST(small_results_are_not_blamed_for_a_batch_that_is_too_large) {
     fixture_start(STREAM_EXACTLY_ONCE);
     fixture_send_numbers(0, 100);
@@ -494,6 +519,7 @@ int main(void) {
         a_result_too_large_for_the_topic_is_a_dead_letter,
         what_is_as_large_as_a_refused_result_is_not_tried,
         a_dead_letter_too_large_goes_without_its_value,
+        a_dead_letter_that_its_topic_refuses_goes_without_its_value,
         small_results_are_not_blamed_for_a_batch_that_is_too_large,
         a_full_window_pauses_and_each_record_comes_once,
         half_a_window_of_answers_is_committed_before_its_time,

@@ -168,6 +168,32 @@ START_TEST(what_waited_in_a_closed_worker_is_done_by_the_next) {
 }
 END_TEST
 
+static void see_too_large(const rd_kafka_message_t *message) {
+    ck_assert_str_eq(fixture_header(message, "millrace.stage"), "publish");
+    ck_assert_str_eq(fixture_header(message, "millrace.reason"),
+                     "too large for retry topic 'in.retry.1': message.max.bytes of the "
+                     "producer is 2000; it failed: failure 1");
+    ck_assert_ptr_null(message->payload);
+    seen++;
+}
+
+START_TEST(a_retry_too_large_to_send_is_a_dead_letter_that_says_why) {
+    static const struct stream_property max = {"message.max.bytes", "2000"};
+    static const char big[4000];
+    start_with_retries(1, 1);
+    log_setup(LOG_LEVEL_COUNT, LOG_FORMAT_TEXT);
+    fixture.opts.producer = &max;
+    fixture.opts.producer_count = 1;
+    fixture.answer = retry_always;
+    fixture_send("in", 1, "k", big, sizeof big);
+    fixture_open();
+    fixture_run_until_committed(1);
+    fixture_read("dead", 1, see_too_large);
+    ck_assert_int_eq(seen, 1);
+    fixture_stop();
+}
+END_TEST
+
 /* ---- times ---- */
 
 static struct slot last_slot;
@@ -280,6 +306,7 @@ int main(void) {
         a_record_that_fails_on_every_level_is_one_dead_letter,
         what_waits_keeps_nothing_else_waiting,
         what_waited_in_a_closed_worker_is_done_by_the_next,
+        a_retry_too_large_to_send_is_a_dead_letter_that_says_why,
         a_wait_is_read_once_and_never_longer_than_its_level,
         a_clock_behind_the_writers_delays_all_but_once,
         headers_that_are_no_numbers_are_passed_over,
