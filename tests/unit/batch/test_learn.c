@@ -35,6 +35,7 @@ static int serve(int kind, int batches, int64_t row_us) {
     int most = 0;
     for (int i = 0; i < batches; i++) {
         int rows = learn_aim(learn, kind).rows;
+        ck_assert_int_le(rows, ROWS_MAX); /* a batch has no room for more */
         note(kind, rows, batch_ns(rows, row_us));
         most = rows > most ? rows : most;
     }
@@ -63,6 +64,9 @@ START_TEST(batches_climb_to_the_size_that_is_best) {
     open_learn(0, 0);
     serve(KIND, 20, 40000); /* nothing is won by more than one row */
     ck_assert_int_eq(learn_aim(learn, KIND).rows, 1);
+    learn_destroy(learn);
+    open_learn(0, 0);
+    ck_assert_int_eq(serve(KIND, 1000, 1), ROWS_MAX);
     learn_destroy(learn);
 }
 END_TEST

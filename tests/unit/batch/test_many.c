@@ -313,6 +313,29 @@ START_TEST(a_job_that_is_refused_has_no_row_in_any_batch) {
 }
 END_TEST
 
+/* Of such rows even one is refused: the batch would have to hold rows_max of them. */
+START_TEST(a_batch_of_rows_that_are_too_large_is_not_made) {
+    static float values[1 << 18];
+    enum { ROWS_MAX = (int)(BATCH_TENSOR_SIZE_MAX / sizeof(values)) + 1 };
+    struct tensor x = {.dtype = DTYPE_F32, .rank = 1, .dims = {1 << 18}, .data = values};
+    struct span names[] = {span_text("a"), span_text("b")};
+    const struct tensor pair[] = {x, x};
+    struct batch_row row = {.run_us = INT64_MAX, .deadline_us = INT64_MAX};
+    struct job job;
+    struct error err;
+    size_t size;
+    open_world("tests/data/models/pair.onnx", ROWS_MAX);
+    ck_assert_int_eq(job_encode(span_text("j"), span_text("m"), names, pair, 2, bytes,
+                                sizeof(bytes), &size, &err),
+                     STATUS_OK);
+    ck_assert_int_eq(job_parse(span_of(bytes, size), &job, &err), STATUS_OK);
+    ck_assert_int_eq(batcher_add(&batcher, 0, &job, &row, &progress, 0, &err),
+                     STATUS_POISON);
+    ck_assert_msg(strstr(err.text, "over the limit of") != NULL, "%s", err.text);
+    world_close();
+}
+END_TEST
+
 START_TEST(inputs_must_agree_on_the_number_of_rows) {
     float values[6] = {0};
     struct span names[] = {span_text("a"), span_text("b")};
@@ -401,6 +424,7 @@ int main(void) {
         a_job_larger_than_what_is_free_goes_on_later,
         a_job_that_is_not_gone_on_with_fails_once_its_rows_are_out,
         a_job_that_is_refused_has_no_row_in_any_batch,
+        a_batch_of_rows_that_are_too_large_is_not_made,
         inputs_must_agree_on_the_number_of_rows,
         texts_of_rows_outlive_their_batch,
         batching_changes_nothing,
