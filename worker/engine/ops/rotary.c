@@ -13,6 +13,7 @@ struct rotary_memo {
     int64_t batch, rows, heads, size, half;
     int64_t row, head; /* distances in x and y */
     int64_t angles;    /* rows of the caches; with positions */
+    bool one_cache;    /* for every row of the batch; without positions */
 };
 
 static enum status prepare(struct load *load, struct error *err) {
@@ -33,7 +34,8 @@ static enum status prepare(struct load *load, struct error *err) {
     return status;
 }
 
-/* Caches are [positions, half] where there are position ids, else [batch, rows, half]. */
+/* Caches are [positions, half] where there are position ids, else [batch, rows, half], or
+ * [1, rows, half] as PyTorch exports them. */
 static bool caches_fit(const struct exec *exec, struct rotary_memo *memo) {
     const struct tensor *c = exec->x[IN_COS], *s = exec->x[IN_SIN];
     if (c->rank != s->rank || c->rank < 2 ||
@@ -47,7 +49,9 @@ static bool caches_fit(const struct exec *exec, struct rotary_memo *memo) {
         return c->rank == 2 && at->rank == 2 && at->dims[0] == memo->batch &&
                at->dims[1] == memo->rows;
     }
-    return c->rank == 3 && c->dims[0] == memo->batch && c->dims[1] == memo->rows;
+    memo->one_cache = c->dims[0] == 1;
+    return c->rank == 3 && (memo->one_cache || c->dims[0] == memo->batch) &&
+           c->dims[1] == memo->rows;
 }
 
 static enum status shape(struct exec *exec, struct error *err) {
@@ -118,7 +122,9 @@ static enum status run(struct exec *exec, struct error *err) {
         exec_has(exec, IN_POSITIONS) ? exec->x[IN_POSITIONS]->data : NULL;
     const int64_t each = memo->heads * memo->rows * memo->size;
     for (int64_t i = 0; i < memo->batch * memo->rows; i++) {
-        int64_t angle = positions == NULL ? i : positions[i];
+        int64_t angle = positions != NULL ? positions[i]
+                        : memo->one_cache ? i % memo->rows
+                                          : i;
         const int64_t at = i / memo->rows * each + i % memo->rows * memo->row;
         if (positions != NULL && angle < 0) {
             angle += memo->angles;
