@@ -424,6 +424,9 @@ START_TEST(nan_is_refused_only_where_the_model_says_so) {
     ck_assert_int_eq(add(&world, 1, &job, 0, INT64_MAX, &err), STATUS_POISON);
     fixture_pair_job(&job, "fine", 3, 1.0F);
     ck_assert_int_eq(add(&world, 1, &job, 0, INT64_MAX, &err), STATUS_OK);
+    world.models[0].nan_rejected = true; /* integers have none, whatever their bits */
+    fixture_lookup_job(&job, "integers", 0x7fff, 0x7fc00000, -1);
+    ck_assert_int_eq(add(&world, 0, &job, 0, INT64_MAX, &err), STATUS_OK);
     world_release(&world);
 }
 END_TEST

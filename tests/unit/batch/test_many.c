@@ -313,25 +313,49 @@ START_TEST(a_job_that_is_refused_has_no_row_in_any_batch) {
 }
 END_TEST
 
-/* Of such rows even one is refused: the batch would have to hold rows_max of them. */
-START_TEST(a_batch_of_rows_that_are_too_large_is_not_made) {
-    static float values[1 << 18];
-    enum { ROWS_MAX = (int)(BATCH_TENSOR_SIZE_MAX / sizeof(values)) + 1 };
-    struct tensor x = {.dtype = DTYPE_F32, .rank = 1, .dims = {1 << 18}, .data = values};
+static enum status add_pair(const float *values, int64_t length, struct error *err) {
     struct span names[] = {span_text("a"), span_text("b")};
+    const struct tensor x = {.dtype = DTYPE_F32,
+                             .rank = 1,
+                             .dims = {length},
+                             .data = (void *)(uintptr_t)values};
     const struct tensor pair[] = {x, x};
     struct batch_row row = {.run_us = INT64_MAX, .deadline_us = INT64_MAX};
     struct job job;
-    struct error err;
     size_t size;
-    open_world("tests/data/models/pair.onnx", ROWS_MAX);
-    ck_assert_int_eq(job_encode(span_text("j"), span_text("m"), names, pair, 2, bytes,
-                                sizeof(bytes), &size, &err),
+    ck_assert_int_eq(job_encode(span_text("j"), span_text("m"), names, pair, 2,
+                                bytes + bytes_used, sizeof(bytes) - bytes_used, &size,
+                                err),
                      STATUS_OK);
-    ck_assert_int_eq(job_parse(span_of(bytes, size), &job, &err), STATUS_OK);
-    ck_assert_int_eq(batcher_add(&batcher, 0, &job, &row, &progress, 0, &err),
-                     STATUS_POISON);
+    ck_assert_int_eq(job_parse(span_of(bytes + bytes_used, size), &job, err), STATUS_OK);
+    bytes_used += size;
+    return batcher_add(&batcher, 0, &job, &row, &progress, 0, err);
+}
+
+/* Of such rows even one is refused: the batch would have to hold rows_max of them. */
+START_TEST(a_batch_of_rows_that_are_too_large_is_not_made) {
+    static const float values[1 << 18];
+    struct error err;
+    open_world("tests/data/models/pair.onnx",
+               (int)(BATCH_TENSOR_SIZE_MAX / sizeof(values)) + 1);
+    ck_assert_int_eq(add_pair(values, 1 << 18, &err), STATUS_POISON);
     ck_assert_msg(strstr(err.text, "over the limit of") != NULL, "%s", err.text);
+    world_close();
+}
+END_TEST
+
+START_TEST(more_shapes_than_may_be_open_send_off_the_oldest) {
+    static const float values[BATCHER_LANES_MAX + 6];
+    struct error err;
+    open_world("tests/data/models/pair.onnx", 2);
+    for (int length = 1; length <= BATCHER_LANES_MAX + 6; length++) {
+        ck_assert_int_eq(add_pair(values, length, &err), STATUS_OK);
+    }
+    ck_assert_int_eq(batcher.lane_count, BATCHER_LANES_MAX);
+    ck_assert_int_eq(emitted_count, 6);
+    for (int i = 0; i < 6; i++) {
+        ck_assert_int_eq(emitted[i]->inputs[0].dims[1], i + 1);
+    }
     world_close();
 }
 END_TEST
@@ -425,6 +449,7 @@ int main(void) {
         a_job_that_is_not_gone_on_with_fails_once_its_rows_are_out,
         a_job_that_is_refused_has_no_row_in_any_batch,
         a_batch_of_rows_that_are_too_large_is_not_made,
+        more_shapes_than_may_be_open_send_off_the_oldest,
         inputs_must_agree_on_the_number_of_rows,
         texts_of_rows_outlive_their_batch,
         batching_changes_nothing,

@@ -281,6 +281,50 @@ START_TEST(in_the_end_each_record_goes_alone) {
 }
 END_TEST
 
+/* What one was alone with in the worker is no crash of the next one's. */
+START_TEST(the_next_record_alone_has_a_count_of_its_own) {
+    struct mark mark;
+    int32_t partition;
+    start_after("millrace:2:o:3:1:3:1:");
+    fixture.answer = keep;
+    run_until_quiet();
+    ck_assert_uint_eq(fixture_stats().records_in, 1);
+    partition = fixture.kept->partition;
+    ck_assert_int_eq(read_mark(partition).crashes, 4);
+    ck_assert_int_eq(read_mark(partition).alone, 2);
+    answer_kept();
+    fixture_run_until_committed(1);
+    mark = read_mark(partition);
+    ck_assert_int_eq(mark.suspects, 2);
+    ck_assert_int_eq(mark.crashes, 2);
+    ck_assert_int_eq(mark.alone, 0);
+    stop();
+}
+END_TEST
+
+enum { OFFSET_COMMIT = 8 };
+
+/* The brokers have it, but their answer came too late: what stands there is its own. */
+START_TEST(nobody_takes_a_mark_of_its_own_for_a_crash) {
+    int64_t deadline_us = clock_now_us() + PATIENCE_US;
+    fixture_start(STREAM_AT_LEAST_ONCE);
+    log_setup(LOG_LEVEL_COUNT, LOG_FORMAT_TEXT);
+    fixture_send_numbers(0, COUNT);
+    fixture_open();
+    fixture.stream->txn.call_timeout_ms = 100;
+    ck_assert_int_eq(
+        rd_kafka_mock_broker_push_request_error_rtts(fixture.cluster, 1, OFFSET_COMMIT, 1,
+                                                     RD_KAFKA_RESP_ERR_NO_ERROR, 700),
+        0);
+    while (fixture.committed < COUNT) {
+        fixture_round();
+        ck_assert_uint_eq(fixture_stats().partitions_suspected, 0);
+        ck_assert(clock_now_us() < deadline_us);
+    }
+    fixture_stop();
+}
+END_TEST
+
 static int dead_seen;
 
 static void see_condemned(const rd_kafka_message_t *message) {
@@ -319,7 +363,7 @@ END_TEST
 /* The mark of steps of one after progress: whoever was in that crash has caused no other.
  */
 START_TEST(one_crash_alone_condemns_nobody) {
-    start_after("millrace:2:o:3:0:3:1:");
+    start_after("millrace:2:o:4:0:3:1:");
     fixture_run_until_committed(COUNT);
     ck_assert_uint_eq(fixture_stats().records_condemned, 0);
     ck_assert_uint_eq(fixture_stats().results_out, COUNT);
@@ -386,6 +430,8 @@ int main(void) {
         after_two_crashes_they_go_in_small_steps,
         suspects_that_are_past_are_not_suspected_again,
         in_the_end_each_record_goes_alone,
+        the_next_record_alone_has_a_count_of_its_own,
+        nobody_takes_a_mark_of_its_own_for_a_crash,
         after_as_many_as_allowed_the_record_alone_is_a_dead_letter,
         one_crash_alone_condemns_nobody,
         an_end_after_its_outcome_is_not_blamed_on_a_record,
