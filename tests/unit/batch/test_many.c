@@ -401,6 +401,26 @@ START_TEST(texts_of_rows_outlive_their_batch) {
 END_TEST
 
 /* A real network: rows alone, and the same in jobs of several, in batches of any size. */
+/* Of each of them: their answers stand in one piece of memory. */
+START_TEST(answers_have_room_for_texts_of_any_length) {
+    static char text[1 << 20];
+    struct span texts[] = {span_of(text, 1), span_text("end")};
+    struct tensor x = {.dtype = DTYPE_STRING, .rank = 1, .dims = {2}, .data = texts};
+    struct error err;
+    memset(text, 'a', sizeof text);
+    open_world("tests/data/models/echo.onnx", 3);
+    for (int tag = 0; tag < 3; tag++) {
+        texts[0].size = tag == 1 ? sizeof text : 2;
+        ck_assert_int_eq(add(tag, "x", &x, &err), STATUS_OK);
+    }
+    run_all();
+    ck_assert_str_eq(heard[0].texts, "aa,end,");
+    ck_assert_int_eq(heard[1].texts[200], 'a');
+    ck_assert_str_eq(heard[2].texts, "aa,end,");
+    world_close();
+}
+END_TEST
+
 START_TEST(batching_changes_nothing) {
     enum { ROWS = 24, SIZE = 28 * 28, CLASSES = 10 };
     static float images[ROWS * SIZE];
@@ -452,6 +472,7 @@ int main(void) {
         more_shapes_than_may_be_open_send_off_the_oldest,
         inputs_must_agree_on_the_number_of_rows,
         texts_of_rows_outlive_their_batch,
+        answers_have_room_for_texts_of_any_length,
         batching_changes_nothing,
     };
     return suite_run("many", tests, ARRAY_COUNT(tests));

@@ -46,6 +46,8 @@ static float element(int tag, int row, int step, int k) {
 
 static int64_t mask_value = 1;
 
+static int nan_tag = -1; /* of the job whose numbers are none */
+
 /* A job of `rows` rows, without the dimension for them if that is 0. */
 static enum status add(int tag, int rows, int length, int mask_length,
                        struct error *err) {
@@ -70,7 +72,8 @@ static enum status add(int tag, int rows, int length, int mask_length,
     }
     for (int r = 0; r < n; r++) {
         for (int i = 0; i < 2 * length; i++) {
-            values[r * 2 * length + i] = element(tag, r, i / 2, i % 2);
+            values[r * 2 * length + i] =
+                tag == nan_tag ? NAN : element(tag, r, i / 2, i % 2);
         }
         for (int i = 0; i < mask_length; i++) {
             mask[r * mask_length + i] = mask_value;
@@ -192,6 +195,20 @@ START_TEST(lengths_that_do_not_go_are_refused_and_harm_nobody) {
 }
 END_TEST
 
+START_TEST(nan_is_refused_in_padded_rows_as_in_others) {
+    struct error err;
+    model.nan_rejected = true;
+    nan_tag = 1;
+    ck_assert_int_eq(add(0, 0, 3, 3, &err), STATUS_OK);
+    ck_assert_int_eq(add(1, 0, 3, 3, &err), STATUS_POISON);
+    ck_assert_msg(strstr(err.text, "NaN") != NULL, "%s", err.text);
+    ck_assert_int_eq(add(2, 0, 3, 3, &err), STATUS_OK);
+    run_all();
+    check_job(0, 0, 3);
+    check_job(2, 0, 3);
+}
+END_TEST
+
 START_TEST(a_row_that_fails_leaves_its_padded_neighbours_their_answers) {
     struct error err;
     for (int tag = 0; tag < ROWS_MAX; tag++) {
@@ -224,6 +241,7 @@ int main(void) {
     const TTest *const tests[] = {
         rows_of_all_lengths_are_answered_as_if_they_were_alone,
         lengths_that_do_not_go_are_refused_and_harm_nobody,
+        nan_is_refused_in_padded_rows_as_in_others,
         a_row_that_fails_leaves_its_padded_neighbours_their_answers,
         an_output_that_is_not_as_long_fails_the_row_and_not_the_worker,
     };

@@ -109,7 +109,7 @@ END_TEST
  */
 START_TEST(an_answer_to_an_attempt_before_says_nothing_of_this_one) {
     start_with_outcomes();
-    answer_after(OFFSET_COMMIT, RD_KAFKA_RESP_ERR_NO_ERROR, 1500);
+    answer_after(OFFSET_COMMIT, RD_KAFKA_RESP_ERR_NO_ERROR, 3000);
     answer_after(OFFSET_COMMIT, RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS, 500);
     commits_unlimited = 2;
     fixture.stream->producer.transaction_timeout_us = 100000;

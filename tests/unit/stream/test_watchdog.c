@@ -164,7 +164,7 @@ START_TEST(every_call_that_may_hang_is_watched_and_kept_shorter) {
     int committeds_before;
     fixture_start(STREAM_EXACTLY_ONCE);
     log_setup(LOG_LEVEL_COUNT, LOG_FORMAT_TEXT); /* librdkafka's errors are meant */
-    fixture.opts.watchdog_us = 4 * SECOND_US;
+    fixture.opts.watchdog_us = 8 * SECOND_US;
     fixture_open();
     run_on(TXN_OFFSET_COMMIT, RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION);
     ck_assert_int_ge(inits, 1);
