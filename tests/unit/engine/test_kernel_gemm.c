@@ -175,6 +175,34 @@ START_TEST(dynamic_product_takes_every_form) {
 }
 END_TEST
 
+/* Whether A is turned when it is needed or was packed before. */
+START_TEST(column_has_the_same_bits_alone) {
+    static const int64_t ms[] = {1, 5, 32, 33, 70};
+    static const int64_t ks[] = {0, 1, 8, 128, 129, 700};
+    enum { N = 3 };
+    FOR_EACH_FLOAT_LEVEL(level) {
+        for (size_t c = 0; c < ARRAY_COUNT(ms) * ARRAY_COUNT(ks); c++) {
+            const struct sizes s = {1, ms[c % ARRAY_COUNT(ms)], ks[c / ARRAY_COUNT(ms)]};
+            const int64_t m = s.n, k = s.k;
+            const float *a = floats_random(m * k), *b = floats_random(k);
+            const struct gemm_tail tail = {.alpha = 0.5F};
+            float *many = floats_random(k * N), *c_many = floats_unaligned(m * N);
+            float *alone = floats_unaligned(m), *packed = floats_unaligned(m);
+            for (int64_t p = 0; p < k; p++) {
+                many[p * N + 1] = b[p];
+            }
+            gemm_f32(false, false, m, N, k, 0.5F, a, k, many, N, 0, c_many, N, NULL);
+            gemm_f32_column(m, k, 0.5F, a, k, b, alone);
+            gemm_run(1, m, k, b, k, pack(&s, a, k, true), &tail, packed, m);
+            for (int64_t i = 0; i < m; i++) {
+                ck_assert(same_bits(1, alone + i, c_many + i * N + 1));
+                ck_assert(m == 1 || same_bits(1, packed + i, c_many + i * N + 1));
+            }
+        }
+    }
+}
+END_TEST
+
 START_TEST(double_product_takes_every_form) {
     for (int form = 0; form < 4; form++) {
         const bool trans_a = form & 1, trans_b = form & 2;
@@ -263,15 +291,11 @@ END_TEST
 
 int main(void) {
     const TTest *const tests[] = {
-        packed_product_is_the_product,
-        row_has_the_same_bits_in_any_batch,
-        vector_levels_agree_to_the_bit,
-        dynamic_product_takes_every_form,
-        double_product_takes_every_form,
-        integer_product_wraps,
-        empty_product_is_the_bias,
-        nan_stays_in_its_row,
-        packing_in_place_gives_the_same_bytes,
+        packed_product_is_the_product,  row_has_the_same_bits_in_any_batch,
+        vector_levels_agree_to_the_bit, dynamic_product_takes_every_form,
+        column_has_the_same_bits_alone, double_product_takes_every_form,
+        integer_product_wraps,          empty_product_is_the_bias,
+        nan_stays_in_its_row,           packing_in_place_gives_the_same_bytes,
         size_beyond_memory_is_told,
     };
     return suite_run_kernels("engine kernels: gemm", tests, ARRAY_COUNT(tests));

@@ -22,6 +22,8 @@
 /* A dynamic B up to this many elements is read where it lies; a larger one is packed
  * first, because its rows lie on too many pages. */
 #define DIRECT_COUNT_MAX (64 * 1024)
+/* Of k, turned at once on the stack: 16 KiB. */
+#define COLUMN_DEPTH 128
 
 static int64_t min64(int64_t a, int64_t b) {
     return a < b ? a : b;
@@ -345,6 +347,31 @@ void gemm_f32(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, float
     g.strip.floor = -INFINITY;
     g.strip.ceil = INFINITY;
     run(&g);
+}
+
+/* C' = B' A' has the same chains, and fills whole vectors once A is turned. */
+void gemm_f32_column(int64_t m, int64_t k, float alpha, const float *a, int64_t lda,
+                     const float *b, float *c) {
+    float turned[COLUMN_DEPTH * GEMM_PANEL] CACHE_ALIGNED;
+    const struct kernels *kernels = kernels_current();
+    struct gemm_strip s = {.rows = 1, .alpha = alpha, .b = turned, .ldb = GEMM_PANEL};
+    s.floor = -INFINITY;
+    s.ceil = INFINITY;
+    if (k == 0) {
+        memset(c, 0, (size_t)m * sizeof(*c));
+    }
+    for (int64_t row = 0; row < m; row += GEMM_PANEL) {
+        s.cols = min64(GEMM_PANEL, m - row);
+        s.c = c + row;
+        for (int64_t p = 0; p < k; p += COLUMN_DEPTH) {
+            s.k = min64(COLUMN_DEPTH, k - p);
+            s.a = b + p;
+            s.from_c = p > 0;
+            s.last = p + s.k == k;
+            kernels->transpose(s.cols, s.k, a + row * lda + p, lda, turned, GEMM_PANEL);
+            kernels->gemm_strip(&s);
+        }
+    }
 }
 
 /* For a machine without OpenBLAS. */

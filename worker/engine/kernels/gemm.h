@@ -61,7 +61,13 @@ void gemm_f32(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, float
               const float *a, int64_t lda, const float *b, int64_t ldb, float beta,
               float *c, int64_t ldc, float *scratch);
 
-/* The same in double, without scratch. */
+/* One column, C [m] = alpha A B, with the bits that it has between other columns: for a
+ * constant A, whose columns may be the rows of a batch.  gemm_f32 sums one column in
+ * another order, which is faster. */
+void gemm_f32_column(int64_t m, int64_t k, float alpha, const float *a, int64_t lda,
+                     const float *b, float *c);
+
+/* gemm_f32 in double, without scratch. */
 void gemm_f64(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, double alpha,
               const double *a, int64_t lda, const double *b, int64_t ldb, double beta,
               double *c, int64_t ldc);

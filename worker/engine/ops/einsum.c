@@ -31,6 +31,7 @@ struct term {
 struct einsum_state {
     int operands;
     struct term terms[EINSUM_OPERANDS_MAX], result;
+    bool first_constant; /* then n may be the rows of a batch */
 };
 
 struct view {
@@ -168,6 +169,13 @@ static enum status prepare(struct load *load, struct error *err) {
                        load->node->input_count, EINSUM_OPERANDS_MAX);
     }
     return status;
+}
+
+static enum status pack_state(struct load *load, struct error *err) {
+    struct einsum_state *state = load->node->state;
+    (void)err; /* cannot fail */
+    state->first_constant = graph_constant(load->graph, load->node, 0) != NULL;
+    return STATUS_OK;
 }
 
 /* ---- views ------------------------------------------------------------------------- */
@@ -368,12 +376,16 @@ static struct view reduce(struct walk *walk, const struct view *view,
 
 static void multiply(struct walk *walk, int64_t batch, int64_t m, int64_t n, int64_t k,
                      const void *a, const void *b, void *c) {
+    const struct einsum_state *state = walk->exec->node->state;
     bool f32 = walk->dtype == DTYPE_F32;
     size_t room = f32 ? gemm_f32_scratch_size(false, m, n, k) / sizeof(float) : 0;
     float *scratch = take(walk, (int64_t)room + 1);
     for (int64_t i = 0; walk->memory != NULL && i < batch; i++) {
         int64_t p = i * m * k, q = i * k * n, r = i * m * n;
-        if (f32) {
+        if (f32 && n == 1 && state->first_constant) {
+            gemm_f32_column(m, k, 1, (const float *)a + p, k, (const float *)b + q,
+                            (float *)c + r);
+        } else if (f32) {
             gemm_f32(false, false, m, n, k, 1, (const float *)a + p, k,
                      (const float *)b + q, n, 0, (float *)c + r, n, scratch);
         } else if (walk->dtype == DTYPE_F64) {
@@ -592,6 +604,7 @@ static const struct op ops[] = {
         .inputs_max = EINSUM_OPERANDS_MAX,
         .types = {TYPES_EINSUM},
         .prepare = prepare,
+        .pack = pack_state,
         .shape = shape,
         .run = run,
     },

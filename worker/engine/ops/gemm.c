@@ -9,6 +9,7 @@ struct gemm_state {
     bool trans_a, trans_b;
     float alpha, beta;
     const float *packed; /* B, or NULL */
+    struct product_left left;
 };
 
 struct gemm_memo {
@@ -39,8 +40,13 @@ static enum status prepare(struct load *load, struct error *err) {
 
 static enum status pack(struct load *load, struct error *err) {
     struct gemm_state *state = load->node->state;
-    return state->trans_a ? STATUS_OK
-                          : product_pack(load, state->trans_b, &state->packed, err);
+    enum status status = STATUS_OK;
+    if (!state->trans_a) {
+        status = product_pack_left(load, &state->left, err);
+    }
+    return state->trans_a || status != STATUS_OK
+               ? status
+               : product_pack(load, state->trans_b, &state->packed, err);
 }
 
 static enum status shape_c(struct exec *exec, struct gemm_memo *memo, struct error *err) {
@@ -131,6 +137,9 @@ static void run_f32(struct exec *exec) {
     if (state->packed != NULL) {
         gemm_run(memo->m, memo->n, memo->k, a->data, a->dims[1], state->packed, &tail, y,
                  memo->n);
+    } else if (memo->n == 1 && state->left.constant) {
+        product_column(exec, &state->left, memo->m, memo->k, state->alpha, a->data,
+                       b->data, y);
     } else {
         gemm_f32(state->trans_a, state->trans_b, memo->m, memo->n, memo->k, state->alpha,
                  a->data, a->dims[1], b->data, b->dims[1], 0, y, memo->n, exec->scratch);

@@ -6,6 +6,7 @@
 
 struct matmul_state {
     const float *packed; /* B, or NULL */
+    struct product_left left;
 };
 
 struct matmul_memo {
@@ -20,7 +21,8 @@ static enum status prepare(struct load *load, struct error *err) {
 
 static enum status pack(struct load *load, struct error *err) {
     struct matmul_state *state = load->node->state;
-    return product_pack(load, false, &state->packed, err);
+    enum status status = product_pack_left(load, &state->left, err);
+    return status == STATUS_OK ? product_pack(load, false, &state->packed, err) : status;
 }
 
 /* The stack's dims: all but the last two. */
@@ -108,7 +110,11 @@ static void product(const struct exec *exec, const struct matmul_memo *memo,
             gemm_run(m, n, k, a, k, state->packed, &tail, y, n);
             return;
         }
-        gemm_f32(false, false, m, n, k, 1, a, k, b, n, 0, y, n, exec->scratch);
+        if (n == 1 && state->left.constant) {
+            product_column(exec, &state->left, m, k, 1, a, b, y);
+        } else {
+            gemm_f32(false, false, m, n, k, 1, a, k, b, n, 0, y, n, exec->scratch);
+        }
         if (tail.act.kind != ACT_NONE) {
             act_run(&tail.act, m * n, y, y);
         }
