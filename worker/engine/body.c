@@ -1,6 +1,8 @@
 /* body.c - see body.h. */
 #include "engine/body.h"
 
+#include <string.h>
+
 #include "base/size.h"
 #include "engine/plan.h"
 
@@ -56,6 +58,48 @@ static const struct model *find_body(struct load *load, const char *name, int *i
     for (*index = 0; load->node->bodies[*index] != attr->as.body; (*index)++) {
     }
     return attr->as.body;
+}
+
+/* What an output is handed on from by Identity. */
+static int source_of(const struct graph *graph, int v) {
+    while (v != VALUE_NONE && graph->values[v].producer != NODE_NONE) {
+        const struct node *node = &graph->nodes[graph->values[v].producer];
+        if (strcmp(node->type, "Identity") != 0) {
+            break;
+        }
+        v = node->inputs[0];
+    }
+    return v;
+}
+
+enum status body_keep_constants(struct load *load, const char *name,
+                                const struct value *const *inputs, int count,
+                                int first_in, int first_out, struct error *err) {
+    int index;
+    struct model *body;
+    struct graph *graph;
+    if (find_body(load, name, &index) == NULL) {
+        return STATUS_OK; /* body_load tells */
+    }
+    body = load->node->bodies[index];
+    graph = &body->graph;
+    for (int i = first_in, k = first_out;
+         i < count && i < graph->input_count - body->capture_count &&
+         k < graph->output_count;
+         i++, k++) {
+        int v = graph->inputs[i], constant;
+        if (inputs[i]->constant == NULL || source_of(graph, graph->outputs[k]) != v) {
+            continue;
+        }
+        constant = graph_add_value(graph, graph->values[v].name);
+        if (constant < 0) {
+            return load_no_memory(load, err);
+        }
+        graph->values[constant].dtype = inputs[i]->dtype;
+        graph->values[constant].constant = inputs[i]->constant;
+        graph_replace_uses(graph, v, constant);
+    }
+    return STATUS_OK;
 }
 
 enum status body_load(struct load *load, const char *name,

@@ -27,6 +27,14 @@ MUST_CHECK enum status body_load(struct load *load, const char *name,
                                  const struct value *const *inputs, int count,
                                  struct model **body, int *index, struct error *err);
 
+/* Before body_load, of a body that is run again on what it made: inputs [first_in, count)
+ * are its outputs from first_out on.  Where one comes out as it went in and begins as a
+ * constant, the body computes with that: its nodes fold and pack it. */
+MUST_CHECK enum status body_keep_constants(struct load *load, const char *name,
+                                           const struct value *const *inputs, int count,
+                                           int first_in, int first_out,
+                                           struct error *err);
+
 /* Runs it.  `inputs` has room for all of the body's inputs, the first `count` set; the
  * captures are filled in. */
 MUST_CHECK enum status body_run(const struct exec *exec, const struct model *body,

@@ -91,6 +91,67 @@ START_TEST(a_loop_runs_its_body_as_often_as_told_and_reads_what_is_around_it) {
 }
 END_TEST
 
+/* y = x * w ^ count, by a Loop that carries the constant w unchanged. */
+static struct bytes *powers_graph(const float *w) {
+    static struct bytes graph, node, body;
+    static const int64_t four[] = {4};
+    static const char *const names[] = {"count", "", "x", "w"};
+    graph.size = node.size = body.size = 0;
+    put_node(&body, "Identity", "go", NULL, "go_on");
+    put_node(&body, "Mul", "power", "factor", "next");
+    put_node(&body, "Identity", "factor", NULL, "same");
+    put_port(&body, 11, "i", DTYPE_I64, NULL, 0);
+    put_port(&body, 11, "go", DTYPE_BOOL, NULL, 0);
+    put_port(&body, 11, "power", DTYPE_F32, four, 1);
+    put_port(&body, 11, "factor", DTYPE_F32, four, 1);
+    put_port(&body, 12, "go_on", DTYPE_BOOL, NULL, 0);
+    put_port(&body, 12, "next", DTYPE_F32, four, 1);
+    put_port(&body, 12, "same", DTYPE_F32, four, 1);
+    for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
+        put_text(&node, 1, names[i]);
+    }
+    put_text(&node, 2, "y");
+    put_text(&node, 2, "w_after");
+    put_text(&node, 4, "Loop");
+    put_graph_attr(&node, "body", &body);
+    put_message(&graph, 1, &node);
+    put_weight(&graph, "w", DTYPE_F32, four, 1, w, 4 * sizeof(*w));
+    put_port(&graph, 11, "x", DTYPE_F32, four, 1);
+    put_port(&graph, 11, "count", DTYPE_I64, NULL, 0);
+    put_port(&graph, 12, "y", DTYPE_F32, four, 1);
+    put_port(&graph, 12, "w_after", DTYPE_F32, four, 1);
+    return &graph;
+}
+
+static bool a_product_has_a_constant(const struct graph *graph) {
+    for (int n = 0; n < graph->node_count; n++) {
+        if (strcmp(graph->nodes[n].type, "Mul") == 0) {
+            return graph_constant(graph, &graph->nodes[n], 1) != NULL;
+        }
+    }
+    return false;
+}
+
+START_TEST(what_a_loop_carries_unchanged_is_a_constant_in_its_body) {
+    const float w[] = {2, 3, 4, 5};
+    struct session *session = open_graph(powers_graph(w));
+    ck_assert(a_product_has_a_constant(&opened_models[0]->graph.bodies->graph));
+    for (int64_t count = 0; count < 3; count++) {
+        float x[] = {1, 2, 3, 4};
+        const struct tensor inputs[] = {
+            {.dtype = DTYPE_F32, .rank = 1, .dims = {4}, .data = x},
+            {.dtype = DTYPE_I64, .data = &count}};
+        ck_assert(session_prepare(session, inputs, &err) == STATUS_OK);
+        ck_assert_msg(session_run(session, inputs, &err) == STATUS_OK, "%s", err.text);
+        for (int i = 0; i < 4; i++) {
+            const float *y = session_output(session, 0)->data;
+            ck_assert(y[i] == x[i] * powf(w[i], (float)count));
+            ck_assert(((const float *)session_output(session, 1)->data)[i] == w[i]);
+        }
+    }
+}
+END_TEST
+
 START_TEST(a_loop_without_an_end_is_ended) {
     struct session *session = open_graph(loop_graph(NULL));
     float x[4] = {0};
@@ -241,6 +302,7 @@ int main(void) {
     tcase_set_timeout(cases, 120);
     tcase_add_test(cases,
                    a_loop_runs_its_body_as_often_as_told_and_reads_what_is_around_it);
+    tcase_add_test(cases, what_a_loop_carries_unchanged_is_a_constant_in_its_body);
     tcase_add_test(cases, a_loop_without_an_end_is_ended);
     tcase_add_test(cases, an_if_takes_the_branch_its_condition_tells);
     tcase_add_test(cases, branches_of_different_types_are_refused);

@@ -181,7 +181,10 @@ static enum status loop_prepare(struct load *load, struct error *err) {
                               "carried value %d is empty", i - 2);
         }
     }
-    status = body_load(load, "body", inputs, count, &state->body, &state->index, err);
+    status = body_keep_constants(load, "body", inputs, count, 2, 1, err);
+    if (status == STATUS_OK) {
+        status = body_load(load, "body", inputs, count, &state->body, &state->index, err);
+    }
     if (status != STATUS_OK) {
         return status;
     }

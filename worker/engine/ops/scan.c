@@ -106,6 +106,9 @@ static enum status prepare(struct load *load, struct error *err) {
             return node_error(node, err, STATUS_INVALID, "input %d is empty", first + i);
         }
     }
+    if (status == STATUS_OK && !old) {
+        status = body_keep_constants(load, "body", inputs, count - (int)scans, 0, 0, err);
+    }
     if (status == STATUS_OK) {
         status = body_load(load, "body", inputs, count, &state->body, &state->index, err);
     }
