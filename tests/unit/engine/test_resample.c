@@ -1,6 +1,9 @@
-/* test_resample.c - images resized and sampled as PyTorch, whose exports are run, does.
- */
+/* test_resample.c - images resized and sampled as PyTorch, whose exports are run, does;
+ * integers stay in their type. */
 #include "graph_fixture.h"
+
+#define COUNT 12
+#define WIDE (2 * COUNT)
 
 static struct bytes graph;
 
@@ -11,6 +14,24 @@ static void put_word(struct bytes *node, const char *name, const char *word) {
     put_text(&attr, 4, word);
     put_int(&attr, 20, 3);
     put_message(node, 5, &attr);
+}
+
+/* `by` is "scales" or "sizes", a weight. */
+static void put_resize(const char *from, const char *by, const char *to, const char *mode,
+                       const char *coordinates) {
+    static struct bytes node;
+    node.size = 0;
+    put_text(&node, 1, from);
+    put_text(&node, 1, "");
+    if (strcmp(by, "sizes") == 0) {
+        put_text(&node, 1, "");
+    }
+    put_text(&node, 1, by);
+    put_text(&node, 2, to);
+    put_text(&node, 4, "Resize");
+    put_word(&node, "mode", mode);
+    put_word(&node, "coordinate_transformation_mode", coordinates);
+    put_message(&graph, 1, &node);
 }
 
 /* One row through the graph. */
@@ -30,19 +51,11 @@ START_TEST(constant_scales_align_the_corners_that_there_are) {
     static const float line[] = {0, 10, 20, 30}, expected[] = {0, 6, 12, 18, 24, 30};
     static const float scales[] = {1, 1, 1.7F};
     const int64_t x[] = {-1, 1, 4}, y[] = {-1, 1, 6}, three = 3;
-    static struct bytes node;
-    graph.size = node.size = 0;
+    graph.size = 0;
     put_port(&graph, 11, "x", DTYPE_F32, x, 3);
     put_port(&graph, 12, "y", DTYPE_F32, y, 3);
     put_weight(&graph, "scales", DTYPE_F32, &three, 1, scales, sizeof(scales));
-    put_text(&node, 1, "x");
-    put_text(&node, 1, "");
-    put_text(&node, 1, "scales");
-    put_text(&node, 2, "y");
-    put_text(&node, 4, "Resize");
-    put_word(&node, "mode", "linear");
-    put_word(&node, "coordinate_transformation_mode", "align_corners");
-    put_message(&graph, 1, &node);
+    put_resize("x", "scales", "y", "linear", "align_corners");
     check(line, 4, expected, 6);
 }
 END_TEST
@@ -66,6 +79,71 @@ START_TEST(cubic_samples_beyond_the_border_overshoot) {
 }
 END_TEST
 
+static void put_cast(const char *from, const char *to, enum dtype dtype) {
+    struct bytes node = {.size = 0}, type = {.size = 0};
+
+    put_node_fields(&node, "Cast", from, NULL, to);
+    put_text(&type, 1, "to");
+    put_int(&type, 3, dtype);
+    put_int(&type, 20, 2);
+    put_message(&node, 5, &type);
+    put_message(&graph, 1, &node);
+}
+
+START_TEST(a_cubic_that_overshoots_is_the_nearest_that_the_type_has) {
+    const int64_t in[2] = {-1, COUNT}, out[2] = {-1, WIDE}, pair = 2;
+    const float scales[2] = {1, 2};
+    const float *plain;
+    const uint8_t *bytes;
+    float low = 0, high = 0;
+
+    graph.size = 0;
+    put_port(&graph, 11, "x", DTYPE_F32, in, 2);
+    put_port(&graph, 12, "plain", DTYPE_F32, out, 2);
+    put_port(&graph, 12, "bytes", DTYPE_U8, out, 2);
+    put_weight(&graph, "scales", DTYPE_F32, &pair, 1, scales, sizeof scales);
+    put_cast("x", "x_bytes", DTYPE_U8);
+    put_resize("x", "scales", "plain", "cubic", "half_pixel");
+    put_resize("x_bytes", "scales", "bytes", "cubic", "half_pixel");
+    struct model *model = open_graph(&graph, PASSES_ALL);
+    struct session *session = open_session(model);
+    struct tensor x = make_rows(model, 0, 1);
+    for (int i = 0; i < COUNT; i++) {
+        ((float *)x.data)[i] = i / 3 % 2 == 0 ? 0 : 255; /* steps */
+    }
+    run_rows(session, &x);
+    plain = session_output(session, 0)->data;
+    bytes = session_output(session, 1)->data;
+    for (int i = 0; i < WIDE; i++) {
+        float nearest = nearbyintf(plain[i]);
+        ck_assert_int_eq(bytes[i], (int)(nearest < 0     ? 0
+                                         : nearest > 255 ? 255
+                                                         : nearest));
+        low = fminf(low, plain[i]);
+        high = fmaxf(high, plain[i]);
+    }
+    ck_assert_float_lt(low, -1);
+    ck_assert_float_gt(high, 256);
+}
+END_TEST
+
+START_TEST(of_nothing_there_is_nothing_to_make) {
+    const int64_t in[2] = {-1, COUNT}, pair = 2, sizes[2] = {3, COUNT};
+    struct tensor x = {.dtype = DTYPE_F32, .rank = 2, .dims = {0, COUNT}};
+    struct error err;
+
+    graph.size = 0;
+    put_port(&graph, 11, "x", DTYPE_F32, in, 2);
+    put_port(&graph, 12, "y", DTYPE_F32, in, 2);
+    put_weight(&graph, "sizes", DTYPE_I64, &pair, 1, sizes, sizeof sizes);
+    put_resize("x", "sizes", "y", "cubic", "half_pixel");
+    struct session *session = open_session(open_graph(&graph, PASSES_ALL));
+    ck_assert_int_eq(session_prepare(session, &x, &err), STATUS_POISON);
+    x.dims[0] = 1;
+    ck_assert_int_eq(session_prepare(session, &x, &err), STATUS_OK);
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("engine: resampling");
     TCase *tests = tcase_create("resample");
@@ -74,6 +152,8 @@ int main(void) {
     tcase_add_checked_fixture(tests, NULL, release_all);
     tcase_add_test(tests, constant_scales_align_the_corners_that_there_are);
     tcase_add_test(tests, cubic_samples_beyond_the_border_overshoot);
+    tcase_add_test(tests, a_cubic_that_overshoots_is_the_nearest_that_the_type_has);
+    tcase_add_test(tests, of_nothing_there_is_nothing_to_make);
     suite_add_tcase(suite, tests);
     srunner_run_all(runner, CK_NORMAL);
     failed = srunner_ntests_failed(runner);

@@ -5,26 +5,33 @@
 #include "engine/ops/number.h"
 #include "engine/ops/ops.h"
 
+#define SIGN ((uint64_t)1 << 63)
+
 /* What is sorted: best first, the earlier first where two are equal. */
 struct ranked {
-    double score;  /* negated where the smallest are wanted */
-    int64_t whole; /* the same of integers, exactly; else 0 */
+    uint64_t order; /* the larger the better */
     int64_t index;
 };
 
+/* Compiled into the loops: a call for each comparison takes longer than that. */
+static inline bool is_better(const struct ranked *a, const struct ranked *b) {
+    return a->order != b->order ? a->order > b->order : a->index < b->index;
+}
+
 static int compare(const void *a, const void *b) {
-    const struct ranked *p = a, *q = b;
-    bool p_nan = isnan(p->score), q_nan = isnan(q->score);
-    if (p_nan != q_nan) {
-        return p_nan ? -1 : 1; /* as NumPy: larger than anything */
+    return is_better(a, b) ? -1 : is_better(b, a);
+}
+
+/* Numbers in the order of their values; a zero below zero is one, and NaN, as NumPy has
+ * it, larger than anything. */
+static uint64_t order_of_real(double value) {
+    uint64_t bits;
+    if (isnan(value)) {
+        return UINT64_MAX;
     }
-    if (p->score != q->score && !p_nan) {
-        return p->score > q->score ? -1 : 1;
-    }
-    if (p->whole != q->whole) {
-        return p->whole > q->whole ? -1 : 1;
-    }
-    return p->index < q->index ? -1 : p->index > q->index;
+    value += 0.0;
+    memcpy(&bits, &value, sizeof(bits));
+    return (bits & SIGN) != 0 ? ~bits : bits | SIGN;
 }
 
 /* ---- TopK -------------------------------------------------------------------------- */
@@ -80,35 +87,38 @@ static enum status top_shape(struct exec *exec, struct error *err) {
 }
 
 /* So few are kept sorted while the others pass; of more, all are sorted. */
-#define TOP_KEPT_MAX 32
+#define TOP_KEPT_MAX 64
 
 static struct ranked rank_element(const struct top_state *state, const struct tensor *x,
-                                  bool whole, int64_t at, int64_t index) {
-    double score =
-        x->dtype == DTYPE_F32 ? (double)((const float *)x->data)[at] : number_real(x, at);
-    int64_t exact = whole ? number_integer(x, at) : 0;
-    return (struct ranked){.score = state->largest ? score : -score,
-                           .whole = state->largest ? exact : -(exact + 1),
-                           .index = index};
+                                  int64_t at, int64_t index) {
+    uint64_t order;
+    if (x->dtype == DTYPE_F32) {
+        order = order_of_real((double)((const float *)x->data)[at]);
+    } else if ((TYPES_INT & TYPE_BIT(x->dtype)) == 0) {
+        order = order_of_real(number_real(x, at));
+    } else {
+        order = (uint64_t)number_integer(x, at) ^ (x->dtype == DTYPE_U64 ? 0 : SIGN);
+    }
+    return (struct ranked){.order = state->largest ? order : ~order, .index = index};
 }
 
 /* Puts the best `k` of the line first, in order. */
 static void rank_line(const struct top_state *state, const struct tensor *x,
                       int64_t start, int64_t step, int64_t count, int64_t k,
                       struct ranked *line) {
-    bool whole = (TYPES_INT & TYPE_BIT(x->dtype)) != 0, few = k <= TOP_KEPT_MAX;
+    bool few = k <= TOP_KEPT_MAX;
     int64_t kept = 0;
     for (int64_t i = 0; i < count; i++) {
-        struct ranked next = rank_element(state, x, whole, start + i * step, i);
+        struct ranked next = rank_element(state, x, start + i * step, i);
         int64_t to;
         if (few && kept == k) {
-            if (compare(&line[k - 1], &next) < 0) {
+            if (is_better(&line[k - 1], &next)) {
                 continue;
             }
             kept--; /* the last makes room */
         }
         to = kept++;
-        for (; few && to > 0 && compare(&next, &line[to - 1]) < 0; to--) {
+        for (; few && to > 0 && is_better(&next, &line[to - 1]); to--) {
             line[to] = line[to - 1];
         }
         line[to] = next;
@@ -207,8 +217,8 @@ static int64_t rank_boxes(const struct nms_round *round, struct ranked *ranked) 
     int64_t count = 0;
     for (int64_t i = 0; i < round->box_count; i++) {
         if (!round->has_score || round->scores[i] > round->score) {
-            ranked[count++] =
-                (struct ranked){.score = (double)round->scores[i], .index = i};
+            ranked[count++] = (struct ranked){
+                .order = order_of_real((double)round->scores[i]), .index = i};
         }
     }
     qsort(ranked, (size_t)count, sizeof(*ranked), compare);
