@@ -1,6 +1,7 @@
 /* test_resample.c - images resized and sampled as PyTorch, whose exports are run, does;
  * integers stay in their type. */
 #include "graph_fixture.h"
+#include "tests/unit/suite.h"
 
 #define COUNT 12
 #define WIDE (2 * COUNT)
@@ -145,18 +146,12 @@ START_TEST(of_nothing_there_is_nothing_to_make) {
 END_TEST
 
 int main(void) {
-    Suite *suite = suite_create("engine: resampling");
-    TCase *tests = tcase_create("resample");
-    SRunner *runner = srunner_create(suite);
-    int failed;
-    tcase_add_checked_fixture(tests, NULL, release_all);
-    tcase_add_test(tests, constant_scales_align_the_corners_that_there_are);
-    tcase_add_test(tests, cubic_samples_beyond_the_border_overshoot);
-    tcase_add_test(tests, a_cubic_that_overshoots_is_the_nearest_that_the_type_has);
-    tcase_add_test(tests, of_nothing_there_is_nothing_to_make);
-    suite_add_tcase(suite, tests);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    const TTest *const tests[] = {
+        constant_scales_align_the_corners_that_there_are,
+        cubic_samples_beyond_the_border_overshoot,
+        a_cubic_that_overshoots_is_the_nearest_that_the_type_has,
+        of_nothing_there_is_nothing_to_make,
+    };
+    return suite_run_with("engine: resampling", tests, ARRAY_COUNT(tests), NULL,
+                          release_all);
 }

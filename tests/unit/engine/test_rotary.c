@@ -1,5 +1,6 @@
 /* test_rotary.c - features are turned by the angles of their position, in every row. */
 #include "graph_fixture.h"
+#include "tests/unit/suite.h"
 
 #define ROWS 3
 
@@ -37,15 +38,9 @@ START_TEST(one_cache_turns_every_row_of_a_batch) {
 END_TEST
 
 int main(void) {
-    Suite *suite = suite_create("engine: rotary embeddings");
-    TCase *tests = tcase_create("rotary");
-    SRunner *runner = srunner_create(suite);
-    int failed;
-    tcase_add_checked_fixture(tests, NULL, release_all);
-    tcase_add_test(tests, one_cache_turns_every_row_of_a_batch);
-    suite_add_tcase(suite, tests);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    const TTest *const tests[] = {
+        one_cache_turns_every_row_of_a_batch,
+    };
+    return suite_run_with("engine: rotary embeddings", tests, ARRAY_COUNT(tests), NULL,
+                          release_all);
 }

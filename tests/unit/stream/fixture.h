@@ -27,7 +27,7 @@ struct fixture {
     int released; /* holders given back */
     /* What the pipeline does with a record; the default echoes the value. */
     void (*answer)(struct fixture *fixture, struct record *record);
-    struct record *kept; /* records that `answer` put aside, by next */
+    struct record *kept; /* records put aside by fixture_keep, by next */
 };
 
 static struct fixture fixture; /* each test is a process of its own */
@@ -39,6 +39,20 @@ static inline void fixture_release(void *holder) {
 
 static inline void fixture_echo(struct fixture *f, struct record *record) {
     record_set_result(record, record->value, f);
+}
+
+/* As `answer`: puts the record aside. */
+static inline void fixture_keep(struct fixture *f, struct record *record) {
+    record->next = f->kept;
+    f->kept = record;
+}
+
+static inline void fixture_answer_kept(void) {
+    while (fixture.kept != NULL) {
+        struct record *record = fixture.kept;
+        fixture.kept = record->next;
+        fixture_echo(&fixture, record);
+    }
 }
 
 static inline void fixture_create_topic(const char *topic) {

@@ -35,11 +35,6 @@ rd_kafka_resp_err_t rd_kafka_commit_queue(rd_kafka_t *client,
     return real(client, offsets, queue, callback, opaque);
 }
 
-static void keep(struct fixture *f, struct record *record) {
-    record->next = f->kept;
-    f->kept = record;
-}
-
 static size_t in_flight(void) {
     return fixture_stats().records_in_flight;
 }
@@ -69,7 +64,7 @@ static void start_with_outcomes(void) {
     fixture_send_numbers(0, COUNT);
     fixture_open();
     fixture.stream->txn.call_timeout_ms = 100;
-    fixture.answer = keep;
+    fixture.answer = fixture_keep;
     round_while(some_are_to_come);
     while (fixture.kept != NULL) {
         struct record *record = fixture.kept;

@@ -11,8 +11,7 @@ enum { PRODUCE = 0, ADD_OFFSETS_TO_TXN = 25, TXN_OFFSET_COMMIT = 28 };
 static size_t kept_count;
 
 static void keep(struct fixture *f, struct record *record) {
-    record->next = f->kept;
-    f->kept = record;
+    fixture_keep(f, record);
     kept_count++;
 }
 

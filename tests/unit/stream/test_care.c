@@ -71,19 +71,6 @@ static void run_until_quiet(void) {
     }
 }
 
-static void keep(struct fixture *f, struct record *record) {
-    record->next = f->kept;
-    f->kept = record;
-}
-
-static void answer_kept(void) {
-    while (fixture.kept != NULL) {
-        struct record *record = fixture.kept;
-        fixture.kept = record->next;
-        fixture_echo(&fixture, record);
-    }
-}
-
 static int64_t max_in_flight;
 
 static void watch(struct fixture *f, struct record *record) {
@@ -176,7 +163,7 @@ END_TEST
 START_TEST(after_an_orderly_end_all_come_at_once) {
     int64_t deadline_us;
     start_after("millrace:2:c:0:0:0:0:somebody");
-    fixture.answer = keep;
+    fixture.answer = fixture_keep;
     deadline_us = clock_now_us() + PATIENCE_US;
     while (fixture_stats().records_in < COUNT) {
         fixture_round();
@@ -192,7 +179,7 @@ END_TEST
 
 START_TEST(after_a_crash_the_suspects_of_one_partition_go_together) {
     start_after("millrace:2:o:0:0:300:0:");
-    fixture.answer = keep;
+    fixture.answer = fixture_keep;
     run_until_quiet();
     ck_assert_uint_eq(fixture_stats().records_in, 300);
     ck_assert_uint_eq(fixture_stats().partitions_suspected, PARTITIONS);
@@ -202,7 +189,7 @@ START_TEST(after_a_crash_the_suspects_of_one_partition_go_together) {
     for (int32_t p = 0; p < PARTITIONS; p++) { /* nobody else can be blamed */
         ck_assert_int_eq(read_mark(p).state, p == fixture.kept->partition ? 'o' : 'r');
     }
-    answer_kept();
+    fixture_answer_kept();
     fixture.answer = fixture_echo;
     fixture_run_until_committed(COUNT);
     ck_assert_uint_eq(fixture_stats().records_condemned, 0);
@@ -221,7 +208,7 @@ START_TEST(what_has_to_wait_is_bounded) {
         fixture_send("in", 1, NULL, "v", 1);
     }
     ck_assert_int_eq(rd_kafka_flush(fixture.client, 10000), 0);
-    fixture.answer = keep;
+    fixture.answer = fixture_keep;
     run_until_quiet();
     lease = fixture.stream->source.tables[0].leases[1];
     deadline_us = clock_now_us() + PATIENCE_US;
@@ -236,13 +223,13 @@ END_TEST
 
 START_TEST(after_two_crashes_they_go_in_small_steps) {
     start_after("millrace:2:o:1:0:256:300:");
-    fixture.answer = keep;
+    fixture.answer = fixture_keep;
     run_until_quiet();
     ck_assert_uint_eq(fixture_stats().records_in, 16);
     ck_assert_int_eq(read_mark(fixture.kept->partition).crashes, 2);
     ck_assert_int_eq(read_mark(fixture.kept->partition).step, 16);
     fixture.answer = watch;
-    answer_kept();
+    fixture_answer_kept();
     while (fixture_stats().partitions_suspected == PARTITIONS) {
         fixture_round();
     }
@@ -256,11 +243,11 @@ START_TEST(suspects_that_are_past_are_not_suspected_again) {
     struct record *last;
     struct mark mark;
     start_after("millrace:2:o:0:0:300:0:");
-    fixture.answer = keep;
+    fixture.answer = fixture_keep;
     run_until_quiet();
     last = fixture.kept; /* the newest is first */
     fixture.kept = last->next;
-    answer_kept();
+    fixture_answer_kept();
     fixture_run_until_committed(299);
     mark = read_mark(last->partition);
     ck_assert_int_eq(mark.state, 'o');
@@ -272,7 +259,7 @@ END_TEST
 
 START_TEST(in_the_end_each_record_goes_alone) {
     start_after("millrace:2:o:2:0:4:4:");
-    fixture.answer = keep;
+    fixture.answer = fixture_keep;
     run_until_quiet();
     ck_assert_uint_eq(fixture_stats().records_in, 1);
     ck_assert_int_eq(read_mark(fixture.kept->partition).crashes, 3);
@@ -286,13 +273,13 @@ START_TEST(the_next_record_alone_has_a_count_of_its_own) {
     struct mark mark;
     int32_t partition;
     start_after("millrace:2:o:3:1:3:1:");
-    fixture.answer = keep;
+    fixture.answer = fixture_keep;
     run_until_quiet();
     ck_assert_uint_eq(fixture_stats().records_in, 1);
     partition = fixture.kept->partition;
     ck_assert_int_eq(read_mark(partition).crashes, 4);
     ck_assert_int_eq(read_mark(partition).alone, 2);
-    answer_kept();
+    fixture_answer_kept();
     fixture_run_until_committed(1);
     mark = read_mark(partition);
     ck_assert_int_eq(mark.suspects, 2);
@@ -377,11 +364,11 @@ START_TEST(an_end_after_its_outcome_is_not_blamed_on_a_record) {
     int32_t partition;
     (void)setenv("MILLRACE_FAIL_POINT", "txn.refused/1", 1);
     start_after("millrace:2:o:3:0:3:1:");
-    fixture.answer = keep;
+    fixture.answer = fixture_keep;
     run_until_quiet();
     partition = fixture.kept->partition;
     ck_assert_int_eq(read_mark(partition).state, 'o');
-    answer_kept();
+    fixture_answer_kept();
     while (fixture_stats().transactions_aborted == 0) {
         fixture_round();
     }
@@ -408,7 +395,7 @@ END_TEST
 START_TEST(a_worker_that_is_gone_before_its_first_commit_is_noticed) {
     fixture_start(STREAM_AT_LEAST_ONCE);
     open_member();
-    fixture.answer = keep;
+    fixture.answer = fixture_keep;
     fixture_send("in", 1, "k", "v", 1);
     fixture_open();
     while (fixture.kept == NULL) {

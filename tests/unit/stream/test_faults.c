@@ -111,8 +111,7 @@ END_TEST
 static size_t kept_count;
 
 static void keep(struct fixture *f, struct record *record) {
-    record->next = f->kept;
-    f->kept = record;
+    fixture_keep(f, record);
     kept_count++;
 }
 

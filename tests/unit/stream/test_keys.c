@@ -97,8 +97,7 @@ enum { END_TXN = 26 };
 static size_t kept_count;
 
 static void keep(struct fixture *f, struct record *record) {
-    record->next = f->kept;
-    f->kept = record;
+    fixture_keep(f, record);
     kept_count++;
 }
 

@@ -233,19 +233,6 @@ END_TEST
 
 /* ---- keeping back ---- */
 
-static void keep(struct fixture *f, struct record *record) {
-    record->next = f->kept;
-    f->kept = record;
-}
-
-static void answer_kept(void) {
-    while (fixture.kept != NULL) {
-        struct record *record = fixture.kept;
-        fixture.kept = record->next;
-        fixture_echo(&fixture, record);
-    }
-}
-
 /* Otherwise librdkafka would go on fetching. */
 static void check_all_are_paused(void) {
     const struct lease_table *table = &fixture.stream->source.tables[0];
@@ -258,7 +245,7 @@ START_TEST(a_full_window_pauses_and_each_record_comes_once) {
     int64_t deadline_us = clock_now_us() + PATIENCE_US;
     fixture_start(STREAM_EXACTLY_ONCE);
     fixture.opts.window_records_max = 50;
-    fixture.answer = keep;
+    fixture.answer = fixture_keep;
     fixture_send_numbers(0, 500);
     fixture_open();
     while (fixture.committed < 500) {
@@ -272,7 +259,7 @@ START_TEST(a_full_window_pauses_and_each_record_comes_once) {
             check_all_are_paused();
         }
         ck_assert_uint_le(fixture_stats().records_in_flight, 50);
-        answer_kept();
+        fixture_answer_kept();
         fixture_round();
     }
     ck_assert_uint_ge(fixture_stats().pauses, 5);
@@ -284,7 +271,7 @@ END_TEST
 
 static void keep_those_of_the_first_partition(struct fixture *f, struct record *record) {
     if (record->partition == 0) {
-        keep(f, record);
+        fixture_keep(f, record);
     } else {
         fixture_echo(f, record);
     }
@@ -338,7 +325,7 @@ END_TEST
 /* Until one is known, they are taken to be large. */
 START_TEST(what_an_answer_may_take_counts_while_it_is_computed) {
     fixture_start(STREAM_EXACTLY_ONCE);
-    fixture.answer = keep;
+    fixture.answer = fixture_keep;
     fixture_send("in", 1, "key", "value", 5);
     fixture_open();
     while (fixture_stats().records_in == 0) {
@@ -346,7 +333,7 @@ START_TEST(what_an_answer_may_take_counts_while_it_is_computed) {
     }
     ck_assert_uint_eq(fixture_stats().bytes_in_flight,
                       8 + fixture.opts.window_size_max / 256);
-    answer_kept();
+    fixture_answer_kept();
     fixture_run_until_committed(1);
     fixture_stop();
 }
@@ -363,7 +350,7 @@ rd_kafka_message_t *rd_kafka_consumer_poll(rd_kafka_t *client, int timeout_ms) {
 
 START_TEST(draining_finishes_what_is_there_and_takes_no_more) {
     fixture_start(STREAM_EXACTLY_ONCE);
-    fixture.answer = keep;
+    fixture.answer = fixture_keep;
     fixture_send_numbers(0, 100);
     fixture_open();
     while (fixture_stats().records_in < 100) {
@@ -377,7 +364,7 @@ START_TEST(draining_finishes_what_is_there_and_takes_no_more) {
         ck_assert_int_gt(polls, polls_before); /* or the group would miss it */
     }
     check_all_are_paused();
-    answer_kept();
+    fixture_answer_kept();
     fixture_run_until_committed(100);
     ck_assert_uint_eq(fixture_stats().records_in, 100);
     ck_assert_uint_eq(fixture_stats().records_in_flight, 0);
@@ -387,13 +374,13 @@ END_TEST
 
 START_TEST(closing_with_records_in_flight_gives_all_back) {
     fixture_start(STREAM_EXACTLY_ONCE);
-    fixture.answer = keep;
+    fixture.answer = fixture_keep;
     fixture_send_numbers(0, 100);
     fixture_open();
     while (fixture_stats().records_in < 100) {
         fixture_round();
     }
-    answer_kept();
+    fixture_answer_kept();
     fixture_stop(); /* before a commit */
     ck_assert_int_eq(fixture.released, 100);
 }
@@ -401,7 +388,7 @@ END_TEST
 
 START_TEST(what_a_closed_worker_left_is_done_by_the_next) {
     fixture_start(STREAM_EXACTLY_ONCE);
-    fixture.answer = keep;
+    fixture.answer = fixture_keep;
     fixture_send_numbers(0, 100);
     fixture_open();
     while (fixture_stats().records_in < 100) {
@@ -444,7 +431,7 @@ START_TEST(no_more_is_queued_of_a_partition_than_a_request_holds) {
     int portions = 0;
     fixture_start(STREAM_AT_LEAST_ONCE);
     set_producer_property("batch.size", "3000");
-    fixture.answer = keep;
+    fixture.answer = fixture_keep;
     for (int i = 0; i < PORTION_RECORDS; i++) {
         snprintf(text, sizeof text, "%d", i);
         fixture_send("in", 1, text, text, strlen(text));

@@ -16,19 +16,10 @@ static int slow_taken, fast_taken;
 static void take(struct fixture *f, struct record *record) {
     if (record->route == 0) {
         slow_taken++;
-        record->next = f->kept;
-        f->kept = record;
+        fixture_keep(f, record);
     } else {
         fast_taken++;
         fixture_echo(f, record);
-    }
-}
-
-static void answer_kept(void) {
-    while (fixture.kept != NULL) {
-        struct record *record = fixture.kept;
-        fixture.kept = record->next;
-        fixture_echo(&fixture, record);
     }
 }
 
@@ -78,7 +69,7 @@ static void others_find_room(size_t window_size) {
     send_fast_ones();
     run_until(&fast_taken, FAST_COUNT);
     ck_assert_int_lt(slow_taken, WINDOW_RECORDS);
-    answer_kept();
+    fixture_answer_kept();
     fixture_stop();
 }
 
@@ -109,7 +100,7 @@ START_TEST(what_is_behind_is_told_of_each_route) {
     run_until_behind(SLOW_COUNT, 0); /* some of it in flight */
     ck_assert_int_gt(slow_taken, 0);
     fixture.answer = fixture_echo;
-    answer_kept();
+    fixture_answer_kept();
     run_until_behind(0, 0);
     fixture_stop();
 }
@@ -126,10 +117,10 @@ START_TEST(a_held_route_goes_on_once_its_records_are_gone) {
             ck_assert_int_lt(clock_now_us(), deadline_us);
         }
         ck_assert_uint_lt(fixture_stats().records_in_flight, WINDOW_RECORDS);
-        answer_kept();
+        fixture_answer_kept();
         fixture_round();
     }
-    answer_kept();
+    fixture_answer_kept();
     fixture_run_until_committed(SLOW_COUNT);
     ck_assert_int_eq(slow_taken, SLOW_COUNT);
     ck_assert_uint_eq(fixture_stats().pauses, 0);

@@ -9,17 +9,8 @@ enum { HEARTBEAT = 12, ADD_OFFSETS_TO_TXN = 25 };
 static size_t kept_count;
 
 static void keep(struct fixture *f, struct record *record) {
-    record->next = f->kept;
-    f->kept = record;
+    fixture_keep(f, record);
     kept_count++;
-}
-
-static void answer_kept(void) {
-    while (fixture.kept != NULL) {
-        struct record *record = fixture.kept;
-        fixture.kept = record->next;
-        fixture_echo(&fixture, record);
-    }
 }
 
 /* The mock keeps a fenced member until its session is over: a short one, but longer than
@@ -78,7 +69,7 @@ static void is_replaced(enum stream_delivery delivery) {
     }
     ck_assert(is_fenced());
     ck_assert_uint_eq(fixture_stats().records_in_flight, COUNT);
-    answer_kept();
+    fixture_answer_kept();
     fixture.answer = fixture_echo;
     fixture_run_until_committed(COUNT);
     ck_assert_uint_eq(fixture_stats().records_lost, COUNT);
@@ -121,7 +112,7 @@ START_TEST(who_does_not_get_its_records_back_ends_and_says_why) {
     ck_assert_int_eq(stream_commit(fixture.stream, 5, &committed, &err), STATUS_FATAL);
     ck_assert_msg(strstr(err.text, "fenced, and 200 records are still in work") != NULL,
                   "%s", err.text);
-    answer_kept();
+    fixture_answer_kept();
     fixture_stop();
     ck_assert_int_eq(fixture.released, COUNT);
 }
@@ -171,7 +162,7 @@ START_TEST(a_fenced_worker_drains_and_closes) {
     int64_t deadline_us = clock_now_us() + PATIENCE_US;
     open_and_be_fenced(STREAM_EXACTLY_ONCE);
     stream_drain(fixture.stream);
-    answer_kept();
+    fixture_answer_kept();
     while (fixture_stats().records_in_flight > 0) {
         fixture_round();
         ck_assert(clock_now_us() < deadline_us);
@@ -183,7 +174,7 @@ END_TEST
 
 START_TEST(closing_a_fenced_worker_gives_all_back) {
     open_and_be_fenced(STREAM_EXACTLY_ONCE);
-    answer_kept();
+    fixture_answer_kept();
     fixture_stop();
     ck_assert_int_eq(fixture.released, COUNT);
 }

@@ -10,8 +10,7 @@ static size_t kept_count;
 static int seen;
 
 static void keep(struct fixture *f, struct record *record) {
-    record->next = f->kept;
-    f->kept = record;
+    fixture_keep(f, record);
     kept_count++;
 }
 
