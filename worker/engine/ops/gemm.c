@@ -40,13 +40,13 @@ static enum status prepare(struct load *load, struct error *err) {
 
 static enum status pack(struct load *load, struct error *err) {
     struct gemm_state *state = load->node->state;
-    enum status status = STATUS_OK;
-    if (!state->trans_a) {
-        status = product_pack_left(load, &state->left, err);
+    enum status status;
+    if (state->trans_a) {
+        return STATUS_OK;
     }
-    return state->trans_a || status != STATUS_OK
-               ? status
-               : product_pack(load, state->trans_b, &state->packed, err);
+    status = product_pack_left(load, &state->left, err);
+    return status == STATUS_OK ? product_pack(load, state->trans_b, &state->packed, err)
+                               : status;
 }
 
 static enum status shape_c(struct exec *exec, struct gemm_memo *memo, struct error *err) {
