@@ -11,12 +11,17 @@
 /* Deadlines further away than this make no difference. */
 #define WAIT_MS_MAX ((int64_t)1 << 40)
 
+/* Batches of a model beyond those that are needed: how many, what they may take to be
+ * run, and how large they may be, all together. */
+#define SPARE_MAX 16
+#define SPARE_US 2000
+#define SPARE_SIZE_MAX ((size_t)1 << 20)
+
 struct intake {
     struct intake_opts opts;
     struct batcher batcher;
     struct serving serving; /* which version of each model batches are made for */
     struct queue *unused;   /* one per model: batches to be filled */
-    int batches_each;       /* of them */
     int queue_count;
     struct batch **all; /* every batch, to be freed at the end */
     int all_count;
@@ -47,7 +52,8 @@ static struct batch *on_take(void *opaque, int model_index) {
 
 static int64_t expected_us(const struct intake *intake, const struct batch *batch) {
     int64_t ns = batch_cost_ns(batch, batch->count);
-    return ns > 0 ? ns / 1000 : atomic_load(&intake->costs_us[batch->model_index]);
+    return ns > 0 ? (ns + 999) / 1000
+                  : atomic_load(&intake->costs_us[batch->model_index]);
 }
 
 static void on_emit(void *opaque, struct batch *batch) {
@@ -75,7 +81,7 @@ void intake_give_back(struct intake *intake, struct batch *batch) {
 
 /* Enough that each compute thread has one, one more waits for it, and the intake can
  * fill another meanwhile; one for each length, where rows are padded. */
-static int batches_per_model(const struct config *config) {
+static int batches_needed(const struct config *config) {
     size_t lengths = 1;
     for (size_t i = 0; i < config->model_count; i++) {
         size_t own = config->models[i].pad_length_count;
@@ -84,11 +90,50 @@ static int batches_per_model(const struct config *config) {
     return config->worker.threads * 3 + 1 + (int)lengths;
 }
 
+/* More of those that are small and quickly run, so that threads need not hand over each
+ * one alone. */
+static int batches_to_spare(const struct batch_model *item) {
+    int64_t cost_us = cost_ns(&item->cost, item->aim.rows) / 1000;
+    size_t size = batch_fixed_size(item);
+    int spare = SPARE_MAX;
+    if (item->cost.count == 0 || size == 0) {
+        return 0;
+    }
+    while (spare > 0 &&
+           (spare * cost_us > SPARE_US || size > SPARE_SIZE_MAX / (size_t)spare)) {
+        spare--;
+    }
+    return spare;
+}
+
+static enum status create_batches_of(struct intake *intake, int m, struct error *err) {
+    const struct batch_model *item = &intake->opts.models->items[m]->item;
+    int count = batches_needed(intake->opts.config) + batches_to_spare(item);
+    atomic_store(&intake->costs_us[m], cost_ns(&item->cost, item->aim.rows) / 1000);
+    if (!queue_init(&intake->unused[m], (size_t)count)) {
+        return error_set(err, STATUS_NO_MEMORY, "no memory for a queue");
+    }
+    intake->queue_count++;
+    for (int i = 0; i < count; i++) {
+        struct batch **batch = &intake->all[intake->all_count];
+        enum status status = batch_create(item, m, batch, err);
+        if (status != STATUS_OK) {
+            return status;
+        }
+        intake->all_count++;
+        serving_adopt(&intake->serving, *batch);
+        intake_give_back(intake, *batch);
+    }
+    return STATUS_OK;
+}
+
 static enum status create_batches(struct intake *intake, struct error *err) {
-    int each = intake->batches_each = batches_per_model(intake->opts.config);
     const struct models *models = intake->opts.models;
+    size_t most =
+        (size_t)models->count * (size_t)(batches_needed(intake->opts.config) + SPARE_MAX);
+    enum status status = STATUS_OK;
     intake->unused = calloc((size_t)models->count, sizeof(*intake->unused));
-    intake->all = calloc((size_t)models->count * (size_t)each, sizeof(struct batch *));
+    intake->all = calloc(most, sizeof(struct batch *));
     intake->costs_us = calloc((size_t)models->count, sizeof(*intake->costs_us));
     intake->backlogs = calloc((size_t)models->count, sizeof(*intake->backlogs));
     intake->returned = calloc((size_t)models->count, sizeof(*intake->returned));
@@ -96,25 +141,10 @@ static enum status create_batches(struct intake *intake, struct error *err) {
         intake->backlogs == NULL || intake->returned == NULL) {
         return error_set(err, STATUS_NO_MEMORY, "no memory for batches");
     }
-    for (int m = 0; m < models->count; m++) {
-        const struct batch_model *item = &models->items[m]->item;
-        atomic_store(&intake->costs_us[m], cost_ns(&item->cost, item->aim.rows) / 1000);
-        if (!queue_init(&intake->unused[m], (size_t)each)) {
-            return error_set(err, STATUS_NO_MEMORY, "no memory for a queue");
-        }
-        intake->queue_count++;
-        for (int i = 0; i < each; i++) {
-            struct batch **batch = &intake->all[intake->all_count];
-            enum status status = batch_create(item, m, batch, err);
-            if (status != STATUS_OK) {
-                return status;
-            }
-            intake->all_count++;
-            serving_adopt(&intake->serving, *batch);
-            intake_give_back(intake, *batch);
-        }
+    for (int m = 0; m < models->count && status == STATUS_OK; m++) {
+        status = create_batches_of(intake, m, err);
     }
-    return STATUS_OK;
+    return status;
 }
 
 /* ---- versions ---- */
@@ -123,7 +153,7 @@ static enum status create_batches(struct intake *intake, struct error *err) {
  * job comes. */
 static void rebind_unused(struct intake *intake) {
     for (int m = 0; m < intake->queue_count; m++) {
-        for (int i = 0; i < intake->batches_each; i++) {
+        for (size_t left = queue_count(&intake->unused[m]); left > 0; left--) {
             struct batch *batch = queue_pop(&intake->unused[m], 0);
             if (batch == NULL) {
                 break;
@@ -199,7 +229,7 @@ enum status intake_create(const struct intake_opts *opts, struct intake **out,
     }
     batcher = (struct batcher_opts){.models = intake->serving.items,
                                     .model_count = opts->models->count,
-                                    .open_max = intake->batches_each -
+                                    .open_max = batches_needed(opts->config) -
                                                 opts->config->worker.threads - 1,
                                     .parts = opts->parts,
                                     .take = on_take,
@@ -492,8 +522,10 @@ void intake_resume(struct intake *intake) {
     }
 }
 
-bool intake_has_backlog(const struct intake *intake) {
-    return atomic_load(&intake->has_backlog);
+bool intake_wants_batches(const struct intake *intake, int model) {
+    size_t half = intake->unused[model].capacity / 2;
+    return atomic_load(&intake->has_backlog) &&
+           (size_t)ready_waiting_of(intake->opts.ready, model) <= half;
 }
 
 void intake_awaited(struct intake *intake) {
@@ -507,6 +539,7 @@ void intake_awaited(struct intake *intake) {
 void intake_flush(struct intake *intake, bool idle) {
     change_versions(intake);
     batcher_flush(&intake->batcher, clock_now_us(), idle);
+    ready_wake(intake->opts.ready);
     atomic_store(&intake->open, batcher_due_us(&intake->batcher) != INT64_MAX);
 }
 

@@ -6,7 +6,7 @@
  * Ownership: owns the batches and hands them out to be run; what is borrowed in
  * struct intake_opts outlives it.
  * Threads: one intake thread; intake_note_cost, intake_give_back, intake_offer,
- * intake_has_open, intake_nudge and intake_stop on any. */
+ * intake_has_open, intake_wants_batches, intake_nudge and intake_stop on any. */
 #ifndef MILLRACE_APP_INTAKE_H
 #define MILLRACE_APP_INTAKE_H
 
@@ -52,8 +52,8 @@ void intake_offer(struct intake *intake, struct loaded *loaded);
 /* Places records that waited for a batch, as far as some are free now. */
 void intake_resume(struct intake *intake);
 
-/* Do records wait for a batch? */
-bool intake_has_backlog(const struct intake *intake);
+/* A batch of the model has been run: is it time to fill some again? */
+bool intake_wants_batches(const struct intake *intake, int model);
 
 /* Sends off what is due, and everything if `idle`; changes versions. */
 void intake_flush(struct intake *intake, bool idle);

@@ -156,9 +156,10 @@ static void *compute_main(void *opaque) {
             batch = ready_pop(&pipeline->ready, STOP_CHECK_US);
         }
         if (batch != NULL) {
+            int model = batch->model_index;
             health_busy(health, self->stage, clock_now_us());
             compute_batch(&pipeline->compute, self->number, batch);
-            if (intake_has_backlog(pipeline->intake)) {
+            if (intake_wants_batches(pipeline->intake, model)) {
                 pipeline_nudge(pipeline);
             }
         }

@@ -6,6 +6,9 @@
 #include "base/clock.h"
 #include "base/cond.h"
 
+/* So much work, or waiting, is worth waking a thread. */
+#define WAKE_US 100
+
 enum status ready_init(struct ready *ready, const struct models *models,
                        struct error *err) {
     int count = models->count;
@@ -61,6 +64,38 @@ static bool passes_others(const struct batch *batch) {
     return batch->reason == BATCH_PRIORITY || batch->reason == BATCH_DEADLINE;
 }
 
+/* Locks: ready->lock held. */
+static void wake(struct ready *ready) {
+    for (int i = 0; i < ready->unheard && i < ready->poppers; i++) {
+        (void)pthread_cond_signal(&ready->not_empty); /* fails only on misuse */
+    }
+    ready->unheard = 0;
+    ready->cost_us = 0;
+}
+
+/* Locks: ready->lock held. */
+static void announce(struct ready *ready, const struct batch *batch) {
+    int64_t now_us;
+    if (ready->poppers == 0) {
+        return; /* whoever is done looks by itself */
+    }
+    now_us = clock_now_us();
+    if (ready->unheard++ == 0) {
+        ready->since_us = now_us;
+    }
+    ready->cost_us += batch->cost_us;
+    if (batch->cost_us == 0 || ready->cost_us >= WAKE_US ||
+        now_us - ready->since_us >= WAKE_US) {
+        wake(ready);
+    }
+}
+
+void ready_wake(struct ready *ready) {
+    (void)pthread_mutex_lock(&ready->lock); /* fails only on misuse */
+    wake(ready);
+    (void)pthread_mutex_unlock(&ready->lock);
+}
+
 bool ready_push(struct ready *ready, struct batch *batch) {
     struct ready_model *model = &ready->models[batch->model_index];
     bool taken;
@@ -70,9 +105,7 @@ bool ready_push(struct ready *ready, struct batch *batch) {
         append(passes_others(batch) ? &model->urgent : &model->ordinary, batch);
         share_add(&ready->shares, batch->model_index);
         atomic_fetch_add(&ready->waiting, 1);
-        if (ready->poppers > 0) {
-            (void)pthread_cond_signal(&ready->not_empty); /* fails only on misuse */
-        }
+        announce(ready, batch);
     }
     (void)pthread_mutex_unlock(&ready->lock);
     return taken;
@@ -127,6 +160,14 @@ void ready_done(struct ready *ready, const struct batch *batch, int64_t taken_us
 
 bool ready_runs(const struct ready *ready, int model_index) {
     return atomic_load(&ready->models[model_index].running) > 0;
+}
+
+int ready_waiting_of(struct ready *ready, int model_index) {
+    int waiting;
+    (void)pthread_mutex_lock(&ready->lock); /* fails only on misuse */
+    waiting = ready->shares.items[model_index].waiting;
+    (void)pthread_mutex_unlock(&ready->lock);
+    return waiting;
 }
 
 int ready_waiting(struct ready *ready) {

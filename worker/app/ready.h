@@ -4,6 +4,9 @@
  * (batch/share.h bounds how often); among models by weight and by what their batches
  * cost.  Pushing never waits: a model has only so many batches.
  *
+ * Waking a thread takes longer than many a batch, so those that are quickly run are
+ * pushed together before one is woken, while that costs no time worth the name.
+ *
  * Depends on: batch/share.h, app/models.h.
  * Ownership: batches pass from the pusher to the popper.
  * Threads: any; it holds its own mutex. */
@@ -30,7 +33,10 @@ struct ready {
     struct ready_model *models; /* owned; by model; under lock, as all below */
     struct shares shares;       /* items owned */
     bool closed;
-    int poppers; /* that wait on not_empty */
+    int poppers;      /* that wait on not_empty */
+    int unheard;      /* batches inside that nobody was woken for */
+    int64_t cost_us;  /* of these */
+    int64_t since_us; /* when the first of these came */
     pthread_mutex_t lock;
     pthread_cond_t not_empty; /* on CLOCK_MONOTONIC */
     atomic_int waiting;       /* batches inside; written under lock */
@@ -44,8 +50,12 @@ MUST_CHECK enum status ready_init(struct ready *ready, const struct models *mode
 /* Accepts a zeroed struct. */
 void ready_release(struct ready *ready);
 
-/* Takes the batch, whose cost_us is set; false once closed: it remains the caller's. */
+/* Takes the batch, whose cost_us is set, 0 if it is not known; false once closed: it
+ * remains the caller's.  Whoever pushes no more for now calls ready_wake. */
 MUST_CHECK bool ready_push(struct ready *ready, struct batch *batch);
+
+/* Wakes threads for batches that were pushed and not heard of. */
+void ready_wake(struct ready *ready);
 
 /* The next batch, waiting up to timeout_us for one; NULL: none, or closed. */
 MUST_CHECK struct batch *ready_pop(struct ready *ready, int64_t timeout_us);
@@ -55,6 +65,9 @@ void ready_done(struct ready *ready, const struct batch *batch, int64_t taken_us
 
 /* Is a batch of the model being run? */
 bool ready_runs(const struct ready *ready, int model_index);
+
+/* Batches of the model inside at this moment. */
+int ready_waiting_of(struct ready *ready, int model_index);
 
 /* Batches inside at this moment, and whether a thread has nothing to do but for them. */
 int ready_waiting(struct ready *ready);

@@ -114,6 +114,20 @@ enum status batch_shape(struct batch *batch, const struct row_shape *shapes,
     return STATUS_OK;
 }
 
+size_t batch_fixed_size(const struct batch_model *model) {
+    size_t all = 0;
+    for (int i = 0; i < model_input_count(model->model); i++) {
+        const struct tensor *type = &model_input(model->model, i)->type;
+        size_t size;
+        if (is_free(type) || !tensor_dims_count(&type->dims[1], type->rank - 1, &size) ||
+            !size_mul(size, dtype_size(type->dtype) * (size_t)model->rows_max, &size) ||
+            !size_add(all, size, &all)) {
+            return 0;
+        }
+    }
+    return all;
+}
+
 struct batch_aim batch_aim_of(const struct batch *batch) {
     const struct batch_model *model = batch->model;
     int i = batch->length_index;

@@ -141,6 +141,9 @@ void batch_destroy(struct batch *batch);
 MUST_CHECK enum status batch_shape(struct batch *batch, const struct row_shape *shapes,
                                    int length_index, struct error *err);
 
+/* Bytes of a full batch's tensors, where rows are of one size; otherwise 0. */
+size_t batch_fixed_size(const struct batch_model *model);
+
 /* How large it is to be, begun now, and nanoseconds that so many rows in it are expected
  * to take, 0 where that is not known. */
 struct batch_aim batch_aim_of(const struct batch *batch);

@@ -9,7 +9,8 @@
 
 #define TWOFOLD "tests/data/models/twofold.onnx" /* x [batch,2] */
 #define BATCH 4
-#define ROWS 60 /* of a job: more than all batches of the model hold */
+#define ROWS 60                  /* of a job: more than all batches of the model hold */
+#define COST_NS INT64_C(5000000) /* of a row */
 #define SLOW_US INT64_C(80000000)
 #define LATER_MS 1000000
 
@@ -37,7 +38,8 @@ static struct metrics *metrics;
 static struct intake *intake;
 static struct error err;
 
-static void start(void) {
+/* Where a row of the first model costs so much. */
+static void start_at(int64_t cost_ns) {
     const char *const routes[] = {"r"};
     const struct metrics_model names[MODELS] = {{"m", "", "", ""}, {"slow", "", "", ""}};
     const struct metrics_opts figures = {.models = names,
@@ -45,18 +47,22 @@ static void start(void) {
                                          .routes = routes,
                                          .route_count = 1,
                                          .version = ""};
-    struct cost *slow;
     struct intake_opts opts = {
         .config = &config, .models = &models, .parts = &parts, .ready = &ready};
     ck_assert_msg(models_open(&config, 1, &models, &err) == STATUS_OK, "%s", err.text);
-    slow = &models.items[1]->item.cost;
-    *slow = (struct cost){.count = 0};
-    cost_add(slow, 1, SLOW_US * 1000);
+    models.items[0]->item.cost = (struct cost){.count = 1, .rows = {1}, .ns = {cost_ns}};
+    models.items[1]->item.cost =
+        (struct cost){.count = 1, .rows = {1}, .ns = {SLOW_US * 1000}};
     ck_assert_int_eq(metrics_create(&figures, &metrics, &err), STATUS_OK);
     ck_assert_int_eq(ready_init(&ready, &models, &err), STATUS_OK);
     ck_assert(parts_pool_init(&parts));
     opts.metrics = metrics;
     ck_assert_int_eq(intake_create(&opts, &intake, &err), STATUS_OK);
+}
+
+/* So slow that there are no more batches than are needed. */
+static void start(void) {
+    start_at(COST_NS);
 }
 
 static void stop(void) {
@@ -113,7 +119,7 @@ START_TEST(a_job_that_was_begun_is_finished_by_the_version_that_began_it) {
     int rows[2] = {0, 0}, rounds = 0;
     start();
     intake_chain(intake, &first);
-    ck_assert(intake_has_backlog(intake) || ready_waiting(&ready) > 0);
+    ck_assert(intake_wants_batches(intake, 0) || ready_waiting(&ready) > 0);
     offer("2");
     do {
         intake_flush(intake, true);
@@ -186,7 +192,6 @@ START_TEST(an_urgent_job_goes_before_those_that_wait_for_a_batch) {
     struct record ordinary[ORDINARY], urgent = job_of(true);
     struct batch *batch;
     start();
-    models.items[0]->item.cost = (struct cost){.count = 1, .rows = {1}, .ns = {5000000}};
     for (int i = 0; i < ORDINARY; i++) {
         ordinary[i] = job_of(false);
         intake_chain(intake, &ordinary[i]);
@@ -194,7 +199,8 @@ START_TEST(an_urgent_job_goes_before_those_that_wait_for_a_batch) {
     intake_chain(intake, &urgent);
     batch = ready_pop(&ready, 0);
     ck_assert_ptr_eq(batch->rows[0].tag, &ordinary[0]);
-    ck_assert_int_eq(batch->cost_us, 5000 * BATCH); /* what its turn is reckoned by */
+    ck_assert_int_eq(batch->cost_us,
+                     COST_NS / 1000 * BATCH); /* what its turn is reckoned by */
     batch->count = 0;
     intake_give_back(intake, batch);
     intake_resume(intake); /* there is one batch for all that wait */
@@ -206,6 +212,32 @@ START_TEST(an_urgent_job_goes_before_those_that_wait_for_a_batch) {
 }
 END_TEST
 
+static void check_batches(int64_t cost_ns, int count) {
+    enum { JOBS = 30 * BATCH };
+    struct record jobs[JOBS];
+    start_at(cost_ns);
+    for (int i = 0; i < JOBS; i++) {
+        jobs[i] = job_of(false);
+        intake_chain(intake, &jobs[i]);
+    }
+    intake_resume(intake);
+    ck_assert_int_eq(ready_waiting(&ready), count);
+    /* There is no hurry while half of them wait. */
+    while (ready_waiting(&ready) > 0) {
+        ck_assert_int_eq(intake_wants_batches(intake, 0),
+                         ready_waiting(&ready) <= count / 2);
+        ck_assert_ptr_nonnull(ready_pop(&ready, 0));
+    }
+    stop();
+}
+
+START_TEST(a_model_that_is_quickly_run_has_batches_to_spare) {
+    check_batches(COST_NS, 5);
+    check_batches(1000, 5 + 16);
+    check_batches(500000 / BATCH, 5 + 4); /* 2 ms of work more */
+}
+END_TEST
+
 static void be_quiet(void) {
     log_setup(LOG_ERROR + 1, LOG_FORMAT_JSON);
 }
@@ -214,6 +246,7 @@ int main(void) {
     const TTest *const tests[] = {
         a_job_that_was_begun_is_finished_by_the_version_that_began_it,
         a_deadline_leaves_time_for_a_batch_of_another_model_that_is_under_way,
+        a_model_that_is_quickly_run_has_batches_to_spare,
         an_urgent_job_goes_before_those_that_wait_for_a_batch,
     };
     return suite_run_with("intake", tests, ARRAY_COUNT(tests), be_quiet, NULL);

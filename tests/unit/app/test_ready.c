@@ -92,6 +92,8 @@ START_TEST(an_idle_thread_is_seen_and_woken) {
         sched_yield();
     }
     push(0, 0, 10, BATCH_FULL);
+    ck_assert_int_eq(ready.unheard, 1); /* not worth it yet */
+    ready_wake(&ready);
     ck_assert_int_eq(pthread_join(thread, NULL), 0);
     ck_assert_ptr_eq(popped, &batches[0]);
     ck_assert_int_eq(pthread_create(&thread, NULL, pop_one, &popped), 0);
@@ -99,6 +101,31 @@ START_TEST(an_idle_thread_is_seen_and_woken) {
     ck_assert_int_eq(pthread_join(thread, NULL), 0);
     ck_assert_ptr_null(popped);
     ck_assert(!ready_push(&ready, &batches[0]));
+}
+END_TEST
+
+/* Whether a thread that waits hears of so many batches without being woken by hand. */
+static void check_heard(int count, int64_t cost_us) {
+    pthread_t thread;
+    struct batch *popped = NULL;
+    ck_assert_int_eq(pthread_create(&thread, NULL, pop_one, &popped), 0);
+    while (!ready_is_idle(&ready)) {
+        sched_yield();
+    }
+    for (int i = 0; i < count; i++) {
+        push(i, 0, cost_us, BATCH_FULL);
+    }
+    ck_assert_int_eq(pthread_join(thread, NULL), 0);
+    ck_assert_ptr_eq(popped, &batches[0]);
+    for (int i = 1; i < count; i++) {
+        ck_assert_ptr_eq(ready_pop(&ready, 0), &batches[i]);
+    }
+}
+
+START_TEST(batches_are_heard_of_once_they_are_worth_it) {
+    check_heard(1, 1000);
+    check_heard(1, 0); /* not known */
+    check_heard(20, 5);
 }
 END_TEST
 
@@ -129,6 +156,7 @@ int main(void) {
         models_take_turns_by_weight_and_cost,
         a_batch_that_took_longer_counts_as_what_it_took,
         urgent_batches_pass_others_a_few_times_only,
+        batches_are_heard_of_once_they_are_worth_it,
         an_idle_thread_is_seen_and_woken,
         records_come_out_as_they_went_in_urgent_ones_first,
     };
