@@ -75,6 +75,7 @@ struct lease {
     struct slot *pending;     /* the first without an outcome, NULL for none */
     size_t ready_count;       /* those in front of it */
     size_t taken_count;       /* of these, in the open transaction */
+    size_t unreported;        /* queued, and no report of their delivery yet */
     struct slot *taken_last;  /* the last one of those; NULL for none */
     int64_t ready_offset;     /* the last one's of those in front of `pending` */
     bool disordered;          /* one of these has a smaller offset than one before it */

@@ -5,6 +5,16 @@
 #define CODEC_TEXT_MAX 16
 #define METADATA_TIMEOUT_MS 5000
 
+/* A slot and its lease outlive the client that reports of them. */
+static void count_report(rd_kafka_t *client, const struct producer *producer,
+                         const struct slot *slot) {
+    struct lease *lease = slot->lease;
+
+    if (lease->unreported > 0 && --lease->unreported == 0 && producer->awaits_portion) {
+        rd_kafka_yield(client);
+    }
+}
+
 /* Runs on: commit thread, inside librdkafka's polling calls. */
 static void on_delivery(rd_kafka_t *client, const rd_kafka_message_t *message,
                         void *opaque) {
@@ -12,7 +22,7 @@ static void on_delivery(rd_kafka_t *client, const rd_kafka_message_t *message,
     struct stream *stream = context->owner;
     struct producer *producer = &stream->producer;
 
-    (void)client;
+    count_report(client, producer, message->_private);
     switch ((int)message->err) {
     case RD_KAFKA_RESP_ERR_NO_ERROR:
         producer->acknowledged++;
@@ -115,8 +125,22 @@ void producer_release(struct stream *stream) {
     stream->producer.targets = NULL;
 }
 
-bool producer_flush(struct producer *producer, int timeout_ms) {
-    return rd_kafka_flush(producer->client, timeout_ms) == RD_KAFKA_RESP_ERR_NO_ERROR;
+void producer_count_sent(struct producer *producer, const struct slot *slot,
+                         size_t count) {
+    producer->sent += count;
+    slot->lease->unreported += count;
+}
+
+bool producer_await_portion(struct producer *producer, int timeout_ms) {
+    uint64_t before = producer->acknowledged + producer->failed;
+    rd_kafka_resp_err_t code;
+
+    /* Flushing, too, makes librdkafka send without lingering. */
+    producer->awaits_portion = true;
+    code = rd_kafka_flush(producer->client, timeout_ms);
+    producer->awaits_portion = false;
+    return code == RD_KAFKA_RESP_ERR_NO_ERROR ||
+           producer->acknowledged + producer->failed > before;
 }
 
 void producer_begin(struct producer *producer) {

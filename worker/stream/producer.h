@@ -33,6 +33,7 @@ struct producer {
     bool compresses; /* sizes say nothing then of what brokers see */
     /* Since producer_begin. */
     uint64_t sent, acknowledged, failed;
+    bool awaits_portion; /* a report that is the last one of a lease ends the wait */
     rd_kafka_resp_err_t failure; /* the last one that was not a consequence */
     struct too_large too_large;
     size_t portion_size; /* bytes of results that the last send_outcomes has queued */
@@ -42,6 +43,7 @@ struct producer {
 };
 
 struct stream;
+struct slot;
 
 /* Checks the properties and creates a first client. */
 MUST_CHECK enum status producer_open(struct stream *stream,
@@ -65,8 +67,13 @@ void producer_disconnect(struct stream *stream);
 /* Disconnects and frees the rest. */
 void producer_release(struct stream *stream);
 
-/* Waits until what is queued is delivered; false where timeout_ms was too short. */
-bool producer_flush(struct producer *producer, int timeout_ms);
+/* So many messages of the slot's lease have been queued. */
+void producer_count_sent(struct producer *producer, const struct slot *slot,
+                         size_t count);
+
+/* Waits until all that is queued of some lease is reported, so that more of it can be;
+ * false where no report came within timeout_ms. */
+bool producer_await_portion(struct producer *producer, int timeout_ms);
 
 /* Forgets the counts of the last attempt. */
 void producer_begin(struct producer *producer);

@@ -88,7 +88,7 @@ static enum status send_dead_letter(struct stream *stream, struct slot *slot,
             return status;
         }
         if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
-            stream->producer.sent++;
+            producer_count_sent(&stream->producer, slot, 1);
             return STATUS_OK;
         }
         if (code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE && too_large_cut(stream, slot)) {
@@ -202,7 +202,7 @@ static enum status send_alone(struct stream *stream, struct slot *slot,
     } while (code == RD_KAFKA_RESP_ERR__QUEUE_FULL &&
              wait_for_queue(stream, &full_since_us));
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
-        stream->producer.sent++;
+        producer_count_sent(&stream->producer, slot, 1);
         return STATUS_OK;
     }
     if (code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE) {
@@ -222,7 +222,7 @@ static enum status sort_out(struct stream *stream, size_t count, size_t *left,
     for (size_t i = 0; i < count && status == STATUS_OK; i++) {
         switch ((int)run[i].err) {
         case RD_KAFKA_RESP_ERR_NO_ERROR:
-            stream->producer.sent++;
+            producer_count_sent(&stream->producer, run[i]._private, 1);
             break;
         case RD_KAFKA_RESP_ERR__QUEUE_FULL:
             run[(*left)++] = run[i];
@@ -251,7 +251,7 @@ static enum status send_run(struct stream *stream, const struct lease *lease,
                                    RD_KAFKA_MSG_F_COPY, producer->run, (int)count);
         enum status status;
         if (queued == (int)count) {
-            producer->sent += count;
+            producer_count_sent(producer, producer->run[0]._private, count);
             return STATUS_OK;
         }
         status = sort_out(stream, count, &count, err);

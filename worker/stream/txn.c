@@ -28,6 +28,7 @@ static void forget(struct stream *stream) {
         atomic_fetch_add(&stream->counters.records_replayed, lease->taken_count);
         lease->taken_count = 0;
         lease->taken_last = NULL;
+        lease->unreported = 0;
     }
     source_generation_drop(stream, stream->txn.generation);
     stream->txn.generation = NULL;
@@ -87,8 +88,9 @@ static enum status recover(struct stream *stream, size_t *committed, struct erro
     return STATUS_OK;
 }
 
-/* A portion of each lease; *more tells whether that was not all. */
-static enum status publish_portions(struct stream *stream, bool *more,
+/* A portion of each lease whose last one is delivered, or of `all`; *more tells whether
+ * something is left. */
+static enum status publish_portions(struct stream *stream, bool all, bool *more,
                                     struct error *err) {
     enum status status = STATUS_OK;
     size_t left = TXN_RECORDS_MAX;
@@ -98,7 +100,9 @@ static enum status publish_portions(struct stream *stream, bool *more,
          lease != NULL && status == STATUS_OK && left > 0; lease = lease->next) {
         size_t count = size_min(lease->ready_count, left);
         if (count > 0 && topics_can_publish(stream, lease->route)) {
-            status = send_outcomes(stream, lease, count, err);
+            if (all || lease->unreported == 0) {
+                status = send_outcomes(stream, lease, count, err);
+            }
             *more = *more || lease->taken_count < count;
             left -= count;
         }
@@ -119,10 +123,11 @@ static enum status publish(struct stream *stream, size_t *committed, struct erro
         stream->txn.unsure = true;
     }
     while (status == STATUS_OK && more) {
-        status = publish_portions(stream, &more, err);
+        status = publish_portions(stream, !delivers, &more, err);
         if (status == STATUS_OK && more && delivers) {
             /* Where the brokers do not answer, the commit is to find out. */
-            delivers = producer_flush(&stream->producer, stream->txn.call_timeout_ms);
+            delivers =
+                producer_await_portion(&stream->producer, stream->txn.call_timeout_ms);
         }
     }
     if (status != STATUS_OK) {

@@ -451,7 +451,7 @@ START_TEST(no_more_is_queued_of_a_partition_than_a_request_holds) {
                          STATUS_OK);
         ck_assert_uint_gt(lease->taken_count, before);
         ck_assert_uint_lt(fixture.stream->producer.portion_size, REQUEST_SIZE);
-        ck_assert(producer_flush(&fixture.stream->producer, 10000));
+        ck_assert(producer_await_portion(&fixture.stream->producer, 10000));
         portions++;
     }
     ck_assert_int_ge(portions, 2);
