@@ -1,5 +1,6 @@
 # While a slow model has far more work than the window holds, jobs of a fast one are
-# answered: they wait for a batch of the slow one, not for all of its jobs.
+# answered: they wait for a batch of the slow one, neither for all of its jobs nor for those
+# that librdkafka has fetched ahead.
 source tests/lib.sh
 
 jobs=$(($(rows_per_s text) * 6 + 4000))
@@ -22,7 +23,7 @@ before=$(answered text)
 submit digits 200
 wait_until fast_ones_are_answered
 after=$(answered text)
-[ "$after" -lt $((jobs - 2048)) ] || fail "200 fast jobs waited for all $after slow ones"
+[ "$after" -lt $((jobs / 2)) ] || fail "200 fast jobs waited for $after slow ones of $jobs"
 [ "$after" -gt "$before" ] || fail "the slow model stood still"
 collect digits 200
 collect text "$jobs"

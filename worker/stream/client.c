@@ -7,11 +7,17 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/size.h"
 #include "base/text.h"
+#include "stream/fetched.h"
 
 #define VALUE_TEXT_MAX 64
 #define REASON_TEXT_MAX 512
 #define PROPERTIES_KNOWN_MAX 512
+
+/* Of what is fetched ahead, in all routes together, and in one at least. */
+#define FETCHED_KBYTES 65536
+#define FETCHED_KBYTES_MIN 8192
 
 /* Cooperative rebalancing is sound from this librdkafka on. */
 #define COOPERATIVE_SINCE 0x020601ff
@@ -53,7 +59,11 @@ static const struct default_property consumer_defaults[] = {
     {"fetch.wait.max.ms", "50"},
     {"fetch.error.backoff.ms", "100"},
     {"queued.min.messages", "1000000"},
-    {"queued.max.messages.kbytes", "65536"},
+};
+
+/* Where librdkafka knows them. */
+static const struct default_property refill_defaults[] = {
+    {"fetch.queue.backoff.ms", "10"},
 };
 
 /* A static member's partitions wait for it that long: a restart has to fit in. */
@@ -337,11 +347,28 @@ static enum status fit_poll_interval(rd_kafka_conf_t *conf, struct error *err) {
     return set_property(conf, "max.poll.interval.ms", text, err);
 }
 
+/* What is fetched ahead stands in a queue for each route. */
+static enum status bound_fetched(rd_kafka_conf_t *conf, size_t routes,
+                                 struct error *err) {
+    char text[VALUE_TEXT_MAX];
+    enum status status;
+
+    snprintf(text, sizeof text, "%zu",
+             size_max(FETCHED_KBYTES_MIN, FETCHED_KBYTES / size_max(1, routes)));
+    status = set_property(conf, "queued.max.messages.kbytes", text, err);
+    return status != STATUS_OK || rd_kafka_version() < FETCHED_REFILLS_SINCE
+               ? status
+               : set_defaults(conf, refill_defaults, ARRAY_COUNT(refill_defaults), err);
+}
+
 static enum status fill_consumer(const struct stream_opts *opts, const char *member,
                                  rd_kafka_conf_t *conf, struct error *err) {
     enum status status =
         set_defaults(conf, consumer_defaults, ARRAY_COUNT(consumer_defaults), err);
 
+    if (status == STATUS_OK) {
+        status = bound_fetched(conf, opts->route_count, err);
+    }
     if (status == STATUS_OK && opts->is_static) {
         status = set_defaults(conf, static_defaults, ARRAY_COUNT(static_defaults), err);
     }

@@ -1,6 +1,8 @@
 /* internal.h - struct stream: the parts of this layer and who may touch which.
  *
  *     source     poll thread: consumer, leases, pausing, rebalances
+ *     fetched    poll thread: what librdkafka has fetched, by route
+ *     room       poll thread: how much of that may be taken
  *     window     both: records in flight
  *     waiting    poll thread: records that must not be handed out yet
  *     care       commit thread: what a crash of the last holder asks for

@@ -60,7 +60,7 @@ static int64_t in_flight_of_input(struct stream *stream, size_t input) {
     pthread_mutex_lock(&stream->window.lock);
     for (size_t p = 0; p < table->count; p++) {
         const struct lease *lease = table->leases[p];
-        sum += lease != NULL ? (int64_t)(lease->polled - lease->released) : 0;
+        sum += lease != NULL ? (int64_t)lease_in_flight(lease) : 0;
     }
     pthread_mutex_unlock(&stream->window.lock);
     return sum;

@@ -88,6 +88,11 @@ struct lease {
     struct ahead inherited;
 };
 
+/* Its records that were handed out and not let go of.  Locks: window->lock held. */
+static inline size_t lease_in_flight(const struct lease *lease) {
+    return (size_t)(lease->polled - lease->released);
+}
+
 /* One more record, behind the others. */
 void lease_add(struct lease *lease, struct slot *slot);
 

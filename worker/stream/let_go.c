@@ -24,6 +24,7 @@ static void let_go(struct stream *stream, struct lease *lease, size_t count,
         window_free_add(&slots, slot);
     }
     window_return(&stream->window, lease, &slots);
+    room_released(stream);
     if (published) {
         atomic_fetch_add(&stream->counters.dead_letters_out, counts[RECORD_DEAD]);
         atomic_fetch_add(&stream->counters.retries_out, counts[RECORD_RETRY]);

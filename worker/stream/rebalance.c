@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "stream/care.h"
+#include "stream/fetched.h"
 #include "stream/internal.h"
 #include "stream/waiting.h"
 
@@ -93,7 +94,7 @@ void rebalance_refresh(struct stream *stream) {
 
 /* ---- leases ---- */
 
-static int input_of(const struct stream *stream, const char *topic) {
+int rebalance_input_of(const struct stream *stream, const char *topic) {
     for (size_t i = 0; i < stream->input_count; i++) {
         if (strcmp(stream->inputs[i].topic, topic) == 0) {
             return (int)i;
@@ -105,7 +106,7 @@ static int input_of(const struct stream *stream, const char *topic) {
 /* Where the table keeps the partition's lease; NULL for what is not of our routes. */
 static struct lease **lease_place(struct stream *stream,
                                   const rd_kafka_topic_partition_t *partition) {
-    int input = input_of(stream, partition->topic);
+    int input = rebalance_input_of(stream, partition->topic);
     struct lease_table *table;
     size_t index = (size_t)partition->partition;
     struct lease **grown;
@@ -134,12 +135,9 @@ static void add_leases(struct stream *stream,
         /* Records of a partition without a lease are ignored, not lost: their offsets
          * are never committed. */
         if (place != NULL && *place == NULL) {
-            int input = input_of(stream, partitions->elems[i].topic);
+            int input = rebalance_input_of(stream, partitions->elems[i].topic);
             *place = window_lease(&stream->window, stream->inputs[input].route, input,
                                   partitions->elems[i].partition);
-            if (*place != NULL) {
-                waiting_hold(stream, (*place)->route); /* if its route is */
-            }
         }
     }
 }
@@ -237,8 +235,7 @@ static rd_kafka_topic_partition_list_t *changed_pauses(struct stream *stream,
     for (size_t i = 0; i < stream->input_count; i++) {
         for (size_t p = 0; p < source->tables[i].count; p++) {
             struct lease *lease = source->tables[i].leases[p];
-            if (lease == NULL || lease->paused == pause ||
-                (source->paused || lease->pause_wanted) != pause) {
+            if (lease == NULL || lease->paused == pause || lease->pause_wanted != pause) {
                 continue;
             }
             rd_kafka_topic_partition_list_add(list, stream->inputs[i].topic,
@@ -293,6 +290,7 @@ static void assign(struct stream *stream, rd_kafka_topic_partition_list_t *parti
                    bool cooperative) {
     rd_kafka_t *consumer = stream->source.consumer;
 
+    fetched_direct(stream, partitions);
     if (cooperative) {
         check_error(rd_kafka_incremental_assign(consumer, partitions),
                     "incremental_assign");
@@ -300,9 +298,6 @@ static void assign(struct stream *stream, rd_kafka_topic_partition_list_t *parti
         (void)rd_kafka_assign(consumer, partitions); /* an error comes by the poll, too */
     }
     add_leases(stream, partitions);
-    if (stream->source.paused) {
-        rebalance_apply_pauses(stream);
-    }
     rebalance_refresh(stream);
     tell_idle(stream);
     coverage_suspect(&stream->source.coverage);

@@ -19,6 +19,9 @@ struct stream;
 void rebalance_cb(rd_kafka_t *consumer, rd_kafka_resp_err_t code,
                   rd_kafka_topic_partition_list_t *partitions, void *opaque);
 
+/* The index of the topic among our inputs, or -1. */
+int rebalance_input_of(const struct stream *stream, const char *topic);
+
 /* Pauses the partitions that are to be paused and are not, and resumes those that are and
  * need not be: resuming one that is not would rewind it. */
 void rebalance_apply_pauses(struct stream *stream);

@@ -46,8 +46,7 @@ static enum status replace(struct stream *stream, struct error *err) {
 
     watchdog_enter(&stream->watchdog, "destroying the consumer");
     txn_drop_consumer(stream);
-    rd_kafka_destroy(source->consumer);
-    source->consumer = NULL;
+    source_disconnect(stream);
     watchdog_leave(&stream->watchdog);
     status = source_connect(stream, err);
     if (status == STATUS_OK) {

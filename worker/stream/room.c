@@ -1,75 +1,102 @@
 #include "stream/room.h"
 
-#include "base/clock.h"
+#include "base/size.h"
+#include "stream/fetched.h"
 #include "stream/internal.h"
-#include "stream/portion.h"
-#include "stream/rebalance.h"
 
-/* Pausing throws away what librdkafka has fetched ahead, so a short stall is waited out.
- */
-#define HOLD_BACK_US 300000
-#define PAUSED_WAIT_US 100000
+struct used {
+    size_t records, size; /* in flight */
+};
 
-static void pause_all(struct stream *stream) {
-    stream->source.paused = true;
-    rebalance_apply_pauses(stream);
-    atomic_fetch_add(&stream->counters.pauses, 1);
-}
-
-static void resume_all(struct stream *stream) {
-    stream->source.paused = false;
-    rebalance_apply_pauses(stream);
-    stream->source.full_since_us = 0;
-}
-
-bool room_wait(struct stream *stream, int64_t timeout_us) {
-    struct source *source = &stream->source;
+/* What each route has in flight, and all of them. */
+static struct used count(struct stream *stream, struct used *routes) {
     struct window *window = &stream->window;
-    size_t records, size;
-    int64_t now_us, left_us;
-    bool crowded;
+    struct used all;
 
-    if (source->drained) {
-        return false;
-    }
-    if (atomic_load(&stream->draining)) {
-        pause_all(stream);
-        source->drained = true;
-        return false;
-    }
-    if (source->paused) {
-        if (window_wait_room(window, 2,
-                             timeout_us < PAUSED_WAIT_US ? timeout_us : PAUSED_WAIT_US)) {
-            resume_all(stream);
+    pthread_mutex_lock(&window->lock);
+    all = (struct used){.records = window->records, .size = window->size};
+    for (size_t i = 0; stream->opts.route_count > 1 && i < stream->input_count; i++) {
+        const struct lease_table *table = &stream->source.tables[i];
+        struct used *used = &routes[stream->inputs[i].route];
+        for (size_t p = 0; p < table->count; p++) {
+            const struct lease *lease = table->leases[p];
+            if (lease != NULL) {
+                used->records += lease_in_flight(lease);
+                used->size += lease->polled_size - lease->released_size;
+            }
         }
-        return !source->paused;
     }
-    crowded = portion_crowded(stream);
-    if (!crowded && window_room(window, &records, &size)) {
-        source->full_since_us = 0;
-        return true;
+    pthread_mutex_unlock(&window->lock);
+    return all;
+}
+
+static size_t left_of(size_t max, size_t used) {
+    return max > used ? max - used : 0;
+}
+
+/* Sets the room in `most`; once there is none, it is held until `enough` is free. */
+static void set(struct room *room, struct used used, struct used most,
+                struct used enough) {
+    room->records = left_of(most.records, used.records);
+    room->size = left_of(most.size, used.size);
+    room->held = room->held ? room->records < enough.records || room->size < enough.size
+                            : room->records == 0 || room->size == 0;
+}
+
+static struct used part(struct used whole, size_t parts) {
+    return (struct used){.records = size_max(1, whole.records / parts),
+                         .size = size_max(1, whole.size / parts)};
+}
+
+void room_look(struct stream *stream) {
+    struct rooms *rooms = &stream->source.rooms;
+    size_t routes = stream->opts.route_count;
+    struct used window = {stream->window.records_max, stream->window.size_max};
+    struct used portion = part(window, size_min(routes, ROOM_PARTS_MAX));
+    struct used by_route[STREAM_ROUTES_MAX] = {{0, 0}};
+    bool was_full = rooms->all.held, waits;
+    struct used all;
+
+    /* Before the look: what is released after it wakes us. */
+    atomic_store(&rooms->awaited, true);
+    all = count(stream, by_route);
+    set(&rooms->all, all, window, part(window, 8));
+    waits = rooms->all.held;
+    if (waits && !was_full) {
+        atomic_fetch_add(&stream->counters.pauses, 1);
     }
-    now_us = clock_now_us();
-    if (source->full_since_us == 0) {
-        source->full_since_us = now_us;
+    for (size_t r = 0; r < routes; r++) {
+        set(&rooms->routes[r], routes > 1 ? by_route[r] : all, portion,
+            routes > 1 ? part(portion, 2) : part(window, 8));
+        waits = waits || rooms->routes[r].held;
     }
-    left_us = source->full_since_us + HOLD_BACK_US - now_us;
-    if (left_us <= 0) {
-        source->full_since_us = 0;
-        if (portion_hold(stream)) {
-            return window_room(window, &records, &size);
-        }
-        pause_all(stream);
-        return false;
+    if (!waits) {
+        atomic_store(&rooms->awaited, false);
     }
-    left_us = timeout_us < left_us ? timeout_us : left_us;
-    if (crowded) {
-        window_wait_release(window, left_us);
-        return false;
+}
+
+static bool is_open(const struct room *room) {
+    return !room->held && room->records > 0 && room->size > 0;
+}
+
+bool room_has(const struct stream *stream, int route) {
+    const struct rooms *rooms = &stream->source.rooms;
+
+    return is_open(&rooms->all) && is_open(&rooms->routes[route]);
+}
+
+static void take(struct room *room, size_t size) {
+    room->records = left_of(room->records, 1);
+    room->size = left_of(room->size, size);
+}
+
+void room_take(struct stream *stream, int route, size_t size) {
+    take(&stream->source.rooms.all, size);
+    take(&stream->source.rooms.routes[route], size);
+}
+
+void room_released(struct stream *stream) {
+    if (atomic_exchange(&stream->source.rooms.awaited, false)) {
+        fetched_wake(stream);
     }
-    if (!window_wait_room(window, 8, left_us)) {
-        return false;
-    }
-    source->full_since_us = 0;
-    return true;
 }

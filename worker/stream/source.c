@@ -4,10 +4,9 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/size.h"
+#include "stream/fetched.h"
 #include "stream/internal.h"
 #include "stream/lag.h"
-#include "stream/portion.h"
 #include "stream/rebalance.h"
 #include "stream/rejoin.h"
 #include "stream/retry.h"
@@ -17,7 +16,6 @@
 /* Most records of one poll: enough to make the hand-over cheap, few enough that the
  * pipeline is not kept waiting. */
 #define POLL_RECORDS_MAX 512
-#define HELD_POLL_MS 5
 #define REVOKE_WAIT_MAX_US 5000000
 #define LEAVE_WAIT_US 3000000
 #define LEAVE_POLL_MS 10
@@ -99,6 +97,7 @@ enum status source_open(struct stream *stream, const struct stream_opts *opts,
         source->revoke_wait_us = REVOKE_WAIT_MAX_US;
     }
     source->from_start = starts_at_the_start(source->conf);
+    source->fetched_max = fetched_max_of(source->conf);
     status = source_connect(stream, err);
     if (status != STATUS_OK) {
         return status;
@@ -119,7 +118,15 @@ enum status source_connect(struct stream *stream, struct error *err) {
     rd_kafka_poll_set_consumer(source->consumer);
     source->subscribed = source->spoilt = source->pauses_changed = false;
     source->last_topic = NULL;
-    return STATUS_OK;
+    return fetched_open(stream, err);
+}
+
+void source_disconnect(struct stream *stream) {
+    struct source *source = &stream->source;
+
+    fetched_close(stream);
+    rd_kafka_destroy(source->consumer);
+    source->consumer = NULL;
 }
 
 /* ---- polling ---- */
@@ -222,17 +229,18 @@ void source_batch_add(struct stream *stream, struct slot *slot) {
     source->batch_last = slot;
     source->batch_count++;
     source->batch_size += slot->size;
+    room_take(stream, slot->record.route, slot->size);
 }
 
 /* Puts a message that is new into the batch; another one is destroyed. */
 static enum status take_in(struct stream *stream, rd_kafka_message_t *message,
                            int64_t now_us, struct error *err) {
-    struct source *source = &stream->source;
     struct lease *lease = find_lease(stream, message);
     struct slot *slot;
 
     /* Resuming may deliver again what we have; while draining, nothing is handed out. */
-    if (lease == NULL || message->offset <= lease->last_offset || source->drained) {
+    if (lease == NULL || message->offset <= lease->last_offset ||
+        atomic_load_explicit(&stream->draining, memory_order_relaxed)) {
         rd_kafka_message_destroy(message);
         return STATUS_OK;
     }
@@ -285,56 +293,97 @@ static enum status consume_error(struct stream *stream, const rd_kafka_message_t
     }
 }
 
-/* Takes what waits and is due; returns how long to wait for more. */
-static int release_due(struct stream *stream, size_t records, size_t size,
-                       int timeout_ms) {
-    int64_t now_us = clock_now_us(), left_ms;
+/* A message, or an error in its place. */
+static enum status take(struct stream *stream, rd_kafka_message_t *message,
+                        int64_t now_us, struct error *err) {
+    enum status status;
 
-    waiting_release(stream, records, size, now_us);
-    if (stream->source.pauses_changed) {
-        rebalance_apply_pauses(stream);
+    if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        return take_in(stream, message, now_us, err);
     }
-    left_ms = (waiting_due_us(stream, now_us) - now_us + 999) / 1000;
-    return left_ms > 0 && left_ms < timeout_ms ? (int)left_ms : timeout_ms;
+    status = consume_error(stream, message, err);
+    rd_kafka_message_destroy(message);
+    return status;
 }
 
-static enum status poll_batch(struct stream *stream, int timeout_ms, struct error *err) {
-    struct source *source = &stream->source;
-    size_t records, size;
-    int64_t now_us = 0;
+/* Does what the group wants, waiting up to timeout_ms for something to do. */
+static enum status serve_group(struct stream *stream, int timeout_ms, struct error *err) {
+    enum status status = STATUS_OK;
+    rd_kafka_message_t *message;
+
+    while (status == STATUS_OK && !stream->source.spoilt &&
+           (message = rd_kafka_consumer_poll(stream->source.consumer, timeout_ms)) !=
+               NULL) {
+        status = take(stream, message, clock_now_us(), err);
+        timeout_ms = 0;
+    }
+    return status;
+}
+
+static bool may_take(const struct stream *stream, int route) {
+    const struct source *source = &stream->source;
+
+    return source->batch_count < POLL_RECORDS_MAX && room_has(stream, route) &&
+           !source->pauses_changed && !source->spoilt;
+}
+
+static enum status take_of_route(struct stream *stream, int route, int64_t now_us,
+                                 struct error *err) {
+    const struct source *source = &stream->source;
+    size_t count = source->batch_count, size = source->batch_size;
     enum status status = STATUS_OK;
 
-    if (!window_room(&stream->window, &records, &size)) {
-        records = 1; /* paused: only for what the group has to say */
-    }
-    records = size_min(records, POLL_RECORDS_MAX);
-    portion_bound_poll(stream, &records, &size);
-    if (!source->paused && !source->drained) {
-        timeout_ms = release_due(stream, records, size, timeout_ms);
-    }
-    while (status == STATUS_OK && source->batch_count < records &&
-           source->batch_size <= size && !source->pauses_changed && !source->spoilt) {
-        rd_kafka_message_t *message = rd_kafka_consumer_poll(
-            source->consumer, source->batch_count > 0 ? 0 : timeout_ms);
+    while (status == STATUS_OK && may_take(stream, route)) {
+        rd_kafka_message_t *message = fetched_next(stream, route);
         if (message == NULL) {
             break;
         }
-        if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
-            status = consume_error(stream, message, err);
-            rd_kafka_message_destroy(message);
-            timeout_ms = 0;
-            continue;
-        }
-        if (source->batch_count == 0) {
-            now_us = clock_now_us();
-        }
-        status = take_in(stream, message, now_us, err);
-        timeout_ms = 0;
+        status = take(stream, message, now_us, err);
     }
-    if (source->pauses_changed) {
+    if (source->batch_count > count) {
+        fetched_refill(stream, route,
+                       (source->batch_size - size) / (source->batch_count - count));
+    }
+    return status;
+}
+
+/* Whatever has been fetched and has room, of one route after another. */
+static enum status take_fetched(struct stream *stream, struct error *err) {
+    struct source *source = &stream->source;
+    size_t routes = stream->opts.route_count;
+    int64_t now_us = clock_now_us();
+    enum status status = STATUS_OK;
+
+    for (size_t i = 0; i < routes && status == STATUS_OK; i++) {
+        status =
+            take_of_route(stream, (int)((source->first_route + i) % routes), now_us, err);
+    }
+    source->first_route = (source->first_route + 1) % routes;
+    return status;
+}
+
+/* What there is to do now. */
+static enum status poll_batch(struct stream *stream, struct error *err) {
+    enum status status = serve_group(stream, 0, err);
+
+    if (status != STATUS_OK || stream->source.spoilt || atomic_load(&stream->draining)) {
+        return status;
+    }
+    room_look(stream);
+    waiting_release(stream, POLL_RECORDS_MAX, clock_now_us());
+    status = take_fetched(stream, err);
+    if (stream->source.pauses_changed) {
         rebalance_apply_pauses(stream);
     }
     return status;
+}
+
+/* How long it may be waited: less where a record will be due. */
+static int wait_ms(const struct stream *stream, int timeout_ms) {
+    int64_t now_us = clock_now_us();
+    int64_t left_ms = (waiting_due_us(stream, now_us) - now_us + 999) / 1000;
+
+    return left_ms > 0 && left_ms < timeout_ms ? (int)left_ms : timeout_ms;
 }
 
 /* A pause of all work that is over is counted; `record` is the first one after it, or
@@ -393,17 +442,13 @@ enum status source_poll(struct stream *stream, int timeout_ms, struct record **c
     if (atomic_exchange(&source->generation_stale, false)) {
         rebalance_refresh(stream);
     }
-    if (!room_wait(stream, (int64_t)timeout_ms * 1000)) {
-        if (!source->paused) {
-            atomic_fetch_add(&source->rounds, 1);
-            return STATUS_OK; /* held back: what is fetched stays with librdkafka */
+    status = poll_batch(stream, err);
+    if (status == STATUS_OK && source->batch_count == 0 && !source->spoilt) {
+        status = serve_group(stream, wait_ms(stream, timeout_ms), err);
+        if (status == STATUS_OK) {
+            status = poll_batch(stream, err);
         }
-        timeout_ms = source->drained ? timeout_ms : 0;
     }
-    if (source->held_count > 0 && timeout_ms > HELD_POLL_MS) {
-        timeout_ms = HELD_POLL_MS; /* to let go of what is held in time */
-    }
-    status = poll_batch(stream, timeout_ms, err);
     if (status == STATUS_OK && source->spoilt) {
         status = rejoin_begin(stream, err);
     }
@@ -453,8 +498,7 @@ void source_close(struct stream *stream) {
         leave_group(stream);
     }
     rd_kafka_consumer_close(source->consumer);
-    rd_kafka_destroy(source->consumer);
-    source->consumer = NULL;
+    source_disconnect(stream);
 }
 
 void source_release(struct stream *stream) {

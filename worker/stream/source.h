@@ -10,7 +10,9 @@
 #include <stdatomic.h>
 
 #include "stream/coverage.h"
+#include "stream/fetched.h"
 #include "stream/pause.h"
+#include "stream/room.h"
 #include "stream/stream.h"
 #include "stream/window.h"
 
@@ -28,19 +30,19 @@ struct lease_table {
 
 struct source {
     rd_kafka_t *consumer;
+    rd_kafka_queue_t *events; /* what the group wants */
+    struct fetched fetched[STREAM_ROUTES_MAX];
+    size_t fetched_max;         /* bytes in each queue; 0 where nobody needs to know */
+    size_t first_route;         /* whose queue is looked into first, the next time */
     rd_kafka_conf_t *conf;      /* owned; the pattern for another look at the group */
     struct lease_table *tables; /* owned array; by input */
     bool subscribed;
-    bool from_start;              /* auto.offset.reset */
-    bool pauses_changed;          /* a lease's pause_wanted */
-    bool held[STREAM_ROUTES_MAX]; /* by portion.c */
-    int held_count;
+    bool from_start;     /* auto.offset.reset */
+    bool pauses_changed; /* a lease's pause_wanted */
+    struct rooms rooms;
     /* Polled and not handed out yet. */
     struct slot *batch_first, *batch_last;
     size_t batch_count, batch_size;
-    bool paused;
-    bool drained;          /* paused for good */
-    int64_t full_since_us; /* 0 while there is room */
     int64_t lag_due_us;
     int64_t revoke_wait_us;
     const rd_kafka_topic_t *last_topic; /* the input of the last message */
@@ -69,6 +71,9 @@ MUST_CHECK enum status source_open(struct stream *stream, const struct stream_op
 
 /* A consumer from source->conf, which has not joined the group. */
 MUST_CHECK enum status source_connect(struct stream *stream, struct error *err);
+
+/* Destroys it; may block. */
+void source_disconnect(struct stream *stream);
 
 MUST_CHECK enum status source_poll(struct stream *stream, int timeout_ms,
                                    struct record **chain, struct error *err);

@@ -96,7 +96,7 @@ MUST_CHECK enum status stream_open(const struct stream_opts *opts, struct stream
                                    struct error *err);
 
 /* Polls for up to timeout_ms; *chain is a list of new records in order per partition, or
- * NULL.  Also serves rebalances, and holds back or pauses while the window is full.
+ * NULL.  Also serves rebalances; polls none while the window is full.
  * Runs on: poll thread.  STATUS_FATAL ends the worker. */
 MUST_CHECK enum status stream_poll(struct stream *stream, int timeout_ms,
                                    struct record **chain, struct error *err);

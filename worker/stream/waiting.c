@@ -21,32 +21,15 @@ bool waiting_must(const struct slot *slot, int64_t now_us) {
            !is_allowed(slot->lease);
 }
 
-static bool is_held(const struct stream *stream, const struct lease *lease) {
-    return stream->source.held[lease->route];
-}
-
 static void want_pause(struct stream *stream, struct lease *lease) {
     bool wanted = lease->waiting != NULL && (stream->inputs[lease->input].level > 0 ||
                                              lease->waiting_count >= COUNT_MAX ||
                                              lease->waiting_size >= SIZE_MAX_WAITING);
 
-    wanted = wanted || is_held(stream, lease);
-
     /* Once paused, a lease stays so until all is out: each time costs a fetch. */
     if (wanted != lease->pause_wanted && (wanted || lease->waiting == NULL)) {
         lease->pause_wanted = wanted;
         stream->source.pauses_changed = true;
-    }
-}
-
-void waiting_hold(struct stream *stream, int route) {
-    for (size_t i = 0; i < stream->input_count; i++) {
-        const struct lease_table *table = &stream->source.tables[i];
-        for (size_t p = 0; stream->inputs[i].route == route && p < table->count; p++) {
-            if (table->leases[p] != NULL) {
-                want_pause(stream, table->leases[p]);
-            }
-        }
     }
 }
 
@@ -112,15 +95,15 @@ static struct lease *next_waiting(const struct stream *stream, size_t *input,
     return NULL;
 }
 
-void waiting_release(struct stream *stream, size_t records, size_t size, int64_t now_us) {
+void waiting_release(struct stream *stream, size_t records, int64_t now_us) {
     struct source *source = &stream->source;
     size_t input = 0, partition = 0;
     struct lease *lease;
 
     while ((lease = next_waiting(stream, &input, &partition)) != NULL) {
         while (lease->waiting != NULL && lease->waiting->due_us <= now_us &&
-               is_allowed(lease) && !is_held(stream, lease) &&
-               source->batch_count < records && source->batch_size <= size) {
+               is_allowed(lease) && source->batch_count < records &&
+               room_has(stream, lease->route)) {
             struct slot *slot = take_first(stream, lease);
             int crashes;
             if (source_pass_over(stream, slot)) {
@@ -146,7 +129,8 @@ int64_t waiting_due_us(const struct stream *stream, int64_t now_us) {
     int64_t due_us = INT64_MAX;
 
     while ((lease = next_waiting(stream, &input, &partition)) != NULL) {
-        int64_t lease_us = is_held(stream, lease) ? INT64_MAX : lease->waiting->due_us;
+        int64_t lease_us =
+            room_has(stream, lease->route) ? lease->waiting->due_us : INT64_MAX;
         if (lease_us <= now_us && !is_allowed(lease)) {
             lease_us = now_us + ALLOW_POLL_US;
         }

@@ -24,13 +24,9 @@ bool waiting_must(const struct slot *slot, int64_t now_us);
 
 void waiting_add(struct stream *stream, struct slot *slot);
 
-/* The route is held, or not any more: its partitions are to be paused, or not for that.
- */
-void waiting_hold(struct stream *stream, int route);
-
-/* Moves what is due, of routes that are not held, to the source's batch, up to what the
- * window has room for. */
-void waiting_release(struct stream *stream, size_t records, size_t size, int64_t now_us);
+/* Moves what is due to the source's batch, up to `records` in there, of routes that have
+ * room. */
+void waiting_release(struct stream *stream, size_t records, int64_t now_us);
 
 /* When to look at them again; INT64_MAX if none waits. */
 int64_t waiting_due_us(const struct stream *stream, int64_t now_us);

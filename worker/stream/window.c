@@ -140,36 +140,6 @@ void window_append(struct window *window, struct slot *first, struct slot *last,
     pthread_mutex_unlock(&window->lock);
 }
 
-bool window_room(struct window *window, size_t *records, size_t *size) {
-    bool room;
-
-    pthread_mutex_lock(&window->lock);
-    room = window->records < window->records_max && window->size < window->size_max;
-    *records = room ? window->records_max - window->records : 0;
-    *size = room ? window->size_max - window->size : 0;
-    pthread_mutex_unlock(&window->lock);
-    return room;
-}
-
-/* Locks: window->lock held. */
-static bool part_is_free(const struct window *window, size_t part) {
-    return window->records <=
-               window->records_max - size_max(1, window->records_max / part) &&
-           window->size <= window->size_max - size_max(1, window->size_max / part);
-}
-
-bool window_wait_room(struct window *window, size_t part, int64_t timeout_us) {
-    int64_t deadline_us = clock_now_us() + timeout_us;
-    bool room;
-
-    pthread_mutex_lock(&window->lock);
-    while (!(room = part_is_free(window, part)) &&
-           cond_wait_until(&window->room, &window->lock, deadline_us)) {
-    }
-    pthread_mutex_unlock(&window->lock);
-    return room;
-}
-
 void window_wait_release(struct window *window, int64_t timeout_us) {
     int64_t deadline_us = clock_now_us() + timeout_us;
     size_t before;

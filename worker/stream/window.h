@@ -64,13 +64,6 @@ void window_untake(struct window *window, struct slot *slot);
 void window_append(struct window *window, struct slot *first, struct slot *last,
                    size_t count, size_t size);
 
-/* How much may still be polled; false if nothing.  Runs on: poll thread. */
-bool window_room(struct window *window, size_t *records, size_t *size);
-
-/* Waits until at least one part in `part` of the window is free, for timeout_us at most;
- * whether it is.  Runs on: poll thread. */
-bool window_wait_room(struct window *window, size_t part, int64_t timeout_us);
-
 /* Waits until some records have been released, for timeout_us at most. */
 void window_wait_release(struct window *window, int64_t timeout_us);
 

@@ -76,32 +76,6 @@ START_TEST(one_partition_does_not_wait_for_another) {
 }
 END_TEST
 
-START_TEST(room_ends_at_either_bound_and_comes_back) {
-    struct lease *lease;
-    size_t records, size;
-    open_window(3, 1000);
-    lease = window_lease(&window, 0, 0, 0);
-    finish(fly(lease, 1));
-    finish(fly(lease, 2));
-    ck_assert(window_room(&window, &records, &size));
-    ck_assert_uint_eq(records, 1);
-    ck_assert_uint_eq(size, 1000 - 2 * SIZE);
-    finish(fly(lease, 3));
-    ck_assert(!window_room(&window, &records, &size));
-    ck_assert(!window_wait_room(&window, 2, 1000));
-    window_collect(&window);
-    ck_assert_uint_eq(let_go(lease, 3), 3);
-    ck_assert(window_wait_room(&window, 2, 1000));
-    window_release(&window);
-
-    open_window(100, SIZE);
-    lease = window_lease(&window, 0, 0, 0);
-    fly(lease, 1);
-    ck_assert(!window_room(&window, &records, &size));
-    window_release(&window);
-}
-END_TEST
-
 START_TEST(a_record_beyond_the_bound_still_finds_a_place) {
     struct lease *lease;
     open_window(2, 1000);
@@ -215,7 +189,6 @@ int main(void) {
     const TTest *const tests[] = {
         only_what_stands_before_the_first_pending_is_ready,
         one_partition_does_not_wait_for_another,
-        room_ends_at_either_bound_and_comes_back,
         a_record_beyond_the_bound_still_finds_a_place,
         slots_are_used_again_without_new_memory,
         a_lost_lease_stays_until_its_last_record_is_back,
