@@ -371,11 +371,16 @@ static enum status poll_batch(struct stream *stream, struct error *err) {
     }
     room_look(stream);
     waiting_release(stream, POLL_RECORDS_MAX, clock_now_us());
-    status = take_fetched(stream, err);
-    if (stream->source.pauses_changed) {
-        rebalance_apply_pauses(stream);
+    for (;;) {
+        status = take_fetched(stream, err);
+        if (!stream->source.pauses_changed) {
+            return status;
+        }
+        rebalance_apply_pauses(stream); /* behind those that wait there may be more */
+        if (status != STATUS_OK || stream->source.batch_count > 0) {
+            return status;
+        }
     }
-    return status;
 }
 
 /* How long it may be waited: less where a record will be due. */
