@@ -59,7 +59,7 @@ static int64_t expected_us(const struct intake *intake, const struct batch *batc
 static void on_emit(void *opaque, struct batch *batch) {
     struct intake *intake = opaque;
     batch->cost_us = expected_us(intake, batch);
-    if (!ready_push(intake->opts.ready, batch)) {
+    if (!ready_push(intake->opts.ready, batch, clock_now_us())) {
         intake_give_back(intake, batch); /* stopping: its jobs stay uncommitted */
     }
 }

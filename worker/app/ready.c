@@ -6,7 +6,7 @@
 #include "base/clock.h"
 #include "base/cond.h"
 
-/* So much work, or waiting, is worth waking a thread. */
+/* So much work, or time to make it ready, is worth waking a thread. */
 #define WAKE_US 100
 
 enum status ready_init(struct ready *ready, const struct models *models,
@@ -74,15 +74,15 @@ static void wake(struct ready *ready) {
 }
 
 /* Locks: ready->lock held. */
-static void announce(struct ready *ready, const struct batch *batch) {
-    int64_t now_us;
+static void announce(struct ready *ready, const struct batch *batch, int64_t now_us) {
+    if (ready->unheard == 0) {
+        ready->since_us = ready->pushed_us;
+    }
+    ready->pushed_us = now_us;
     if (ready->poppers == 0) {
         return; /* whoever is done looks by itself */
     }
-    now_us = clock_now_us();
-    if (ready->unheard++ == 0) {
-        ready->since_us = now_us;
-    }
+    ready->unheard++;
     ready->cost_us += batch->cost_us;
     if (batch->cost_us == 0 || ready->cost_us >= WAKE_US ||
         now_us - ready->since_us >= WAKE_US) {
@@ -96,7 +96,7 @@ void ready_wake(struct ready *ready) {
     (void)pthread_mutex_unlock(&ready->lock);
 }
 
-bool ready_push(struct ready *ready, struct batch *batch) {
+bool ready_push(struct ready *ready, struct batch *batch, int64_t now_us) {
     struct ready_model *model = &ready->models[batch->model_index];
     bool taken;
     (void)pthread_mutex_lock(&ready->lock); /* fails only on misuse */
@@ -105,7 +105,7 @@ bool ready_push(struct ready *ready, struct batch *batch) {
         append(passes_others(batch) ? &model->urgent : &model->ordinary, batch);
         share_add(&ready->shares, batch->model_index);
         atomic_fetch_add(&ready->waiting, 1);
-        announce(ready, batch);
+        announce(ready, batch, now_us);
     }
     (void)pthread_mutex_unlock(&ready->lock);
     return taken;

@@ -33,10 +33,11 @@ struct ready {
     struct ready_model *models; /* owned; by model; under lock, as all below */
     struct shares shares;       /* items owned */
     bool closed;
-    int poppers;      /* that wait on not_empty */
-    int unheard;      /* batches inside that nobody was woken for */
-    int64_t cost_us;  /* of these */
-    int64_t since_us; /* when the first of these came */
+    int poppers;       /* that wait on not_empty */
+    int unheard;       /* batches inside that nobody was woken for */
+    int64_t cost_us;   /* of these */
+    int64_t since_us;  /* when the first of these began to be filled, at the latest */
+    int64_t pushed_us; /* when the last batch came */
     pthread_mutex_t lock;
     pthread_cond_t not_empty; /* on CLOCK_MONOTONIC */
     atomic_int waiting;       /* batches inside; written under lock */
@@ -52,7 +53,7 @@ void ready_release(struct ready *ready);
 
 /* Takes the batch, whose cost_us is set, 0 if it is not known; false once closed: it
  * remains the caller's.  Whoever pushes no more for now calls ready_wake. */
-MUST_CHECK bool ready_push(struct ready *ready, struct batch *batch);
+MUST_CHECK bool ready_push(struct ready *ready, struct batch *batch, int64_t now_us);
 
 /* Wakes threads for batches that were pushed and not heard of. */
 void ready_wake(struct ready *ready);

@@ -165,7 +165,7 @@ START_TEST(a_deadline_leaves_time_for_a_batch_of_another_model_that_is_under_way
     idle_us = due_us(&records[0], deadline_ms) - clock_now_us();
     ck_assert_int_le(idle_us, (int64_t)LATER_MS * 1000);
     ck_assert_int_gt(idle_us, (int64_t)LATER_MS * 1000 - SLOW_US / 2);
-    ck_assert(ready_push(&ready, &slow));
+    ck_assert(ready_push(&ready, &slow, 0));
     ck_assert_ptr_eq(ready_pop(&ready, 0), &slow);
     busy_us = due_us(&records[1], deadline_ms) - clock_now_us();
     ck_assert_int_le(busy_us, (int64_t)LATER_MS * 1000 - SLOW_US);

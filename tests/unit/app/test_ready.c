@@ -11,6 +11,7 @@ enum { MODELS = 2, BATCHES = 64 };
 static struct loaded loaded[MODELS] = {{.item = {.weight = 1}}, {.item = {.weight = 3}}};
 static struct batch batches[BATCHES];
 static struct ready ready;
+static int64_t now_us; /* of what is pushed */
 
 static void open_ready(void) {
     struct loaded *items[MODELS] = {&loaded[0], &loaded[1]};
@@ -28,7 +29,7 @@ static void push(int index, int model, int64_t cost_us, enum batch_reason reason
     batches[index].model_index = model;
     batches[index].cost_us = cost_us;
     batches[index].reason = reason;
-    ck_assert(ready_push(&ready, &batches[index]));
+    ck_assert(ready_push(&ready, &batches[index], now_us));
 }
 
 START_TEST(models_take_turns_by_weight_and_cost) {
@@ -100,7 +101,7 @@ START_TEST(an_idle_thread_is_seen_and_woken) {
     ready_close(&ready);
     ck_assert_int_eq(pthread_join(thread, NULL), 0);
     ck_assert_ptr_null(popped);
-    ck_assert(!ready_push(&ready, &batches[0]));
+    ck_assert(!ready_push(&ready, &batches[0], 0));
 }
 END_TEST
 
@@ -126,6 +127,8 @@ START_TEST(batches_are_heard_of_once_they_are_worth_it) {
     check_heard(1, 1000);
     check_heard(1, 0); /* not known */
     check_heard(20, 5);
+    now_us += 1000; /* so long it took to fill it: there is nothing to wait for */
+    check_heard(1, 5);
 }
 END_TEST
 
