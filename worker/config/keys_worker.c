@@ -99,7 +99,7 @@ static const struct key worker_keys[] = {
         .min = 1,
         .max = 1 << 20,
         .fallback = "131072",
-        .help = "Most jobs in flight; when full, partitions are paused.",
+        .help = "Most jobs in flight; while there are as many, no more are polled.",
     },
     {
         .name = "window_mb",
@@ -109,7 +109,7 @@ static const struct key worker_keys[] = {
         .max = 65536,
         .fallback = "256",
         .help = "Most MiB of jobs in flight, each with what its answer is expected "
-                "to have by those before it; when full, partitions are paused.",
+                "to have by those before it; while it is full, no more are polled.",
     },
     {
         .name = "slice_ms",

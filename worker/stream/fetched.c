@@ -101,19 +101,19 @@ static void wake_fetchers(struct stream *stream, int route) {
     rd_kafka_topic_partition_list_destroy(list);
 }
 
-void fetched_refill(struct stream *stream, int route, size_t record_size) {
+void fetched_refill(struct stream *stream, int route, size_t taken, size_t size) {
     const struct source *source = &stream->source;
     struct fetched *fetched = &stream->source.fetched[route];
     size_t count;
 
-    if (source->fetched_max == 0) {
+    if (source->fetched_max == 0 || taken == 0) {
         return;
     }
     count = rd_kafka_queue_length(fetched->queue);
     if (count >= fetched->most) {
         fetched->most = count;
     } else if (count < fetched->most / 2) {
-        if (fetched->most * record_size > source->fetched_max / 4 * 3) {
+        if (fetched->most * (size / taken) > source->fetched_max / 4 * 3) {
             wake_fetchers(stream, route);
         }
         fetched->most = count;

@@ -38,10 +38,10 @@ void fetched_direct(struct stream *stream,
 /* The next one of the route's, or NULL; does not wait. */
 rd_kafka_message_t *fetched_next(struct stream *stream, int route);
 
-/* After some were taken, whose size is known now.  librdkafka before 2.2 stops fetching
+/* After `taken` records, of `size` bytes, were.  librdkafka before 2.2 stops fetching
  * when a queue is full, and may look again a second later only: where one that was full
  * is half empty, it is made to look. */
-void fetched_refill(struct stream *stream, int route, size_t record_size);
+void fetched_refill(struct stream *stream, int route, size_t taken, size_t size);
 
 /* Bytes at which a queue is full and has to be watched for that; otherwise 0. */
 size_t fetched_max_of(const rd_kafka_conf_t *conf);

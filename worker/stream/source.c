@@ -340,10 +340,7 @@ static enum status take_of_route(struct stream *stream, int route, int64_t now_u
         }
         status = take(stream, message, now_us, err);
     }
-    if (source->batch_count > count) {
-        fetched_refill(stream, route,
-                       (source->batch_size - size) / (source->batch_count - count));
-    }
+    fetched_refill(stream, route, source->batch_count - count, source->batch_size - size);
     return status;
 }
 

@@ -150,10 +150,10 @@ rd_kafka_resp_err_t rd_kafka_offsets_for_times(rd_kafka_t *client,
 static int asked_from(size_t most, size_t record_size) {
     asked = 0;
     for (length = most / 10 * 9; length <= most; length += most / 10) {
-        fetched_refill(fixture.stream, 0, record_size);
+        fetched_refill(fixture.stream, 0, 2, 2 * record_size);
     }
     for (length = most; length > most / 10; length -= most / 10) {
-        fetched_refill(fixture.stream, 0, record_size);
+        fetched_refill(fixture.stream, 0, 2, 2 * record_size);
     }
     return asked;
 }
