@@ -92,8 +92,7 @@ static int batches_needed(const struct config *config) {
 
 /* More of those that are small and quickly run, so that threads need not hand over each
  * one alone. */
-static int batches_to_spare(const struct batch_model *item) {
-    int64_t cost_us = cost_ns(&item->cost, item->aim.rows) / 1000;
+static int batches_to_spare(const struct batch_model *item, int64_t cost_us) {
     size_t size = batch_fixed_size(item);
     int spare = SPARE_MAX;
     if (item->cost.count == 0 || size == 0) {
@@ -108,8 +107,9 @@ static int batches_to_spare(const struct batch_model *item) {
 
 static enum status create_batches_of(struct intake *intake, int m, struct error *err) {
     const struct batch_model *item = &intake->opts.models->items[m]->item;
-    int count = batches_needed(intake->opts.config) + batches_to_spare(item);
-    atomic_store(&intake->costs_us[m], cost_ns(&item->cost, item->aim.rows) / 1000);
+    int64_t cost_us = cost_ns(&item->cost, item->aim.rows) / 1000;
+    int count = batches_needed(intake->opts.config) + batches_to_spare(item, cost_us);
+    atomic_store(&intake->costs_us[m], cost_us);
     if (!queue_init(&intake->unused[m], (size_t)count)) {
         return error_set(err, STATUS_NO_MEMORY, "no memory for a queue");
     }

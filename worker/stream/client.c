@@ -15,10 +15,6 @@
 #define REASON_TEXT_MAX 512
 #define PROPERTIES_KNOWN_MAX 512
 
-/* Of what is fetched ahead, in all routes together, and in one at least. */
-#define FETCHED_KBYTES 65536
-#define FETCHED_KBYTES_MIN 8192
-
 /* Cooperative rebalancing is sound from this librdkafka on. */
 #define COOPERATIVE_SINCE 0x020601ff
 #define LOG_LINES_PER_SECOND 20

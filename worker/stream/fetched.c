@@ -3,8 +3,6 @@
 #include "stream/internal.h"
 #include "stream/rebalance.h"
 
-#define FETCHED_KBYTES 65536 /* librdkafka's own bound */
-
 size_t fetched_max_of(const rd_kafka_conf_t *conf) {
     return rd_kafka_version() >= FETCHED_REFILLS_SINCE
                ? 0

@@ -15,6 +15,10 @@
 
 #include "base/status.h"
 
+/* Of what is fetched ahead, in all routes together, and in one at least. */
+#define FETCHED_KBYTES 65536
+#define FETCHED_KBYTES_MIN 8192
+
 /* From this librdkafka on `fetch.queue.backoff.ms` tells when a queue that was full is
  * looked at again. */
 #define FETCHED_REFILLS_SINCE 0x020200ff

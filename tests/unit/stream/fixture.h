@@ -132,6 +132,16 @@ static inline void fixture_send_numbers(int first, int count) {
     ck_assert_int_eq(rd_kafka_flush(fixture.client, 10000), 0);
 }
 
+/* The same to one partition. */
+static inline void fixture_send_numbers_to(int32_t partition, int count) {
+    char text[16];
+    for (int i = 0; i < count; i++) {
+        snprintf(text, sizeof text, "%d", i);
+        fixture_send("in", partition, text, text, strlen(text));
+    }
+    ck_assert_int_eq(rd_kafka_flush(fixture.client, 10000), 0);
+}
+
 static inline struct stream_stats fixture_stats(void) {
     struct stream_stats stats;
     stream_stats(fixture.stream, &stats);

@@ -1,6 +1,5 @@
 /* What is fetched ahead: a wait ends when there is something to take, and librdkafka is
  * made to fetch again in time. */
-#include <inttypes.h>
 #include <pthread.h>
 
 #include "stream/internal.h"
@@ -53,21 +52,13 @@ static struct record *wait_while(void (*then)(void)) {
     return chain;
 }
 
-/* All to one partition: the first record of each waits for a mark of the commit thread.
- */
-static void send_records(int count) {
-    for (int i = 0; i < count; i++) {
-        fixture_send("in", 0, "k", "v", 1);
-    }
-    ck_assert_int_eq(rd_kafka_flush(fixture.client, 10000), 0);
-}
-
-/* A worker that has taken `count` records, and keeps them. */
+/* A worker that has taken `count` records, and keeps them.  All are of one partition:
+ * the first record of each waits for a mark of the commit thread. */
 static void start_with(int count, size_t window) {
     fixture_start(STREAM_EXACTLY_ONCE);
     fixture.opts.window_records_max = window;
     fixture.answer = fixture_keep;
-    send_records(count);
+    fixture_send_numbers_to(0, count);
     fixture_open();
     while (fixture_stats().records_in < window &&
            (int)fixture_stats().records_in < count) {
@@ -76,7 +67,7 @@ static void start_with(int count, size_t window) {
 }
 
 static void send_one(void) {
-    send_records(1);
+    fixture_send_numbers_to(0, 1);
 }
 
 START_TEST(a_record_that_comes_ends_the_wait) {

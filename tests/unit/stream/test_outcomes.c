@@ -414,17 +414,12 @@ static void see_next_number(const rd_kafka_message_t *message) {
 /* What waits behind a request makes librdkafka's thread spin until it is answered. */
 START_TEST(no_more_is_queued_of_a_partition_than_a_request_holds) {
     struct lease *lease;
-    char text[16];
     struct error err;
     int portions = 0;
     fixture_start(STREAM_AT_LEAST_ONCE);
     set_producer_property("batch.size", "3000");
     fixture.answer = fixture_keep;
-    for (int i = 0; i < PORTION_RECORDS; i++) {
-        snprintf(text, sizeof text, "%d", i);
-        fixture_send("in", 1, text, text, strlen(text));
-    }
-    ck_assert_int_eq(rd_kafka_flush(fixture.client, 10000), 0);
+    fixture_send_numbers_to(1, PORTION_RECORDS);
     fixture_open();
     while (fixture_stats().records_in < PORTION_RECORDS) {
         fixture_round();

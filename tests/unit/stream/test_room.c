@@ -25,8 +25,6 @@ static void take(struct fixture *f, struct record *record) {
 }
 
 static void start_with_a_backlog(size_t window_size) {
-    char text[16];
-
     fixture_start(STREAM_EXACTLY_ONCE);
     fixture_create_topic("in.fast");
     fixture_create_topic("out.fast");
@@ -38,11 +36,7 @@ static void start_with_a_backlog(size_t window_size) {
     fixture.opts.window_records_max = WINDOW_RECORDS;
     fixture.opts.window_size_max = window_size;
     fixture.answer = take;
-    for (int i = 0; i < SLOW_COUNT; i++) {
-        snprintf(text, sizeof text, "%d", i);
-        fixture_send("in", 0, text, text, strlen(text));
-    }
-    ck_assert_int_eq(rd_kafka_flush(fixture.client, 10000), 0);
+    fixture_send_numbers_to(0, SLOW_COUNT);
     fixture_open();
 }
 
