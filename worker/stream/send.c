@@ -116,7 +116,7 @@ static rd_kafka_resp_err_t send_retry_once(struct stream *stream, struct slot *s
     const struct record *record = &slot->record;
     const struct stream_route *route = &stream->opts.routes[record->route];
     int level = route->retry_count - record->retries_left;
-    int64_t now_ms = clock_steady_ms();
+    int64_t now_ms = clock_steady_ms() + 1; /* it is rounded down: never too early */
     rd_kafka_headers_t *headers =
         retry_headers(stream, slot, now_ms + route->retries[level].delay_ms);
     rd_kafka_resp_err_t code;

@@ -81,7 +81,7 @@ START_TEST(a_record_that_fails_for_now_is_answered_by_a_later_attempt) {
     ck_assert_uint_eq(fixture_stats().results_out, 4);
     ck_assert_uint_eq(fixture_stats().retries_out, 2);
     ck_assert_uint_eq(fixture_stats().dead_letters_out, 0);
-    ck_assert_int_ge(came_back_us - failed_us, (DELAY_MS - 1) * 1000); /* in whole ms */
+    ck_assert_int_ge(came_back_us - failed_us, DELAY_MS * 1000);
     fixture_read("in.retry.1", 1, see_retry);
     ck_assert_int_eq(seen, 1);
     fixture_read("out", 4, ignore);
