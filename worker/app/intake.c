@@ -2,6 +2,7 @@
 #include "app/intake.h"
 
 #include "app/backlog.h"
+#include "app/batches.h"
 #include "app/failure.h"
 #include "base/clock.h"
 #include "base/fail_job.h"
@@ -11,24 +12,13 @@
 /* Deadlines further away than this make no difference. */
 #define WAIT_MS_MAX ((int64_t)1 << 40)
 
-/* Batches of a model beyond those that are needed: how many, what they may take to be
- * run, and how large they may be, all together. */
-#define SPARE_MAX 16
-#define SPARE_US 2000
-#define SPARE_SIZE_MAX ((size_t)1 << 20)
-
 struct intake {
     struct intake_opts opts;
     struct batcher batcher;
     struct serving serving; /* which version of each model batches are made for */
-    struct queue *unused;   /* one per model: batches to be filled */
-    int queue_count;
-    struct batch **all; /* every batch, to be freed at the end */
-    int all_count;
+    struct batches batches;
+    struct backlog *backlogs; /* owned; by model */
     struct job job; /* the one being placed; too large for the stack of a callee */
-    _Atomic int64_t *costs_us; /* owned; by model: what a batch takes */
-    struct backlog *backlogs;  /* owned; by model */
-    atomic_bool *returned;     /* owned; by model: a batch has come back */
     atomic_bool has_backlog;
     atomic_bool open;
 };
@@ -43,22 +33,12 @@ struct record *intake_nudge(void) {
 
 static struct batch *on_take(void *opaque, int model_index) {
     struct intake *intake = opaque;
-    struct batch *batch = queue_pop(&intake->unused[model_index], 0);
-    if (batch != NULL) {
-        serving_rebind(&intake->serving, batch);
-    }
-    return batch;
-}
-
-static int64_t expected_us(const struct intake *intake, const struct batch *batch) {
-    int64_t ns = batch_cost_ns(batch, batch->count);
-    return ns > 0 ? (ns + 999) / 1000
-                  : atomic_load(&intake->costs_us[batch->model_index]);
+    return batches_take(&intake->batches, model_index);
 }
 
 static void on_emit(void *opaque, struct batch *batch) {
     struct intake *intake = opaque;
-    batch->cost_us = expected_us(intake, batch);
+    batch->cost_us = batches_cost_of(&intake->batches, batch);
     if (!ready_push(intake->opts.ready, batch, clock_now_us())) {
         intake_give_back(intake, batch); /* stopping: its jobs stay uncommitted */
     }
@@ -74,95 +54,14 @@ static void on_give_back(void *opaque, struct batch *batch) {
 }
 
 void intake_give_back(struct intake *intake, struct batch *batch) {
-    /* There is room for all; a closed queue only means that nobody wants it now. */
-    (void)!queue_push(&intake->unused[batch->model_index], batch, 0);
-    atomic_store(&intake->returned[batch->model_index], true);
+    batches_give_back(&intake->batches, batch);
 }
 
-/* Enough that each compute thread has one, one more waits for it, and the intake can
- * fill another meanwhile; one for each length, where rows are padded. */
-static int batches_needed(const struct config *config) {
-    size_t lengths = 1;
-    for (size_t i = 0; i < config->model_count; i++) {
-        size_t own = config->models[i].pad_length_count;
-        lengths = own > lengths ? own : lengths;
-    }
-    return config->worker.threads * 3 + 1 + (int)lengths;
-}
-
-/* More of those that are small and quickly run, so that threads need not hand over each
- * one alone. */
-static int batches_to_spare(const struct batch_model *item, int64_t cost_us) {
-    size_t size = batch_fixed_size(item);
-    int spare = SPARE_MAX;
-    if (item->cost.count == 0 || size == 0) {
-        return 0;
-    }
-    while (spare > 0 &&
-           (spare * cost_us > SPARE_US || size > SPARE_SIZE_MAX / (size_t)spare)) {
-        spare--;
-    }
-    return spare;
-}
-
-static enum status create_batches_of(struct intake *intake, int m, struct error *err) {
-    const struct batch_model *item = &intake->opts.models->items[m]->item;
-    int64_t cost_us = cost_ns(&item->cost, item->aim.rows) / 1000;
-    int count = batches_needed(intake->opts.config) + batches_to_spare(item, cost_us);
-    atomic_store(&intake->costs_us[m], cost_us);
-    if (!queue_init(&intake->unused[m], (size_t)count)) {
-        return error_set(err, STATUS_NO_MEMORY, "no memory for a queue");
-    }
-    intake->queue_count++;
-    for (int i = 0; i < count; i++) {
-        struct batch **batch = &intake->all[intake->all_count];
-        enum status status = batch_create(item, m, batch, err);
-        if (status != STATUS_OK) {
-            return status;
-        }
-        intake->all_count++;
-        serving_adopt(&intake->serving, *batch);
-        intake_give_back(intake, *batch);
-    }
-    return STATUS_OK;
-}
-
-static enum status create_batches(struct intake *intake, struct error *err) {
-    const struct models *models = intake->opts.models;
-    size_t most =
-        (size_t)models->count * (size_t)(batches_needed(intake->opts.config) + SPARE_MAX);
-    enum status status = STATUS_OK;
-    intake->unused = calloc((size_t)models->count, sizeof(*intake->unused));
-    intake->all = calloc(most, sizeof(struct batch *));
-    intake->costs_us = calloc((size_t)models->count, sizeof(*intake->costs_us));
-    intake->backlogs = calloc((size_t)models->count, sizeof(*intake->backlogs));
-    intake->returned = calloc((size_t)models->count, sizeof(*intake->returned));
-    if (intake->unused == NULL || intake->all == NULL || intake->costs_us == NULL ||
-        intake->backlogs == NULL || intake->returned == NULL) {
-        return error_set(err, STATUS_NO_MEMORY, "no memory for batches");
-    }
-    for (int m = 0; m < models->count && status == STATUS_OK; m++) {
-        status = create_batches_of(intake, m, err);
-    }
-    return status;
+void intake_note_cost(struct intake *intake, int model, int64_t compute_us) {
+    batches_note_cost(&intake->batches, model, compute_us);
 }
 
 /* ---- versions ---- */
-
-/* Unused batches are made for the current version, so that an old one can leave though no
- * job comes. */
-static void rebind_unused(struct intake *intake) {
-    for (int m = 0; m < intake->queue_count; m++) {
-        for (size_t left = queue_count(&intake->unused[m]); left > 0; left--) {
-            struct batch *batch = queue_pop(&intake->unused[m], 0);
-            if (batch == NULL) {
-                break;
-            }
-            serving_rebind(&intake->serving, batch);
-            intake_give_back(intake, batch);
-        }
-    }
-}
 
 static void log_change(const struct loaded *from, const struct loaded *to) {
     log_event(LOG_INFO, "model_exchanged", LOG_TEXT("model", to->item.name),
@@ -185,17 +84,17 @@ static bool change_version(struct intake *intake, int model) {
     if (intake->opts.changed != NULL) {
         intake->opts.changed(intake->opts.version_opaque, next);
     }
-    atomic_store(&intake->returned[model], true); /* its backlog goes on */
+    batches_changed(&intake->batches, model); /* its backlog goes on */
     return true;
 }
 
 static void change_versions(struct intake *intake) {
     bool changed = false;
-    for (int m = 0; m < intake->queue_count; m++) {
+    for (int m = 0; m < intake->opts.models->count; m++) {
         changed = change_version(intake, m) || changed;
     }
     if (serving_sweep(&intake->serving)) {
-        rebind_unused(intake);
+        batches_rebind(&intake->batches);
     }
     if (changed) {
         intake_resume(intake);
@@ -221,7 +120,13 @@ enum status intake_create(const struct intake_opts *opts, struct intake **out,
     status = serving_init(&intake->serving, opts->models, opts->retire,
                           opts->version_opaque, err);
     if (status == STATUS_OK) {
-        status = create_batches(intake, err);
+        status = batches_init(&intake->batches, opts->config, &intake->serving, err);
+    }
+    if (status == STATUS_OK) {
+        intake->backlogs = calloc((size_t)opts->models->count, sizeof(*intake->backlogs));
+        status = intake->backlogs == NULL
+                     ? error_set(err, STATUS_NO_MEMORY, "no memory for the intake")
+                     : STATUS_OK;
     }
     if (status != STATUS_OK) {
         intake_destroy(intake);
@@ -229,8 +134,7 @@ enum status intake_create(const struct intake_opts *opts, struct intake **out,
     }
     batcher = (struct batcher_opts){.models = intake->serving.items,
                                     .model_count = opts->models->count,
-                                    .open_max = batches_needed(opts->config) -
-                                                opts->config->worker.threads - 1,
+                                    .open_max = batches_open_max(opts->config),
                                     .parts = opts->parts,
                                     .take = on_take,
                                     .idle = on_idle,
@@ -246,26 +150,15 @@ void intake_destroy(struct intake *intake) {
     if (intake == NULL) {
         return;
     }
-    for (int i = 0; i < intake->queue_count; i++) {
-        queue_release(&intake->unused[i]);
-    }
-    for (int i = 0; i < intake->all_count; i++) {
-        batch_destroy(intake->all[i]);
-    }
+    batches_release(&intake->batches);
     batcher_release(&intake->batcher);
     serving_release(&intake->serving);
-    free(intake->costs_us);
     free(intake->backlogs);
-    free(intake->returned);
-    free(intake->unused);
-    free(intake->all);
     free(intake);
 }
 
 void intake_stop(struct intake *intake) {
-    for (int i = 0; i < intake->queue_count; i++) {
-        queue_close(&intake->unused[i]);
-    }
+    batches_close(&intake->batches);
 }
 
 /* ---- records ---- */
@@ -320,24 +213,17 @@ static int64_t deadline_us(struct record *record, const struct job *job, int64_t
 /* When a job with that deadline has to be run, but for what its batch takes: after one
  * that may be under way, of its model or of another. */
 static int64_t run_us(const struct intake *intake, int model, int64_t row_deadline_us) {
-    int64_t before_us = atomic_load(&intake->costs_us[model]);
+    int64_t before_us = batches_cost_us(&intake->batches, model);
     if (row_deadline_us == INT64_MAX) {
         return INT64_MAX;
     }
     for (int m = 0; m < intake->opts.models->count; m++) {
-        int64_t cost_us = atomic_load(&intake->costs_us[m]);
+        int64_t cost_us = batches_cost_us(&intake->batches, m);
         if (cost_us > before_us && ready_runs(intake->opts.ready, m)) {
             before_us = cost_us;
         }
     }
     return row_deadline_us - before_us;
-}
-
-void intake_note_cost(struct intake *intake, int model, int64_t compute_us) {
-    /* Slow batches count at once, fast ones little by little. */
-    int64_t before_us = atomic_load(&intake->costs_us[model]);
-    atomic_store(&intake->costs_us[model],
-                 compute_us > before_us ? compute_us : (7 * before_us + compute_us) / 8);
 }
 
 /* The job of an envelope, or of a record of the route's. */
@@ -509,7 +395,7 @@ void intake_resume(struct intake *intake) {
     bool settled = false, waiting = false;
     for (int m = 0; m < intake->opts.models->count; m++) {
         struct backlog *backlog = &intake->backlogs[m];
-        if (backlog->count > 0 && atomic_exchange(&intake->returned[m], false)) {
+        if (backlog->count > 0 && batches_returned(&intake->batches, m)) {
             resume_model(intake, m, from_us, &settled);
         }
         waiting = waiting || backlog->count > 0;
@@ -523,7 +409,7 @@ void intake_resume(struct intake *intake) {
 }
 
 bool intake_wants_batches(const struct intake *intake, int model) {
-    size_t half = intake->unused[model].capacity / 2;
+    size_t half = batches_count(&intake->batches, model) / 2;
     return atomic_load(&intake->has_backlog) &&
            (size_t)ready_waiting_of(intake->opts.ready, model) <= half;
 }
