@@ -19,11 +19,13 @@ usage: bench.sh [OPTION]...
                           records are); each may have
                           ":at-least-once", ":workers=N" or ":no-headers" (of records'
                           answers) after its name
-  --model NAME            digits (3.2 kB a job), logistic, a regression of 30 features
-                          (0.2 kB a job), or records, the same of flat Avro records
+  --model NAME            digits (3.2 kB a job), digits-int8, the same quantised to
+                          8 bits, logistic, a regression of 30 features (0.2 kB a
+                          job), or records, the same of flat Avro records
                           with 30 fields, answered whole (no python); default digits
   --repetitions N         (default 3)
-  --jobs N                in the input topic (default 1000000; logistic 5000000)
+  --jobs N                in the input topic (default 1000000; logistic and records
+                          5000000)
   --run-seconds S         the longest throughput run (default 20)
   --skip-seconds S        of warm-up left out of every figure (default 3)
   --latency-seconds S     of each latency run; 0 for none (default 15)
@@ -67,7 +69,7 @@ done
 
 sends=() # flags of loadgen
 case $model in
-digits) : "${jobs:=1000000}" ;;
+digits*) : "${jobs:=1000000}" ;;
 records) sends=(--records); : "${contenders:=millrace,transport}" ;;
 esac
 : "${jobs:=5000000}"

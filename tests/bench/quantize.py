@@ -14,30 +14,34 @@ from pathlib import Path
 MODES = ("qdq", "qoperator", "dynamic")
 
 
-def calibration(folder, graph):
-    """Each input_N.pb of the model's test data, by the names of its inputs."""
+def test_data(folder):
+    """Each test_data_set_N of the folder: a tensor for each input."""
     from onnx import TensorProto, numpy_helper
+
+    for data in sorted(folder.glob("test_data_set_*")):
+        files = sorted(data.glob("input_*.pb"), key=lambda file: int(file.stem[6:]))
+        yield [numpy_helper.to_array(TensorProto.FromString(file.read_bytes()))
+               for file in files]
+
+
+def reader(graph, batches):
+    """Batches, each a list of tensors, as the calibration wants them: by inputs' names."""
     from onnxruntime.quantization import CalibrationDataReader
 
     constants = {tensor.name for tensor in graph.initializer}
     names = [port.name for port in graph.input if port.name not in constants]
 
-    def read(file):
-        return numpy_helper.to_array(TensorProto.FromString(file.read_bytes()))
-
     class Reader(CalibrationDataReader):
-        sets = iter(sorted(folder.glob("test_data_set_*")))
+        left = iter(batches)
 
         def get_next(self):
-            data = next(self.sets, None)
-            if data is None:
-                return None
-            return {name: read(data / f"input_{i}.pb") for i, name in enumerate(names)}
+            tensors = next(self.left, None)
+            return None if tensors is None else dict(zip(names, tensors))
 
     return Reader()
 
 
-def write_static(source, target, mode):
+def write_static(source, target, mode, batches):
     import onnx
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
@@ -45,7 +49,7 @@ def write_static(source, target, mode):
     prepared = target.with_name("prepared.onnx")
     quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
     quantize_static(
-        str(prepared), str(target), calibration(source.parent, onnx.load(prepared).graph),
+        str(prepared), str(target), reader(onnx.load(prepared).graph, batches),
         quant_format=QuantFormat.QDQ if mode == "qdq" else QuantFormat.QOperator,
         activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8, per_channel=True)
     prepared.unlink()
@@ -65,5 +69,5 @@ def quantized(models, name, mode):
     if mode == "dynamic":
         quantize_dynamic(str(source), str(fresh), weight_type=QuantType.QInt8)
     else:
-        write_static(source, fresh, mode)
+        write_static(source, fresh, mode, test_data(source.parent))
     return fresh.rename(target)

@@ -20,6 +20,38 @@ static void count_parameters(struct model *model) {
     }
 }
 
+bool model_needs(const struct model *model, int n) {
+    const struct node *node = &model->graph.nodes[n];
+    bool needed =
+        model->phases[n] == PHASE_DYNAMIC || (node->op->flags & OP_NOT_CONSTANT) != 0;
+    for (int i = 0; i < node->output_count && !needed; i++) {
+        needed =
+            node->outputs[i] != VALUE_NONE && model->last_read[node->outputs[i]] >= 0;
+    }
+    return needed;
+}
+
+/* From the last node to the first: what only nodes read that nobody needs is not read. */
+static void find_last_reads(struct model *model) {
+    const struct graph *graph = &model->graph;
+    for (int v = 0; v < graph->value_count; v++) {
+        model->last_read[v] = -1;
+    }
+    for (int i = 0; i < graph->output_count; i++) {
+        model->last_read[graph->outputs[i]] = graph->node_count;
+    }
+    for (int n = graph->node_count - 1; n >= 0; n--) {
+        const struct node *node = &graph->nodes[n];
+        const bool reads = model->phases[n] != PHASE_PREPARE && model_needs(model, n);
+        for (int i = 0; reads && i < node->input_count; i++) {
+            int v = node->inputs[i];
+            if (v != VALUE_NONE && model->last_read[v] < 0) {
+                model->last_read[v] = n;
+            }
+        }
+    }
+}
+
 /* Phases, and until when each value's data is wanted. */
 static enum status schedule(struct model *model, struct error *err) {
     struct graph *graph = &model->graph;
@@ -31,20 +63,7 @@ static enum status schedule(struct model *model, struct error *err) {
         return no_memory(err);
     }
     load_phases(graph, model->phases, model->made_in);
-    for (int v = 0; v < graph->value_count; v++) {
-        model->last_read[v] = -1;
-    }
-    for (int n = 0; n < graph->node_count; n++) {
-        const struct node *node = &graph->nodes[n];
-        for (int i = 0; model->phases[n] != PHASE_PREPARE && i < node->input_count; i++) {
-            if (node->inputs[i] != VALUE_NONE) {
-                model->last_read[node->inputs[i]] = n;
-            }
-        }
-    }
-    for (int i = 0; i < graph->output_count; i++) {
-        model->last_read[graph->outputs[i]] = graph->node_count;
-    }
+    find_last_reads(model);
     return STATUS_OK;
 }
 

@@ -37,6 +37,10 @@ MUST_CHECK struct model *model_create_body(const struct graph *outer);
 MUST_CHECK enum status model_ready(struct model *model, unsigned passes,
                                    struct error *err);
 
+/* Has session_run to compute node `n`?  Not where others look at the shapes of its
+ * outputs alone. */
+bool model_needs(const struct model *model, int n);
+
 /* As model_open, from bytes and with some passes only; for tests. */
 MUST_CHECK enum status model_open_bytes(struct span bytes, unsigned passes,
                                         struct model **model, struct error *err);

@@ -73,8 +73,9 @@ static void place_outputs(struct session *session, int n) {
             session->alive_until[v] = -1;
         }
     }
-    session->actions[n] = ACTION_RUN;
-    if (exec->y[0] != NULL && !is_elsewhere(session, n)) {
+    session->actions[n] = model_needs(session->model, n) ? ACTION_RUN : ACTION_NONE;
+    if (exec->y[0] != NULL && session->actions[n] == ACTION_RUN &&
+        !is_elsewhere(session, n)) {
         int v = node->outputs[0];
         int input = exec->alias_input;
         if (input != ALIAS_NONE) {

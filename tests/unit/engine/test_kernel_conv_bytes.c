@@ -37,6 +37,8 @@ static struct conv_bytes_axis axis_random(int64_t most) {
     return a;
 }
 
+static bool only_few; /* channels, so that windows are read where they lie */
+
 static struct conv_bytes conv_random(bool depthwise) {
     static const int64_t widths[] = {2, 3, 8, 16, 24, 31, 32, 64, 65, 72, 96, 130, 2701};
     struct conv_bytes c = {.axes = (int)number_between(1, depthwise ? 2 : 3)};
@@ -56,6 +58,13 @@ static struct conv_bytes conv_random(bool depthwise) {
         c.groups = widths[number_between(0, ARRAY_COUNT(widths) - 1)];
         c.channels_in = c.channels_out = c.groups;
     }
+    if (only_few) {
+        c.axes = number_between(1, 4) > 1 ? 2 : 1;
+        c.axis[1] = c.axes == 2 ? axis_random(40) : c.axis[1];
+        c.axis[c.axes - 1].dilation = 1;
+        c.groups = 1;
+        c.channels_in = number_between(1, 4);
+    }
     c.flip = number_between(0, 1) == 1 ? GEMM_BYTES_FLIP : 0;
     c.w_flip = number_between(0, 1) == 1 ? GEMM_BYTES_FLIP : 0;
     c.x_last = number_between(0, 1) == 1;
@@ -64,10 +73,11 @@ static struct conv_bytes conv_random(bool depthwise) {
 }
 
 static int64_t count_of(const struct conv_bytes *c, char what) {
+    const int64_t size = c->pool_2x2 ? 2 : 1;
     int64_t count = 1;
     for (int i = 0; i < c->axes; i++) {
         count *= what == 'i'   ? c->axis[i].in
-                 : what == 'o' ? c->axis[i].out
+                 : what == 'o' ? c->axis[i].out / size
                                : c->axis[i].kernel;
     }
     return count;
@@ -116,6 +126,18 @@ static int32_t sum_of(const struct given *g, int64_t window, int64_t output) {
         sum += (int64_t)x * (w - (g->zero == NULL ? 0 : g->zero[output]));
     }
     return (int32_t)sum;
+}
+
+/* The largest sum of what is pooled to a pixel. */
+static int32_t pooled_of(const struct given *g, int64_t pixel, int64_t output) {
+    const int64_t width = g->c->axis[1].out;
+    const int64_t first = pixel / (width / 2) * 2 * width + pixel % (width / 2) * 2;
+    int32_t most = INT32_MIN;
+    for (int64_t i = 0; i < 4; i++) {
+        const int32_t sum = sum_of(g, first + i / 2 * width + i % 2, output);
+        most = sum > most ? sum : most;
+    }
+    return most;
 }
 
 static void check_element(const struct given *g, int32_t sum, int64_t output,
@@ -177,7 +199,10 @@ static void check(struct given *g, int64_t batch) {
             const int64_t window = c->y_last ? at / c->channels_out : at % pixels;
             g->x = x + i / y_count * x_size;
             if (i % 7 == 0 || y_count < 3000) {
-                check_element(g, sum_of(g, window, output), output, y, i);
+                check_element(g,
+                              c->pool_2x2 ? pooled_of(g, window, output)
+                                          : sum_of(g, window, output),
+                              output, y, i);
             }
         }
     }
@@ -193,6 +218,8 @@ static void check_random(bool depthwise, int form) {
                                                         : numbers_random(outputs, 127)};
     g.w = bytes_random(c.channels_in / c.groups * c.channels_out * count_of(&c, 'k'));
     c.doubled = depthwise && g.zero != NULL;
+    c.pool_2x2 = form == GEMM_BYTES_BYTES && conv_bytes_pools(&c) && c.axis[0].out > 1 &&
+                 c.axis[1].out > 1;
     for (int64_t i = 0; i < outputs; i++) {
         scale[i] = fabsf(scale[i]) / 256;
     }
@@ -208,6 +235,16 @@ static void check_random(bool depthwise, int form) {
 START_TEST(windows_are_the_definition) {
     for (int i = 0; i < 150; i++) {
         check_random(false, i % 3);
+    }
+}
+END_TEST
+
+/* The direct way, pooling and not. */
+START_TEST(few_channels_are_the_definition) {
+    for (int i = 0; i < 150; i++) {
+        only_few = true;
+        check_random(false, i % 3);
+        only_few = false;
     }
 }
 END_TEST
@@ -257,9 +294,8 @@ END_TEST
 
 int main(void) {
     const TTest *const tests[] = {
-        windows_are_the_definition,
-        depthwise_is_the_definition,
-        large_images_are_cut,
+        windows_are_the_definition,  few_channels_are_the_definition,
+        depthwise_is_the_definition, large_images_are_cut,
         one_result_does_not_step,
     };
     return suite_run_kernels("engine kernels: conv_bytes", tests, ARRAY_COUNT(tests));

@@ -422,7 +422,89 @@ START_TEST(averages_are_of_bytes) {
 }
 END_TEST
 
+static const int64_t few[] = {CHANNELS, 3, 3, 3};
+
+/* `to` are three channels of `from`. */
+static void put_few(const char *from, const char *to) {
+    static const int64_t one[] = {1}, begins[] = {2}, ends[] = {5}, axis[] = {1};
+    put_weight(&graph, "begins", DTYPE_I64, one, 1, begins, sizeof(begins));
+    put_weight(&graph, "ends", DTYPE_I64, one, 1, ends, sizeof(ends));
+    put_weight(&graph, "axis", DTYPE_I64, one, 1, axis, sizeof(axis));
+    PUT("Slice", to, from, "begins", "ends", "axis");
+}
+
+static void put_pool_2x2(const char *x, const char *y) {
+    static const int64_t size[] = {2, 2};
+    add_ints("kernel_shape", size, 2);
+    add_ints("strides", size, 2);
+    PUT("MaxPool", y, x);
+}
+
+START_TEST(a_convolution_of_few_channels_pools_its_bytes) {
+    static const int64_t pads[] = {0, 1, 1, 1}, by[] = {1, 2};
+    for (int i = 0; i < 16; i++) {
+        const int64_t dtype = i & 1 ? DTYPE_U8 : DTYPE_I8;
+        begin(dtype);
+        put_few("x", "few");
+        put_weights("w", few, 4, i & 2 ? DTYPE_U8 : DTYPE_I8, i & 4 ? CHANNELS : 1, 0);
+        put_floats("bias", line, 1, 2.0F);
+        if (i & 8) {
+            add_ints("pads", pads, 4);
+            add_ints("strides", by, 2);
+        }
+        PUT("Conv", "c", "few", "w", "bias");
+        put_pair("c", "d", 0.05F, dtype, dtype == DTYPE_I8 ? -3 : 120);
+        put_pool_2x2("d", "p");
+        put_pair("p", "y", 0.05F, dtype, dtype == DTYPE_I8 ? -3 : 120);
+        check_ends(check("y", ONE_STEP, "MaxPool", 0));
+    }
+}
+END_TEST
+
+/* Weights are packed before there is an image, for the way by which it will go. */
+START_TEST(dilations_are_known_when_weights_of_bytes_are_packed) {
+    static const int64_t by[][2] = {{1, 2}, {2, 1}, {2, 2}};
+    for (size_t i = 0; i < ARRAY_COUNT(by); i++) {
+        begin(DTYPE_U8);
+        put_few("x", "few");
+        put_weights("w", few, 4, DTYPE_I8, 1, 0);
+        put_floats("bias", line, 1, 2.0F);
+        add_ints("dilations", by[i], 2);
+        PUT("Conv", "c", "few", "w", "bias");
+        put_pair("c", "y", 0.05F, DTYPE_U8, 120);
+        check_ends(check("y", ONE_STEP, "QLinearConv", 1));
+    }
+}
+END_TEST
+
 /* ---- what is left alone ------------------------------------------------------------ */
+
+START_TEST(a_convolution_of_many_channels_leaves_pooling_alone) {
+    begin(DTYPE_U8);
+    put_weights("w", kernel, 4, DTYPE_I8, 1, 0);
+    put_floats("bias", line, 1, 2.0F);
+    put_conv("c");
+    put_pair("c", "d", 0.11F, DTYPE_U8, 128);
+    put_pool_2x2("d", "p");
+    put_pair("p", "y", 0.11F, DTYPE_U8, 128);
+    check_ends(check("y", ONE_STEP, "MaxPool", 1));
+}
+END_TEST
+
+/* The largest sum does not make the largest byte then. */
+START_TEST(a_convolution_with_scales_below_zero_leaves_pooling_alone) {
+    begin(DTYPE_U8);
+    put_few("x.q", "few");
+    put_weights("w", few, 4, DTYPE_I8, 1, 0);
+    put_form("v", -0.01F, DTYPE_I8, 0);
+    put_form("y", 0.05F, DTYPE_U8, 120);
+    y_scale = 0.05F;
+    PUT("QLinearConv", "c", "few", "x.s", "x.z", "w.q", "v.s", "v.z", "y.s", "y.z");
+    put_pool_2x2("c", "p");
+    put_ends("DequantizeLinear", "p", "y", "y");
+    check("y", EXACT, "MaxPool", 1);
+}
+END_TEST
 
 START_TEST(results_that_are_read_as_floats_too_stay_floats) {
     begin(DTYPE_U8);
@@ -524,6 +606,10 @@ int main(void) {
         what_moves_elements_moves_bytes,
         parts_of_other_forms_are_brought_to_that_of_the_whole,
         averages_are_of_bytes,
+        a_convolution_of_few_channels_pools_its_bytes,
+        dilations_are_known_when_weights_of_bytes_are_packed,
+        a_convolution_of_many_channels_leaves_pooling_alone,
+        a_convolution_with_scales_below_zero_leaves_pooling_alone,
         results_that_are_read_as_floats_too_stay_floats,
         a_result_that_is_the_models_stays_float,
         scales_that_the_data_tells_are_left_alone,

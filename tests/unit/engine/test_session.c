@@ -3,7 +3,7 @@
 
 #include "base/size.h"
 #include "engine/session_impl.h"
-#include "session_fixture.h"
+#include "graph_fixture.h"
 #include "tests/unit/allocations.h"
 
 static const char *const models[] = {DIGITS, TEXT, ATTENTION};
@@ -67,6 +67,44 @@ START_TEST(a_watch_is_told_of_each_computed_node_once_and_in_order) {
     told_count = 0;
     run_rows(session, &x);
     ck_assert_int_eq(told_count, 0);
+}
+END_TEST
+
+/* Which nodes of the type were computed? */
+static int told_of(const struct session *session, const char *type) {
+    int count = 0;
+    for (int i = 0; i < told_count; i++) {
+        count += strcmp(session_node(session, told[i]).type, type) == 0;
+    }
+    return count;
+}
+
+START_TEST(what_is_asked_for_its_shape_alone_is_not_computed) {
+    static const int64_t dims[] = {-1, 6}, two[] = {2}, shape[] = {-1, 2};
+    static struct bytes graph;
+    graph.size = 0;
+    put_weight(&graph, "pairs", DTYPE_I64, two, 1, shape, sizeof(shape));
+    put_node(&graph, "Exp", "x", NULL, "e");
+    put_node(&graph, "Sqrt", "e", NULL, "s");
+    put_node(&graph, "Shape", "s", NULL, "dims");
+    put_node(&graph, "Reshape", "x", "pairs", "p");
+    put_node(&graph, "Neg", "p", NULL, "n");
+    put_node(&graph, "Reshape", "n", "dims", "y");
+    put_port(&graph, 11, "x", DTYPE_F32, dims, 2);
+    put_port(&graph, 12, "y", DTYPE_F32, dims, 2);
+    struct model *model = open_graph(&graph, 0);
+    struct session *session = open_session(model);
+    struct tensor x = make_rows(model, 3, 5);
+    told_count = 0;
+    session_watch(session, tell, told);
+    run_rows(session, &x);
+    ck_assert_int_eq(told_of(session, "Exp") + told_of(session, "Sqrt"), 0);
+    ck_assert_int_eq(told_of(session, "Neg"), 1);
+    for (size_t i = 0; i < tensor_count(&x); i++) {
+        const float want = -((const float *)x.data)[i];
+        ck_assert_mem_eq((const float *)session_output(session, 0)->data + i, &want,
+                         sizeof(want));
+    }
 }
 END_TEST
 
@@ -323,6 +361,7 @@ int main(void) {
     tcase_add_test(once,
                    results_too_small_for_a_normal_number_are_zero_within_a_run_alone);
 #endif
+    tcase_add_test(once, what_is_asked_for_its_shape_alone_is_not_computed);
     tcase_add_test(once, inputs_of_another_dtype_rank_or_dim_are_named);
     tcase_add_test(once, run_wants_the_shapes_of_the_last_prepare);
     tcase_add_test(once,

@@ -21,10 +21,12 @@ static int64_t pixels_in(const struct conv_bytes *c) {
     return count;
 }
 
+/* Of the result. */
 static int64_t pixels_out(const struct conv_bytes *c) {
+    const int64_t size = c->pool_2x2 ? 2 : 1;
     int64_t count = 1;
     for (int i = 0; i < c->axes; i++) {
-        count *= c->axis[i].out;
+        count *= c->axis[i].out / size;
     }
     return count;
 }
@@ -41,9 +43,28 @@ static int64_t group_k(const struct conv_bytes *c) {
     return c->channels_in / c->groups * taps_of(c);
 }
 
+/* The taps along the last axis, which lie side by side. */
+static int64_t taps_in_row(const struct conv_bytes *c) {
+    return c->axis[c->axes - 1].kernel;
+}
+
+/* Bytes of a row of taps, and of all taps, as weights are packed. */
+static int64_t packed_piece(const struct conv_bytes *c) {
+    return direct_bytes_fits(c) ? direct_bytes_piece(c)
+                                : c->channels_in / c->groups * taps_in_row(c);
+}
+
+static int64_t packed_k(const struct conv_bytes *c) {
+    return taps_of(c) / taps_in_row(c) * packed_piece(c);
+}
+
 bool conv_bytes_is_depthwise(const struct conv_bytes *c) {
     return c->groups > 1 && c->channels_in == c->groups && c->channels_out == c->groups &&
            c->axes <= 2;
+}
+
+bool conv_bytes_pools(const struct conv_bytes *c) {
+    return c->axes == 2 && direct_bytes_fits(c);
 }
 
 /* The windows are the image's pixels themselves. */
@@ -64,26 +85,30 @@ size_t conv_bytes_pack_size(const struct conv_bytes *c) {
     if (conv_bytes_is_depthwise(c)) {
         return depthwise_bytes_pack_size(c);
     }
-    size = gemm_bytes_pack_size(group_k(c), c->channels_out / c->groups);
+    size = gemm_bytes_pack_size(packed_k(c), c->channels_out / c->groups);
     return size_mul(size, (size_t)c->groups, &size) ? size : SIZE_MAX;
 }
 
 size_t conv_bytes_pack_scratch(const struct conv_bytes *c) {
-    return conv_bytes_is_depthwise(c) ? 0 : size_align((size_t)group_k(c), GEMM_PANEL);
+    return conv_bytes_is_depthwise(c) ? 0 : size_align((size_t)packed_k(c), GEMM_PANEL);
 }
 
-/* One output's weights, [channels, taps], as windows have them: [taps, channels]. */
-static void turn_weights(int64_t channels, int64_t taps, const uint8_t *w, uint8_t *to) {
+/* One output's weights, [channels, taps], as windows have them: [taps, channels].  What
+ * is left of a piece is 0. */
+static void turn_weights(const struct conv_bytes *c, const uint8_t *w, uint8_t *to) {
+    const int64_t channels = c->channels_in / c->groups, taps = taps_of(c);
+    const int64_t row = taps_in_row(c), piece = packed_piece(c);
+    memset(to, c->w_flip, (size_t)packed_k(c));
     for (int64_t t = 0; t < taps; t++) {
         for (int64_t i = 0; i < channels; i++) {
-            to[t * channels + i] = w[i * taps + t];
+            to[t / row * piece + t % row * channels + i] = w[i * taps + t];
         }
     }
 }
 
 void conv_bytes_pack(const struct conv_bytes *c, const uint8_t *w, const int32_t *zero,
                      void *packed, void *scratch) {
-    const int64_t channels = c->channels_in / c->groups, k = group_k(c);
+    const int64_t k = packed_k(c), weights = group_k(c);
     const int64_t made = c->channels_out / c->groups;
     const size_t size = gemm_bytes_pack_size(k, made);
     if (conv_bytes_is_depthwise(c)) {
@@ -94,7 +119,7 @@ void conv_bytes_pack(const struct conv_bytes *c, const uint8_t *w, const int32_t
         void *to = (uint8_t *)packed + (size_t)g * size;
         gemm_bytes_pack_begin(k, made, to);
         for (int64_t j = 0; j < made; j++) {
-            turn_weights(channels, taps_of(c), w + (g * made + j) * k, scratch);
+            turn_weights(c, w + (g * made + j) * weights, scratch);
             gemm_bytes_pack_column(k, made, j, scratch, c->w_flip, to);
         }
     }
@@ -102,7 +127,7 @@ void conv_bytes_pack(const struct conv_bytes *c, const uint8_t *w, const int32_t
 
 void conv_bytes_columns(const struct conv_bytes *c, const void *packed, int32_t *sums) {
     const int64_t made = c->channels_out / c->groups;
-    const size_t size = gemm_bytes_pack_size(group_k(c), made);
+    const size_t size = gemm_bytes_pack_size(packed_k(c), made);
     if (conv_bytes_is_depthwise(c)) {
         depthwise_bytes_columns(c, packed, sums);
         return;
@@ -123,8 +148,10 @@ struct areas {
     int64_t rows, row_size;       /* of a block */
 };
 
+/* The other ways flip and pad in a copy of their own. */
 static bool copies_image(const struct conv_bytes *c) {
-    return !c->x_last || (c->flip != 0 && !conv_bytes_is_depthwise(c));
+    const bool flips = !conv_bytes_is_depthwise(c) && !direct_bytes_fits(c);
+    return (!c->x_last && c->channels_in > 1) || (c->flip != 0 && flips);
 }
 
 /* Everything stays below the count of elements that the caller has checked, times a few.
@@ -133,7 +160,6 @@ static struct areas areas_of(const struct conv_bytes *c) {
     struct areas l = {.row_size = gemm_bytes_row_size(group_k(c))};
     const int64_t pixels = pixels_out(c), most = BLOCK_BYTES / l.row_size + 12;
     const int64_t blocks = pixels / most + (pixels % most > 0);
-    const int64_t row = c->axis[c->axes - 1].kernel;
     l.rows = blocks > 0 ? (pixels + blocks - 1) / blocks : 0;
     l.result = copies_image(c)
                    ? size_align((size_t)(pixels_in(c) * c->channels_in), GEMM_PANEL * 2)
@@ -145,10 +171,13 @@ static struct areas areas_of(const struct conv_bytes *c) {
     l.block = l.way;
     l.taps = l.block;
     l.taps += is_plain(c) ? 0 : size_align((size_t)(l.rows * l.row_size), 64);
-    l.row_sums = l.taps + size_align((size_t)(taps_of(c) / row) * sizeof(int64_t), 64);
+    l.row_sums =
+        l.taps + size_align((size_t)(taps_of(c) / taps_in_row(c)) * sizeof(int64_t), 64);
     l.size = l.row_sums + (size_t)(l.rows + 1) * sizeof(int32_t);
     if (conv_bytes_is_depthwise(c)) {
         l.size = l.way + depthwise_bytes_scratch_size(c);
+    } else if (direct_bytes_fits(c)) {
+        l.size = l.way + direct_bytes_scratch_size(c);
     }
     return l;
 }
@@ -263,7 +292,7 @@ static void run_windows(const struct conv_bytes *c, const struct conv_bytes_imag
     const size_t width = i->tail->form == GEMM_BYTES_BYTES ? 1 : 4;
     uint8_t *block = i->scratch + (l.block - l.way);
     int32_t *row_sums = (int32_t *)(void *)(i->scratch + (l.row_sums - l.way));
-    struct view v = {c, taps_of(c) / c->axis[c->axes - 1].kernel,
+    struct view v = {c, taps_of(c) / taps_in_row(c),
                      (int64_t *)(void *)(i->scratch + (l.taps - l.way))};
     for (int64_t first = 0; first < pixels; first += l.rows) {
         const int64_t rows = pixels - first < l.rows ? pixels - first : l.rows;
@@ -334,7 +363,7 @@ void conv_bytes_run(const struct conv_bytes *c, int64_t batch, const uint8_t *x,
         i.x = x;
         i.flip = c->flip;
         if (copies_image(c)) {
-            if (c->x_last) {
+            if (c->x_last || c->channels_in == 1) {
                 gemm_bytes_flip(x_size, x, c->flip, all);
             } else {
                 turn_bytes(c->channels_in, pixels_in(c), x, pixels_in(c), c->flip, all,
@@ -346,6 +375,8 @@ void conv_bytes_run(const struct conv_bytes *c, int64_t batch, const uint8_t *x,
         i.y = c->y_last ? result : all + l.result;
         if (depthwise) {
             depthwise_bytes_run(c, &i);
+        } else if (direct_bytes_fits(c)) {
+            direct_bytes_run(c, &i);
         } else {
             run_windows(c, &i);
         }

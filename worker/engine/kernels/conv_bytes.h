@@ -6,10 +6,12 @@
  *
  *     sums = conv(x ^ flip, w ^ w_flip) + add - (sums of the window) * b_zero
  *
- * Two ways, told apart by what weights tell:
+ * Three ways, told apart by what weights and attributes tell:
  *
  *     depthwise   one channel a group, up to two axes: taps woven by fours, channels
  *                 innermost; weights lose their zero points when they are packed
+ *     direct      few channels, up to two axes: windows are read where they lie in a
+ *                 padded copy of the image, a piece for each row of taps
  *     windows     a few rows of windows are gathered, then multiplied
  *
  * Depends on: engine/kernels/gemm_bytes.h.
@@ -28,19 +30,24 @@ struct conv_bytes_axis {
     int64_t in, out, kernel, stride, dilation, pad;
 };
 
-/* Sizes whose products do not overflow: what the caller has checked. */
+/* Sizes whose products do not overflow, padding included: what the caller has checked. */
 struct conv_bytes {
     int axes;
     struct conv_bytes_axis axis[CONV_BYTES_AXES_MAX];
     int64_t channels_in, channels_out, groups;
     uint8_t flip, w_flip;
     bool x_last, y_last; /* channels last, else first */
-    bool doubled; /* depthwise with zero points in the weights: what is left of these may
-                     not fit a byte, and each tap is taken twice */
+    bool doubled;  /* depthwise with zero points in the weights: what is left of these may
+                      not fit a byte, and each tap is taken twice */
+    bool pool_2x2; /* the result is max-pooled 2x2 with stride 2: see conv_bytes_pools */
 };
 
 /* By channels and axes alone. */
 bool conv_bytes_is_depthwise(const struct conv_bytes *c);
+
+/* May pool_2x2 be set?  The form is bytes then, scales are positive, and `out` stays what
+ * it is before pooling. */
+bool conv_bytes_pools(const struct conv_bytes *c);
 
 /* Bytes of packed weights and of scratch; 64-byte aligned, SIZE_MAX where that overflows.
  * Packing needs conv_bytes_pack_scratch more. */

@@ -1,4 +1,5 @@
-/* conv_bytes_impl.h - inside conv_bytes: what conv_bytes.c and depthwise_bytes.c share.
+/* conv_bytes_impl.h - inside conv_bytes: what conv_bytes.c, depthwise_bytes.c and
+ * direct_bytes.c share.
  *
  * Depends on, ownership, threads: as conv_bytes.h. */
 #ifndef MILLRACE_ENGINE_KERNELS_CONV_BYTES_IMPL_H
@@ -30,6 +31,13 @@ void depthwise_bytes_columns(const struct conv_bytes *c, const void *packed,
 void depthwise_bytes_begin(const struct conv_bytes *c, const struct gemm_bytes_tail *tail,
                            uint8_t *scratch);
 void depthwise_bytes_run(const struct conv_bytes *c, const struct conv_bytes_image *i);
+
+/* How the direct way sees the image: one axis is one row. */
+bool direct_bytes_fits(const struct conv_bytes *c);
+/* Bytes of a row of taps in packed weights: a multiple of 4. */
+int64_t direct_bytes_piece(const struct conv_bytes *c);
+size_t direct_bytes_scratch_size(const struct conv_bytes *c);
+void direct_bytes_run(const struct conv_bytes *c, const struct conv_bytes_image *i);
 
 /* A few bytes are copied without a call: the last 16 (8, 4) overlap those before. */
 ALWAYS_INLINE void copy_bytes(uint8_t *restrict to, const uint8_t *restrict from,

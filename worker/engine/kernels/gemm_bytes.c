@@ -149,29 +149,52 @@ static struct gemm_bytes_tail tail_at(const struct gemm_bytes_tail *tail, int64_
     return part;
 }
 
-void gemm_bytes(int64_t m, int64_t n, int64_t k, const uint8_t *a, int64_t lda,
-                const void *packed, const struct gemm_bytes_tail *tail, void *c,
-                int64_t ldc) {
+void gemm_bytes_pieces(int64_t m, int64_t n, const struct gemm_bytes_pieces *a,
+                       const void *packed, const struct gemm_bytes_tail *tail, void *c,
+                       int64_t ldc) {
     const struct kernels_bytes *kernels = kernels_current()->bytes;
     const uint8_t *panels = (const uint8_t *)packed + width_of(n) * sizeof(int32_t);
-    const int64_t most = BLOCK_BYTES / (lda > 0 ? lda : 1) + kernels->tile_rows;
+    const int64_t most = BLOCK_BYTES / (a->lda > 0 ? a->lda : 1) + kernels->tile_rows;
     const int64_t blocks = m / most + (m % most > 0);
     const size_t size = tail->form == GEMM_BYTES_BYTES ? 1 : 4;
     int64_t row = 0;
     for (int64_t t = 0; t < blocks; t++) {
         struct gemm_bytes_strip s = {.rows = (m - row + blocks - t - 1) / (blocks - t),
-                                     .quads = quads_of(k),
-                                     .a = a + row * lda,
-                                     .lda = lda,
+                                     .pieces = a->count,
+                                     .quads = a->quads,
+                                     .a = a->a + row * a->lda,
+                                     .lda = a->lda,
+                                     .piece_step = a->step,
                                      .ldc = ldc};
         for (int64_t col = 0; col < n; col += GEMM_PANEL) {
             s.cols = min64(n - col, GEMM_PANEL);
             s.width = gemm_panel_width(n - col);
-            s.b = (const int8_t *)panels + col * 4 * s.quads;
+            s.b = (const int8_t *)panels + col * 4 * a->count * a->quads;
             s.c = (uint8_t *)c + (size_t)(row * ldc + col) * size;
             s.tail = tail_at(tail, row, col);
             kernels->gemm(&s);
         }
         row += s.rows;
     }
+}
+
+void gemm_bytes(int64_t m, int64_t n, int64_t k, const uint8_t *a, int64_t lda,
+                const void *packed, const struct gemm_bytes_tail *tail, void *c,
+                int64_t ldc) {
+    const struct gemm_bytes_pieces rows = {
+        .a = a, .lda = lda, .count = 1, .quads = quads_of(k)};
+    gemm_bytes_pieces(m, n, &rows, packed, tail, c, ldc);
+}
+
+void gemm_bytes_pool_2x2(int64_t count, int64_t n, const int32_t *top,
+                         const int32_t *bottom, int64_t step,
+                         const struct gemm_bytes_tail *tail, uint8_t *y) {
+    const struct gemm_bytes_pool p = {.count = count,
+                                      .cols = n,
+                                      .top = top,
+                                      .bottom = bottom,
+                                      .step = step,
+                                      .tail = tail,
+                                      .y = y};
+    kernels_current()->bytes->pool(&p);
 }

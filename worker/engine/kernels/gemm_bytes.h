@@ -70,6 +70,26 @@ void gemm_bytes_flip(int64_t count, const uint8_t *x, uint8_t flip, uint8_t *y);
 void gemm_bytes_row_sums(int64_t m, int64_t k, const uint8_t *a, int64_t lda,
                          int32_t *sums);
 
+/* Rows of A that lie in pieces: `count` of `quads` times four bytes, `step` bytes from
+ * one to the next, and lda from one row's first to the next row's.  Rows may overlap. */
+struct gemm_bytes_pieces {
+    const uint8_t *a;
+    int64_t lda, count, quads, step;
+};
+
+/* The product of rows in pieces, whose bytes all together are k of B. */
+void gemm_bytes_pieces(int64_t m, int64_t n, const struct gemm_bytes_pieces *a,
+                       const void *packed, const struct gemm_bytes_tail *tail, void *c,
+                       int64_t ldc);
+
+/* Sums of two rows of pixels, [2 * count, step] each, of which the largest of each 2x2
+ * becomes a byte of y, [count, n]: `tail` is of the form of bytes, and has positive
+ * scales. What is added to the sums is in them; they may be read up to n rounded up to
+ * GEMM_BYTES_SLACK, which is at most `step`. */
+void gemm_bytes_pool_2x2(int64_t count, int64_t n, const int32_t *top,
+                         const int32_t *bottom, int64_t step,
+                         const struct gemm_bytes_tail *tail, uint8_t *y);
+
 /* C, of the form's type, has ldc elements between rows.  Each row of A may be read up to
  * k rounded up to 4. */
 void gemm_bytes(int64_t m, int64_t n, int64_t k, const uint8_t *a, int64_t lda,

@@ -58,14 +58,25 @@ struct gemm_strip {
 
 /* Up to GEMM_PANEL columns of gemm_bytes.h's product. */
 struct gemm_bytes_strip {
-    int64_t rows, cols, quads; /* quads: of k */
-    const uint8_t *a;          /* [rows, quads, 4] */
-    int64_t lda;
-    const int8_t *b; /* [quads, width, 4] */
+    int64_t rows, cols;
+    int64_t pieces, quads;   /* quads: of k, in a piece */
+    const uint8_t *a;        /* [rows, pieces, quads, 4] */
+    int64_t lda, piece_step; /* bytes between two rows, two pieces */
+    const int8_t *b;         /* [pieces, quads, width, 4] */
     int64_t width;
     void *c;
     int64_t ldc; /* in elements */
     struct gemm_bytes_tail tail;
+};
+
+/* Sums of two rows of pixels, which become bytes pooled 2x2.  The sums may be read up to
+ * the next GEMM_PANEL_STEP of columns. */
+struct gemm_bytes_pool {
+    int64_t count, cols;         /* count: pixels of the result */
+    const int32_t *top, *bottom; /* [2 * count, step] each */
+    int64_t step;
+    const struct gemm_bytes_tail *tail; /* `add` is in the sums */
+    uint8_t *y;                         /* [count, cols] */
 };
 
 /* Bytes of channels last, one channel a group, in pieces of DEPTHWISE_BYTES: see
@@ -195,6 +206,7 @@ struct gru_cell {
 struct kernels_bytes {
     int64_t tile_rows;
     void (*gemm)(const struct gemm_bytes_strip *s);
+    void (*pool)(const struct gemm_bytes_pool *p);
     void (*depthwise)(const struct depthwise_bytes *d);
 };
 
@@ -285,14 +297,15 @@ struct kernels {
                          const uint8_t *b, uint8_t *y);
     void (*bytes_mul_one[2])(const struct bytes_mul *mul, int64_t count, const uint8_t *a,
                              uint8_t b, uint8_t *y);
-    /* Maxima of bytes and sums in int32, y[i] with x[i * stride], or y[c] with
+    /* Maxima of bytes and sums in int32, y[i] with x[i * stride], or sums y[c] with
      * pixels[k][c] of all k. */
     void (*bytes_max[2])(int64_t count, const uint8_t *x, int64_t stride, void *y);
     void (*bytes_sum[2])(int64_t count, const uint8_t *x, int64_t stride, void *y);
-    void (*bytes_max_pixels[2])(int64_t channels, int64_t count,
-                                const uint8_t *const *pixels, void *y);
     void (*bytes_sum_pixels[2])(int64_t channels, int64_t count,
                                 const uint8_t *const *pixels, void *y);
+    /* y[i * channels + c] = maximum of itself and x[i * step + c]. */
+    void (*bytes_max_steps[2])(int64_t count, int64_t channels, const uint8_t *x,
+                               int64_t step, uint8_t *y);
     int32_t (*bytes_sum_row[2])(int64_t count, const uint8_t *x);
     void (*bytes_floats[2])(int64_t count, const uint8_t *x, float zero, float scale,
                             float *y);

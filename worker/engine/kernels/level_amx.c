@@ -8,7 +8,8 @@
  *         A0   C00  C01
  *         A1   C10  C11
  *
- * Where k is no multiple of 64 the tiles would need edges, and VNNI does it. */
+ * Where k is no multiple of 64 the tiles would need edges, and VNNI does it; so it does
+ * where rows of A lie in pieces. */
 #include "engine/kernels/kernels.h"
 
 #if defined(__x86_64__)
@@ -108,7 +109,8 @@ static void amx_rows(const struct gemm_bytes_strip *s, int64_t row, int64_t rows
 static void amx_strip(const struct gemm_bytes_strip *s) {
     const int64_t pairs = (s->rows + PAIR_ROWS - 1) / PAIR_ROWS;
     int64_t row = 0, shaped = 0;
-    if (s->quads % TILE_SIDE != 0 || s->quads == 0 || s->rows < TILE_SIDE / 2) {
+    if (s->quads % TILE_SIDE != 0 || s->quads == 0 || s->pieces > 1 ||
+        s->rows < TILE_SIDE / 2) {
         gemm_bytes_strip(s);
         return;
     }
@@ -131,6 +133,7 @@ static void amx_strip(const struct gemm_bytes_strip *s) {
 const struct kernels_bytes kernels_bytes_amx = {
     .tile_rows = QUADS_ROWS,
     .gemm = amx_strip,
+    .pool = gemm_bytes_pool,
     .depthwise = depthwise_bytes,
 };
 

@@ -12,6 +12,7 @@
 const struct kernels_bytes kernels_bytes_vnni = {
     .tile_rows = QUADS_ROWS,
     .gemm = gemm_bytes_strip,
+    .pool = gemm_bytes_pool,
     .depthwise = depthwise_bytes,
 };
 

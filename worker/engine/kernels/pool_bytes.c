@@ -39,15 +39,15 @@ static struct window window_at(const struct pool *pool, int64_t oy, int64_t ox) 
     return w;
 }
 
-/* Windows of more pixels are combined in parts. */
+/* Windows of more pixels are added up in parts. */
 #define PIXELS_MAX 64
 
 typedef void pixels_fn(int64_t channels, int64_t count, const uint8_t *const *pixels,
                        void *y);
 
-/* Combines all pixels of a window into y, channels innermost. */
-static void combine(const struct pool *pool, const struct window *w, pixels_fn *into,
-                    const uint8_t *x, void *y) {
+/* Adds all pixels of a window to y, channels innermost. */
+static void add_up(const struct pool *pool, const struct window *w, pixels_fn *into,
+                   const uint8_t *x, void *y) {
     const uint8_t *pixels[PIXELS_MAX];
     const int64_t pixel = pool->channels, row = pool->in_w * pixel;
     int64_t count = 0;
@@ -80,12 +80,16 @@ static struct taps_range outputs_of(const struct pool *pool, int64_t j) {
     return outputs;
 }
 
+/* Taps that are inside the image for some output of a row. */
+static struct taps_range taps_of_row(const struct pool *pool) {
+    return taps_inside(-pool->pad_left, pool->kernel_w, pool->dilation_w,
+                       -(pool->out_w - 1) * pool->stride_w, pool->in_w);
+}
+
 /* The windows of one row of outputs of a plane; y has elements of `size` bytes. */
 static void combine_row(const struct pool *pool, int64_t oy, into_fn *into,
                         const uint8_t *x, uint8_t *y, size_t size) {
-    const struct taps_range taps =
-        taps_inside(-pool->pad_left, pool->kernel_w, pool->dilation_w,
-                    -(pool->out_w - 1) * pool->stride_w, pool->in_w);
+    const struct taps_range taps = taps_of_row(pool);
     const struct window w = window_at(pool, oy, 0);
     for (int64_t i = w.rows.first; i < w.rows.end; i++) {
         const uint8_t *row = x + (w.top + i * pool->dilation_h) * pool->in_w;
@@ -103,6 +107,29 @@ static void combine_row(const struct pool *pool, int64_t oy, into_fn *into,
 
 /* ---- maxima ------------------------------------------------------------------------ */
 
+/* One row of outputs, channels innermost: tap by tap, as there are few taps and many
+ * channels. */
+static void max_row(const struct pool *pool, int64_t oy, bool is_signed, const uint8_t *x,
+                    uint8_t *y) {
+    const struct kernels *kernels = kernels_current();
+    const int64_t pixel = pool->channels;
+    const struct taps_range taps = taps_of_row(pool);
+    const struct window w = window_at(pool, oy, 0);
+    for (int64_t i = w.rows.first; i < w.rows.end; i++) {
+        const int64_t row = (w.top + i * pool->dilation_h) * pool->in_w;
+        for (int64_t j = taps.first; j < taps.end; j++) {
+            const struct taps_range outputs = outputs_of(pool, j);
+            const int64_t first = row + outputs.first * pool->stride_w +
+                                  j * pool->dilation_w - pool->pad_left;
+            if (outputs.first < outputs.end) {
+                kernels->bytes_max_steps[is_signed](
+                    outputs.end - outputs.first, pixel, x + first * pixel,
+                    pool->stride_w * pixel, y + outputs.first * pixel);
+            }
+        }
+    }
+}
+
 void pool_bytes_max(const struct pool *pool, int64_t batch, bool is_signed,
                     const uint8_t *x, uint8_t *y) {
     const struct kernels *kernels = kernels_current();
@@ -117,9 +144,8 @@ void pool_bytes_max(const struct pool *pool, int64_t batch, bool is_signed,
         return;
     }
     for (int64_t i = 0; i < batch; i++, x += image * pool->channels) {
-        for (int64_t o = 0; o < pixels; o++, y += pool->channels) {
-            const struct window w = window_at(pool, o / pool->out_w, o % pool->out_w);
-            combine(pool, &w, kernels->bytes_max_pixels[is_signed], x, y);
+        for (int64_t oy = 0; oy < pool->out_h; oy++, y += pool->out_w * pool->channels) {
+            max_row(pool, oy, is_signed, x, y);
         }
     }
 }
@@ -190,7 +216,7 @@ void pool_bytes_average(const struct pool *pool, const struct pool_bytes_average
         for (int64_t o = 0; o < pixels; o++, y += pool->channels) {
             const struct window w = window_at(pool, o / pool->out_w, o % pool->out_w);
             memset(scratch, 0, (size_t)pool->channels * sizeof(*scratch));
-            combine(pool, &w, into, x, scratch);
+            add_up(pool, &w, into, x, scratch);
             finish(form, &w, pool->channels, scratch, y);
         }
     }

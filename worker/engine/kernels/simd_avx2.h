@@ -192,6 +192,9 @@ ALWAYS_INLINE vi vi_sub(vi a, vi b) {
 ALWAYS_INLINE vi vi_mul(vi a, vi b) {
     return _mm256_mullo_epi32(a, b);
 }
+ALWAYS_INLINE vi vi_max(vi a, vi b) {
+    return _mm256_max_epi32(a, b);
+}
 ALWAYS_INLINE vf vf_from_vi(vi x) {
     return _mm256_cvtepi32_ps(x);
 }

@@ -27,6 +27,7 @@ struct conv_state {
     struct window_spec window;
     int64_t groups;
     bool doubled;       /* as the weights were packed */
+    bool pool_2x2;      /* the result is max-pooled */
     const void *packed; /* weights, or NULL where they are not constant */
 };
 
@@ -88,10 +89,39 @@ static void describe(const struct node *node, const struct tensor *w, enum dtype
         .x_last = node->layout == NODE_CHANNELS_LAST,
         .y_last = node->layout != NODE_CHANNELS_FIRST,
         .doubled = state->doubled,
+        .pool_2x2 = state->pool_2x2,
     };
     for (int i = 0; i < c->axes; i++) {
-        c->axis[i] = (struct conv_bytes_axis){1, 1, w->dims[2 + i], 1, 1, 0};
+        c->axis[i] = (struct conv_bytes_axis){
+            1, 1, w->dims[2 + i], 1, window_dilation(&state->window, i), 0};
     }
+}
+
+/* Are all elements known, and above 0? */
+static bool is_positive(const struct tensor *x) {
+    const size_t count = x == NULL ? 0 : tensor_count(x);
+    for (size_t i = 0; i < count; i++) {
+        if (!(((const float *)x->data)[i] > 0)) {
+            return false;
+        }
+    }
+    return count > 0;
+}
+
+bool conv_integer_fuse_pool(const struct graph *graph, struct node *conv) {
+    const struct places *places = conv->op->param;
+    const struct tensor *w = graph_constant(graph, conv, places->w);
+    struct conv_state *state = conv->state;
+    struct conv_bytes c;
+    if (w == NULL || w->rank != 4 || conv->act.kind != ACT_NONE ||
+        !is_positive(graph_constant(graph, conv, places->x_scale)) ||
+        !is_positive(graph_constant(graph, conv, places->w_scale)) ||
+        !is_positive(graph_constant(graph, conv, places->y_scale))) {
+        return false;
+    }
+    describe(conv, w, graph_input_dtype(graph, conv, 0), &c);
+    state->pool_2x2 = conv_bytes_pools(&c);
+    return state->pool_2x2;
 }
 
 static bool weights_fit(const struct node *node, const struct tensor *w) {
@@ -208,7 +238,7 @@ static void set_output(const struct exec *exec, const struct conv_bytes *c) {
     y->dims[0] = exec->x[0]->dims[0];
     y->dims[c->y_last ? y->rank - 1 : 1] = c->channels_out;
     for (int i = 0; i < c->axes; i++) {
-        y->dims[first + i] = c->axis[i].out;
+        y->dims[first + i] = c->pool_2x2 ? c->axis[i].out / 2 : c->axis[i].out;
     }
 }
 
@@ -240,6 +270,9 @@ static enum status shape(struct exec *exec, struct error *err) {
         return misfit(exec, err);
     }
     status = window_axes(exec, &state->window, w->dims + 2, axes, err);
+    if (status == STATUS_OK && state->pool_2x2) {
+        status = window_check_pool_2x2(exec, axes, w->rank - 2, err);
+    }
     if (status != STATUS_OK) {
         return status;
     }

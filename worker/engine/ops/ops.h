@@ -51,7 +51,11 @@ bool conv_accumulates(const struct graph *graph, const struct node *conv);
  * False where this one cannot.  Call before pack.  (conv.c) */
 bool conv_fuse_pool(const struct graph *graph, struct node *conv);
 
-/* True where `node` is a max pooling 2x2 with stride 2 and no padding.  (pool.c) */
+/* The same of a convolution that makes bytes.  (conv_integer.c) */
+bool conv_integer_fuse_pool(const struct graph *graph, struct node *conv);
+
+/* True where `node` is a max pooling 2x2 with stride 2 and no padding, and nothing else.
+ * (pool.c) */
 bool pool_is_max_2x2(const struct node *node);
 
 /* The classes that a ZipMap has a score for in each row; 0 for another node.  (ml_map.c)

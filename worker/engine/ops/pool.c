@@ -84,8 +84,9 @@ static enum status average_prepare(struct load *load, struct error *err) {
 bool pool_is_max_2x2(const struct node *node) {
     const struct pool_state *state = node->state;
     const struct window_spec *window = &state->window;
+    const bool tells_where = node->output_count > 1 && node->outputs[1] != VALUE_NONE;
     bool is = window->kernel.count == 2 && window->strides.count == 2 &&
-              !window->ceil_mode && window->auto_pad <= AUTO_PAD_VALID;
+              !window->ceil_mode && window->auto_pad <= AUTO_PAD_VALID && !tells_where;
     for (size_t i = 0; is && i < 2; i++) {
         is = window->kernel.values[i] == 2 && window->strides.values[i] == 2 &&
              (window->dilations.count == 0 || window->dilations.values[i] == 1);

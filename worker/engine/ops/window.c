@@ -105,6 +105,10 @@ static enum status does_not_fit(const struct exec *exec, int64_t reach, int axis
                       (long long)reach, axis + 2, (long long)size);
 }
 
+int64_t window_dilation(const struct window_spec *spec, int axis) {
+    return (size_t)axis < spec->dilations.count ? spec->dilations.values[axis] : 1;
+}
+
 enum status window_axes(const struct exec *exec, const struct window_spec *spec,
                         const int64_t *weight_dims, struct window_axis *axes,
                         struct error *err) {
@@ -120,7 +124,7 @@ enum status window_axes(const struct exec *exec, const struct window_spec *spec,
             .in = x->dims[first + i],
             .kernel = weight_dims != NULL ? weight_dims[i] : spec->kernel.values[i],
             .stride = spec->strides.count > 0 ? spec->strides.values[i] : 1,
-            .dilation = spec->dilations.count > 0 ? spec->dilations.values[i] : 1,
+            .dilation = window_dilation(spec, i),
         };
         if (spec->auto_pad == AUTO_PAD_NOTSET && spec->pads.count > 0) {
             axis->pad_begin = spec->pads.values[i];

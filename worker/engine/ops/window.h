@@ -40,6 +40,9 @@ struct window_axis {
 MUST_CHECK enum status window_prepare(struct load *load, struct window_spec *spec,
                                       bool pooling, struct error *err);
 
+/* The dilation of a spatial axis, 1 where the attribute does not tell. */
+int64_t window_dilation(const struct window_spec *spec, int axis);
+
 /* The axes of input 0.  `weight_dims` are the kernel's sizes where weights tell them,
  * else NULL. */
 MUST_CHECK enum status window_axes(const struct exec *exec,
