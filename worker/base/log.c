@@ -5,6 +5,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/text.h"
+
 enum { LINE_MAX_SIZE = 4096 };
 
 static const char *const level_names[] = {
@@ -46,17 +48,22 @@ static void put(struct line *line, const char *fmt, ...) {
 
 /* A quoted JSON string (RFC 8259); control bytes never reach a terminal raw. */
 static void put_quoted(struct line *line, const char *text) {
+    size_t size;
     put(line, "\"");
-    for (const char *c = text == NULL ? "" : text; *c != 0; c++) {
+    for (const char *c = text == NULL ? "" : text; *c != 0; c += size) {
         if (line->size + 16 > sizeof(line->text)) {
             break;
         }
-        if (*c == '"' || *c == '\\') {
+        size = text_char_size(c);
+        if (size == 0) {
+            put(line, "\\ufffd"); /* what stands for a malformed byte */
+            size = 1;
+        } else if (*c == '"' || *c == '\\') {
             put(line, "\\%c", *c);
-        } else if ((unsigned char)*c < 0x20) {
+        } else if ((unsigned char)*c < 0x20 || *c == 0x7f) {
             put(line, "\\u%04x", (unsigned)*c);
         } else {
-            put(line, "%c", *c);
+            put(line, "%.*s", (int)size, c);
         }
     }
     put(line, "\"");

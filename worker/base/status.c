@@ -4,6 +4,8 @@
 #include <assert.h>
 #include <stdarg.h>
 
+#include "base/text.h"
+
 enum status error_set(struct error *err, enum status status, const char *fmt, ...) {
     va_list args;
     assert(err != NULL);
@@ -11,6 +13,7 @@ enum status error_set(struct error *err, enum status status, const char *fmt, ..
     va_start(args, fmt);
     (void)vsnprintf(err->text, sizeof(err->text), fmt, args); /* cut is intended */
     va_end(args);
+    text_clean(err->text);
     return status;
 }
 
@@ -27,6 +30,7 @@ enum status error_prefix(struct error *err, const char *fmt, ...) {
         (void)snprintf(err->text + used, sizeof(err->text) - (size_t)used, ": %.900s",
                        old);
     }
+    text_clean(err->text);
     return err->status;
 }
 

@@ -4,7 +4,7 @@
  * caller provides.  A status names who must react, the text says what, where and
  * which value, and never holds a payload.
  *
- * Depends on: base/compiler.h.
+ * Depends on: base/compiler.h, base/text.h.
  * Ownership: a struct error is plain data with no heap behind it.
  * Threads: any; an error belongs to its caller. */
 #ifndef MILLRACE_BASE_STATUS_H
@@ -31,7 +31,8 @@ struct error {
     char text[ERROR_TEXT_MAX];
 };
 
-/* Fills *err and returns `status`, so that a caller writes `return error_set(...)`. */
+/* Fills *err and returns `status`, so that a caller writes `return error_set(...)`. Names
+ * may be of a hostile file: the text is what text_clean leaves of it. */
 enum status error_set(struct error *err, enum status status, const char *fmt, ...)
     PRINTF_LIKE(3, 4);
 

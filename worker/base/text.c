@@ -74,9 +74,9 @@ bool text_parse_int_bytes(const void *bytes, size_t size, int64_t *out) {
     return strlen(text) == size && text_parse_int(text, out);
 }
 
-/* Bytes of the character at `c`, 0 if it is malformed.  A final 0 is no continuation
- * byte, so the text's end is never passed. */
-static size_t utf8_size(const unsigned char *c) {
+/* A final 0 is no continuation byte, so the text's end is never passed. */
+size_t text_char_size(const char *text) {
+    const unsigned char *c = (const unsigned char *)text;
     size_t size = c[0] < 0x80   ? 1
                   : c[0] < 0xc2 ? 0
                   : c[0] < 0xe0 ? 2
@@ -98,13 +98,24 @@ static size_t utf8_size(const unsigned char *c) {
 }
 
 bool text_is_utf8(const char *text) {
-    const unsigned char *c = (const unsigned char *)text;
-    while (*c != 0) {
-        size_t size = utf8_size(c);
+    while (*text != 0) {
+        size_t size = text_char_size(text);
         if (size == 0) {
             return false;
         }
-        c += size;
+        text += size;
     }
     return true;
+}
+
+void text_clean(char *text) {
+    while (*text != 0) {
+        size_t size = text_char_size(text);
+        const bool control = (unsigned char)*text < 0x20 || *text == 0x7f;
+        if (size == 0 || (control && *text != '\n' && *text != '\t')) {
+            *text = '?';
+            size = 1;
+        }
+        text += size;
+    }
 }

@@ -28,4 +28,11 @@ MUST_CHECK bool text_parse_int_bytes(const void *bytes, size_t size, int64_t *ou
 /* Is it well-formed UTF-8 (RFC 3629): no overlong forms, surrogates or cut characters? */
 bool text_is_utf8(const char *text);
 
+/* Bytes of the character at `text`, which does not end there; 0 if it is malformed. */
+size_t text_char_size(const char *text);
+
+/* Makes fit for a terminal and a log what may be of a hostile file: each byte that is
+ * malformed, or a control but for tabs and line feeds, becomes a question mark. */
+void text_clean(char *text);
+
 #endif

@@ -43,6 +43,21 @@ START_TEST(json_line_holds_every_field) {
 }
 END_TEST
 
+START_TEST(a_line_is_json_whatever_bytes_a_text_has) {
+    FILE *file = capture();
+    json_t *line;
+    json_error_t error;
+    log_setup(LOG_INFO, LOG_FORMAT_JSON);
+    log_event(LOG_WARN, "odd", LOG_TEXT("name", "\xc3\xa9\xff\x7f \xe2\x82"));
+    line = json_loads(finish(file), 0, &error);
+    ck_assert_msg(line != NULL, "%s: %s", error.text, captured);
+    ck_assert_ptr_null(strchr(captured, '\x7f'));
+    ck_assert_str_eq(json_string_value(json_object_get(line, "name")),
+                     "\xc3\xa9\xef\xbf\xbd\x7f \xef\xbf\xbd\xef\xbf\xbd");
+    json_decref(line);
+}
+END_TEST
+
 START_TEST(auto_is_json_where_there_is_no_terminal) {
     FILE *file = capture();
     log_setup(LOG_INFO, LOG_FORMAT_AUTO);
@@ -93,6 +108,7 @@ END_TEST
 int main(void) {
     const TTest *const tests[] = {
         json_line_holds_every_field,
+        a_line_is_json_whatever_bytes_a_text_has,
         auto_is_json_where_there_is_no_terminal,
         text_line_names_level_event_and_fields,
         lines_below_the_level_are_dropped,
