@@ -3,9 +3,9 @@
  * For each key of a section the first source that has it wins: flag, variable, file,
  * default. */
 #include <assert.h>
-#include <ctype.h>
 #include <stdarg.h>
 
+#include "base/text.h"
 #include "config/loader.h"
 
 enum { PROBLEM_TEXT_MAX = 768 };
@@ -16,11 +16,12 @@ void loader_problem(struct loader *loader, const char *fmt, ...) {
     va_start(args, fmt);
     (void)vsnprintf(text, sizeof(text), fmt, args); /* a cut is fine */
     va_end(args);
-    for (char *c = text; *c != 0; c++) {
-        if (iscntrl((unsigned char)*c)) {
+    for (char *c = text; *c != 0; c++) { /* a problem is a line */
+        if (*c == '\n' || *c == '\t') {
             *c = '?';
         }
     }
+    text_clean(text);
     if (loader->problem_count == 0) {
         (void)error_set(loader->err, STATUS_INVALID, "%s", text);
     }
